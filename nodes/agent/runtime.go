@@ -1,0 +1,141 @@
+package agent
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"github.com/bayplan/bayplan/nodes"
+	"github.com/bayplan/bayplan/schema"
+)
+
+// Runtime is an engine that holds containers for one node of one cluster. It
+// sees and touches only the containers that carry both labels (I9). Every call
+// honours its context; every error that a person can act on is a
+// [*nodes.Failure] wrapped in [Error]. A Runtime is safe for concurrent use.
+//
+// nodes/agent/runtimetest is the contract as a test suite; every Runtime, the
+// fake of testenv included, passes it.
+type Runtime interface {
+	// Info describes the engine, and fails where it cannot start containers.
+	Info(ctx context.Context) (Info, error)
+	// Pull makes the image present. The reference names a digest
+	// ("repo@sha256:…") or, failing that, a tag. It returns at once if the
+	// image is there.
+	Pull(ctx context.Context, image string) error
+	// Start creates and starts the container of c.ID. It is idempotent: one
+	// that runs is left alone, one that was created or has exited is started
+	// again (the same container, so that its logs stay).
+	Start(ctx context.Context, c Container) (Status, error)
+	// Stop sends signal, waits for grace, kills; it returns once the container
+	// has ended. One that is not there or has ended is no error.
+	Stop(ctx context.Context, id, signal string, grace time.Duration) error
+	// Remove deletes an ended container, never a volume. One that is not there
+	// is no error.
+	Remove(ctx context.Context, id string) error
+	// List is every container of this node and cluster, ended ones included,
+	// sorted by ID.
+	List(ctx context.Context) ([]Status, error)
+	// Watch calls changed with the container's ID whenever one changed, and
+	// with "" whenever anything may have (after a gap). It returns when ctx ends or the engine
+	// stops talking; the caller calls it again.
+	Watch(ctx context.Context, changed func(id string)) error
+	// Logs writes the container's output as it came, stdout and stderr merged.
+	// With Follow it returns when the container ends or ctx does.
+	Logs(ctx context.Context, id string, o LogOptions, w io.Writer) error
+	// Exec runs a command in a running container and returns its exit code.
+	Exec(ctx context.Context, id string, e Exec) (int, error)
+}
+
+// Info is what an engine says of itself.
+type Info struct {
+	// Name and Version: "docker", "20.10.24".
+	Name, Version string
+	// CPU and Memory of the machine.
+	Capacity nodes.Capacity
+	// OS and Arch in Go's words.
+	OS, Arch string
+}
+
+// Container is what to run, complete: the runtime adds nothing of its own but
+// its labels.
+type Container struct {
+	// ID is the order's: unique on the node, and the container's identity in
+	// every call.
+	ID     string
+	Slot   schema.Slot
+	Digest schema.Digest
+	// Workload says what runs; its Env is complete but for Env here.
+	Workload *schema.Workload
+	// Ports are the host ports by name.
+	Ports map[string]int
+	// Env is added to the workload's.
+	Env map[string]string
+}
+
+// Status is a container as its engine sees it.
+type Status struct {
+	ID     string
+	Slot   schema.Slot
+	Digest schema.Digest
+	// Container is the engine's own identifier.
+	Container string
+	State     State
+	// Started is when its present or last life began.
+	Started time.Time
+	// Finished, ExitCode and OOM tell of the last life, once State is Exited.
+	Finished time.Time
+	ExitCode int
+	OOM      bool
+	// Error is the engine's own word where it could not start the container.
+	Error string
+	// Address is where the host reaches the container's own ports ("" while it
+	// does not run): an IP address.
+	Address string
+	// Ports are the host ports by name that it holds.
+	Ports map[string]int
+}
+
+// State is an engine's view of one container.
+type State uint8
+
+// The states of a container.
+const (
+	StateCreated State = iota
+	StateRunning
+	StateExited
+)
+
+// LogOptions choose a part of a log.
+type LogOptions struct {
+	Follow bool
+	// Tail is how many of the last lines to begin with; negative is all.
+	Tail int
+	// Since leaves out what is older; zero is all.
+	Since      time.Time
+	Timestamps bool
+}
+
+// Exec is a command to run in a container.
+type Exec struct {
+	Command []string
+	// TTY asks for a terminal; then Stderr is unused.
+	TTY            bool
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+	// Resize carries the terminal's sizes, if any.
+	Resize <-chan Size
+}
+
+// Size is a terminal's.
+type Size struct{ Rows, Cols uint16 }
+
+// Error carries a Failure through an error chain. The Failure's At and Count
+// are left to the agent.
+type Error struct {
+	Failure nodes.Failure
+	Err     error
+}
+
+func (e *Error) Error() string { return e.Failure.Text }
+func (e *Error) Unwrap() error { return e.Err }

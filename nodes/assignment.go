@@ -1,0 +1,71 @@
+package nodes
+
+import (
+	"cmp"
+
+	"github.com/bayplan/bayplan/schema"
+)
+
+// Version orders the Assignments of one node: first by the leader's epoch, then
+// by a counter. An agent refuses one that is lower than what it holds.
+type Version struct {
+	Epoch  int64 `json:"epoch"`
+	Serial int64 `json:"serial"`
+}
+
+// Compare is negative, zero or positive as v is before, equal to or after w.
+func (v Version) Compare(w Version) int {
+	return cmp.Or(cmp.Compare(v.Epoch, w.Epoch), cmp.Compare(v.Serial, w.Serial))
+}
+
+// Assignment is all that one node should run, and all that it should stop.
+type Assignment struct {
+	Node    string  `json:"node"`
+	Version Version `json:"version"`
+	// Orders are sorted by ID.
+	Orders []Order `json:"orders"`
+}
+
+// Order is the wish for one instance.
+type Order struct {
+	// ID names the instance: slot "@" the digest's first digits. It is the same
+	// wherever and whenever that slot runs that digest.
+	ID     string        `json:"id"`
+	Slot   schema.Slot   `json:"slot"`
+	Digest schema.Digest `json:"digest"`
+	// Workload is the full text of what to run.
+	Workload *schema.Workload `json:"workload"`
+	// Ports are the host ports by name, chosen by the scheduler.
+	Ports map[string]int `json:"ports,omitempty"`
+	// Stop asks for the instance to be ended and removed. It stays in the
+	// Assignment until a report shows that the instance is gone.
+	Stop bool `json:"stop,omitempty"`
+	// Reason is why it was placed, or why it is stopped.
+	Reason Reason `json:"reason"`
+	// Commit is the revision that caused the order.
+	Commit string `json:"commit,omitempty"`
+	// Since is the Version of the Assignment that last changed this order.
+	Since Version `json:"since"`
+	// Trace is the W3C traceparent of the commit's trace, for the agent's spans.
+	Trace string `json:"trace,omitempty"`
+}
+
+// Reason is the closed list of causes for an order.
+type Reason string
+
+// Why an instance is placed or stopped.
+const (
+	Created      Reason = "created"       // its slot had none
+	Updated      Reason = "updated"       // its digest is the new one
+	RolledBack   Reason = "rolled back"   // its digest is the last good one again
+	Replaced     Reason = "replaced"      // stopped: a newer digest took its slot
+	Removed      Reason = "removed"       // stopped: its workload left the repository
+	ScaledDown   Reason = "scaled down"   // stopped: its slot is above replicas
+	NodeLost     Reason = "node lost"     // placed anew because its node is silent; stopped there when it returns
+	Moved        Reason = "moved"         // its node no longer satisfies the constraints
+	Orphaned     Reason = "orphaned"      // stopped: no order was ever recorded for it
+	PortConflict Reason = "port conflict" // ordered again with other ports
+)
+
+// InstanceID is the one way to name an instance.
+func InstanceID(s schema.Slot, d schema.Digest) string { return s.String() + "@" + d.Short() }

@@ -1,0 +1,127 @@
+package reconciler
+
+import (
+	"time"
+
+	"github.com/bayplan/bayplan/nodes"
+	"github.com/bayplan/bayplan/schema"
+)
+
+// Facts are the few things that must outlive the server. All else is rebuilt
+// from Git and the nodes. A pass returns them anew; what differs is recorded
+// before anything is ordered (I32).
+type Facts struct {
+	// Spec is the last one that was accepted: evaluated, resolved, not held.
+	// It stays in force whatever becomes of the repository.
+	Spec schema.Spec `json:"spec"`
+	// Commits are the newest revisions that were seen with what became of
+	// them, oldest first, at most MaxCommits. The last is the one in work.
+	Commits []Commit `json:"commits"`
+	// Rollouts are sorted by workload; a workload that is in the Spec or still
+	// has instances has one.
+	Rollouts []Rollout `json:"rollouts"`
+	// Nodes are all that ever joined, sorted by name.
+	Nodes []NodeFact `json:"nodes"`
+	// Approvals are commits that an operator let through.
+	Approvals []Approval `json:"approvals"`
+}
+
+// MaxCommits bounds the history of outcomes.
+const MaxCommits = 100
+
+// Outcome is what became of a commit.
+type Outcome string
+
+// The outcomes. Progressing is the only one that is not an end; Held ends when
+// someone approves, and is an end for who waits.
+const (
+	Progressing Outcome = "Progressing"
+	Applied     Outcome = "Applied"
+	NoEffect    Outcome = "NoEffect"
+	Superseded  Outcome = "Superseded"
+	Held        Outcome = "Held"
+	Failed      Outcome = "Failed"
+	RolledBack  Outcome = "RolledBack"
+)
+
+// Ended is whether nothing more will become of it without a new cause.
+func (o Outcome) Ended() bool { return o != Progressing && o != "" }
+
+// Commit is one revision and what became of it.
+type Commit struct {
+	Revision schema.Revision `json:"revision"`
+	Outcome  Outcome         `json:"outcome"`
+	// Reason is one sentence: what it waits for, or why it ended so.
+	Reason string `json:"reason,omitempty"`
+	// Touched are the workloads that it added, changed or removed, sorted.
+	Touched []string `json:"touched,omitempty"`
+	// Removals are the workloads that a Held commit would remove, sorted.
+	Removals []string `json:"removals,omitempty"`
+	// Seen is when the server saw the commit, Ended when Outcome became an end.
+	Seen  time.Time `json:"seen"`
+	Ended time.Time `json:"ended,omitzero"`
+	// Phases are how long each part took, in the order of the work.
+	Phases []PhaseTime `json:"phases,omitempty"`
+}
+
+// PhaseTime is how long one part of a commit's way took.
+type PhaseTime struct {
+	// Name is "detect", "evaluate", "plan", "order", "pull", "start" or "healthy".
+	Name string          `json:"name"`
+	Took schema.Duration `json:"took"`
+}
+
+// Stage is how far a rollout has come.
+type Stage string
+
+// The stages of a rollout.
+const (
+	// Rolling is on the way from Good to Target.
+	Rolling Stage = "rolling"
+	// Done has every slot on Target, healthy for its minHealthyTime.
+	Done Stage = "done"
+	// Reverting is on the way back to Good after a failure.
+	Reverting Stage = "reverting"
+	// Reverted is back on Good; Target is quarantined.
+	Reverted Stage = "reverted"
+	// Stuck failed with nothing to go back to.
+	Stuck Stage = "stuck"
+	// Removing is the workload's end.
+	Removing Stage = "removing"
+)
+
+// Rollout is one workload's way from one digest to another.
+type Rollout struct {
+	Workload string `json:"workload"`
+	Stage    Stage  `json:"stage"`
+	// Target is what the repository asks for.
+	Target schema.Digest `json:"target"`
+	// Good is the workload as it last was Done; nil before the first time.
+	Good *schema.Workload `json:"good,omitempty"`
+	// Commit is the revision that set Target.
+	Commit string `json:"commit"`
+	// Began is when Target was set; Moved when the rollout last got further.
+	Began time.Time `json:"began"`
+	Moved time.Time `json:"moved"`
+	// Progress is how many slots were ready for good when it last moved.
+	Progress int `json:"progress"`
+	// Reason is why it failed or what it waits for.
+	Reason string `json:"reason,omitempty"`
+}
+
+// NodeFact is a node that joined, with what it was last told.
+type NodeFact struct {
+	Name string `json:"name"`
+	// Node is how it last described itself, so that a node that is silent
+	// since the server's start still has its place and size.
+	Node nodes.Node `json:"node"`
+	// Assignment is the last one recorded for it.
+	Assignment nodes.Assignment `json:"assignment"`
+}
+
+// Approval lets one held commit through.
+type Approval struct {
+	Commit string    `json:"commit"`
+	Actor  string    `json:"actor"`
+	At     time.Time `json:"at"`
+}

@@ -1,0 +1,39 @@
+package reconciler
+
+import (
+	"time"
+
+	"github.com/bayplan/bayplan/nodes"
+	"github.com/bayplan/bayplan/schema"
+)
+
+// Input is all that a pass looks at. Reconcile changes nothing in it.
+type Input struct {
+	// Desired is what the tracked branch asks for, as far as it evaluates.
+	Desired schema.Spec
+	// Observed is the newest report of every node heard in this run.
+	Observed nodes.Snapshot
+	// Facts are what the ledger holds.
+	Facts Facts
+	// Now is the server's clock.
+	Now time.Time
+	// Epoch is the leader's; every Assignment carries it.
+	Epoch int64
+	// Started is when this leader took over: no node counts as silent for
+	// longer than since then (I22).
+	Started time.Time
+	// Unresolved are the images that could not be resolved to a digest, sorted
+	// by workload. Such a workload stays as it is.
+	Unresolved []Unresolved
+	// Trace is the traceparent that new orders carry.
+	Trace string
+	// Scratch is memory to work in, reused from pass to pass; its content never
+	// matters and nil is allowed.
+	Scratch *Scratch
+}
+
+// Unresolved is an image that a registry would not give a digest for.
+type Unresolved struct {
+	Workload string
+	Failure  nodes.Failure
+}

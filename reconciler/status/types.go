@@ -1,0 +1,122 @@
+package status
+
+import (
+	"time"
+
+	"github.com/bayplan/bayplan/nodes"
+	"github.com/bayplan/bayplan/reconciler"
+	"github.com/bayplan/bayplan/schema"
+)
+
+// Schema names the shape of every document here.
+const Schema = "bayplan/v1"
+
+// Status is the whole cluster at one instant.
+type Status struct {
+	Schema  string `json:"schema"`
+	Cluster string `json:"cluster"`
+	// Revision is the commit in work, or the last that ended.
+	Revision Revision `json:"revision"`
+	// History is what became of the revisions before it, newest first.
+	History   []Revision `json:"history"`
+	Workloads []Workload `json:"workloads"`
+	Nodes     []Node     `json:"nodes"`
+	Problems  []Problem  `json:"problems"`
+}
+
+// Revision is a commit and what became of it.
+type Revision struct {
+	Commit  string             `json:"commit"`
+	Time    time.Time          `json:"time"`
+	Author  string             `json:"author"`
+	Subject string             `json:"subject"`
+	Outcome reconciler.Outcome `json:"outcome"`
+	Reason  string             `json:"reason,omitempty"`
+	// Removals are what a Held commit would remove.
+	Removals []string               `json:"removals,omitempty"`
+	Phases   []reconciler.PhaseTime `json:"phases,omitempty"`
+}
+
+// Workload is one workload's state.
+type Workload struct {
+	Name    string `json:"name"`
+	Kind    string `json:"kind"`
+	Desired int    `json:"desired"`
+	// Running, Healthy and Updated count slots: with a running instance, with
+	// an available one, with an available one of the target digest.
+	Running int           `json:"running"`
+	Healthy int           `json:"healthy"`
+	Updated int           `json:"updated"`
+	Digest  schema.Digest `json:"digest"`
+	Image   string        `json:"image"`
+	// State is one word: "running", "rolling", "reverting", "reverted",
+	// "failed", "removing", "waiting" or "degraded".
+	State string `json:"state"`
+	// Reason is why it is in that state; empty when it is as desired.
+	Reason string `json:"reason"`
+	Slots  []Slot `json:"slots"`
+}
+
+// Slot is one instance of a slot; while a rollout surges a slot has two.
+type Slot struct {
+	Slot      string         `json:"slot"`
+	Node      string         `json:"node"`
+	Phase     nodes.Phase    `json:"phase"`
+	Health    nodes.Health   `json:"health"`
+	Digest    schema.Digest  `json:"digest"`
+	Ports     map[string]int `json:"ports"`
+	Address   string         `json:"address"`
+	Container string         `json:"container"`
+	Since     time.Time      `json:"since"`
+	Started   time.Time      `json:"started,omitzero"`
+	Restarts  int            `json:"restarts"`
+	// Stopping is whether it has been told to stop, and Reason why it is here
+	// or goes.
+	Stopping bool           `json:"stopping,omitempty"`
+	Reason   string         `json:"reason"`
+	Failure  *nodes.Failure `json:"failure,omitempty"`
+}
+
+// Node is one machine's state.
+type Node struct {
+	Name string `json:"name"`
+	// State is "ready", "troubled", "unreachable", "lost" or "expected" (known
+	// from before, not yet heard by this run of the server).
+	State       string            `json:"state"`
+	Reason      string            `json:"reason,omitempty"`
+	Runtime     string            `json:"runtime"`
+	Address     string            `json:"address"`
+	Version     string            `json:"version"`
+	Attributes  map[string]string `json:"attributes"`
+	Allocatable nodes.Capacity    `json:"allocatable"`
+	Reserved    nodes.Capacity    `json:"reserved"`
+	// Heard is when the server last heard of it.
+	Heard time.Time `json:"heard,omitzero"`
+}
+
+// Problem is one thing that someone should know, with what to do about it.
+type Problem struct {
+	// Code is stable and for programs: "spec-invalid", "git-unreachable",
+	// "held", "unplaced", "image-not-found", …
+	Code string `json:"code"`
+	// Subject is the workload, slot, node or file that it is about; may be empty.
+	Subject string `json:"subject,omitempty"`
+	Text    string `json:"text"`
+	// Next is the next command to type or step to take.
+	Next string `json:"next"`
+}
+
+// Event is one thing that happened: a line of `bayplan events -o json`.
+type Event struct {
+	Time time.Time `json:"time"`
+	// Kind is from a closed list: "commit", "order", "stop", "phase",
+	// "health", "failure", "node", "rollout", "problem", "operator".
+	Kind     string `json:"kind"`
+	Workload string `json:"workload,omitempty"`
+	Slot     string `json:"slot,omitempty"`
+	Node     string `json:"node,omitempty"`
+	Commit   string `json:"commit,omitempty"`
+	// Actor is who did it, where a person did.
+	Actor string `json:"actor,omitempty"`
+	Text  string `json:"text"`
+}

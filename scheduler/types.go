@@ -1,0 +1,86 @@
+package scheduler
+
+import (
+	"github.com/bayplan/bayplan/nodes"
+	"github.com/bayplan/bayplan/schema"
+)
+
+// Pool is the nodes that may take work and what they already hold.
+type Pool struct {
+	// Nodes are sorted by name.
+	Nodes []Node
+}
+
+// Node is one candidate.
+type Node struct {
+	Node *nodes.Node
+	// Reserved is the sum of the requests of all orders on the node, stopping
+	// and unconfirmed ones included (I3).
+	Reserved nodes.Capacity
+	// Ports are the host ports that those orders hold, sorted.
+	Ports []int
+	// Closed is why the node takes no work at all now ("unreachable"); empty
+	// when it does.
+	Closed string
+	// Slots counts the orders on the node by workload, for spreading. Only
+	// those of the workloads asked for need be there.
+	Slots map[string]int
+}
+
+// Request is one slot that wants a place.
+type Request struct {
+	Slot     schema.Slot
+	Workload *schema.Workload
+	// Only restricts the request to one node ("" is any): a daemon's slot.
+	Only string
+	// Avoid is a node that is taken only if no other fits: where the slot
+	// failed lately.
+	Avoid string
+}
+
+// Placement is the place that a request got.
+type Placement struct {
+	Slot schema.Slot
+	Node string
+	// Ports are the host ports by name.
+	Ports map[string]int
+	Score Score
+}
+
+// Score tells how a place was chosen; higher is better. All parts are in
+// thousandths.
+type Score struct {
+	// Fit is the best-fit of the node's cpu and memory after placement, 0–1000.
+	Fit int
+	// Spread is minus the share of the workload's slots already there, 0 to −1000.
+	Spread int
+	// Avoid is −1000 on the node where the slot failed lately.
+	Avoid int
+}
+
+// Total is the sum that places are compared by.
+func (s Score) Total() int { return s.Fit + s.Spread + s.Avoid }
+
+// Unplaced is a request that fits nowhere now, and why.
+type Unplaced struct {
+	Slot schema.Slot
+	Why  Why
+}
+
+// Why counts, per filter, the nodes that it refused.
+type Why struct {
+	// Nodes is how many were looked at.
+	Nodes int
+	// Refusals are in the order of the filters; a node counts at the first that
+	// refused it.
+	Refusals []Refusal
+}
+
+// Refusal is one filter's part.
+type Refusal struct {
+	// Filter is "closed", "node", "constraint", "cpu", "memory" or "port".
+	Filter string
+	Nodes  int
+	// Nearest tells the nearest miss with amounts.
+	Nearest string
+}

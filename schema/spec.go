@@ -1,0 +1,114 @@
+package schema
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Revision is one commit of the repository.
+type Revision struct {
+	// Commit is the full hash in hex; empty is "no commit yet".
+	Commit  string    `json:"commit"`
+	Time    time.Time `json:"time"`
+	Author  string    `json:"author"`
+	Subject string    `json:"subject"`
+	// Body is the message below the subject, where trailers stand.
+	Body string `json:"body,omitempty"`
+}
+
+// Short is the first 10 digits of the commit.
+func (r Revision) Short() string { return r.Commit[:min(10, len(r.Commit))] }
+
+// Trailer is the value of the last "Key: value" line of the message, or "".
+func (r Revision) Trailer(key string) string {
+	value := ""
+	for line := range strings.Lines(r.Body) {
+		k, v, ok := strings.Cut(line, ":")
+		if ok && strings.EqualFold(strings.TrimSpace(k), key) {
+			value = strings.TrimSpace(v)
+		}
+	}
+	return value
+}
+
+// Spec is all that one revision asks for.
+type Spec struct {
+	Revision Revision `json:"revision"`
+	// Teams are the directories that hold workloads, sorted by name.
+	Teams []Team `json:"teams"`
+	// Workloads are sorted by name; names are unique.
+	Workloads []Workload `json:"workloads"`
+}
+
+// Team is one directory of the repository: the unit that a commit is applied
+// to as a whole or not at all.
+type Team struct {
+	Name string `json:"name"`
+	// Commit is the revision whose text is in force for this team: older than
+	// the Spec's where the newest text did not evaluate.
+	Commit string `json:"commit"`
+	// Errors are why the newest text is not in force, one a line,
+	// "file:line:col: message"; empty when it is.
+	Errors []string `json:"errors,omitempty"`
+}
+
+// Workload finds one by name; nil if the Spec has none of it.
+func (s *Spec) Workload(name string) *Workload {
+	i, ok := slices.BinarySearchFunc(s.Workloads, name, func(w Workload, n string) int { return strings.Compare(w.Name, n) })
+	if !ok {
+		return nil
+	}
+	return &s.Workloads[i]
+}
+
+// Slot is the lasting identity of one replica: a workload and an index.
+type Slot struct {
+	Workload string
+	Index    int
+}
+
+// String is "team/name.0".
+func (s Slot) String() string { return s.Workload + "." + strconv.Itoa(s.Index) }
+
+// ParseSlot reads what String writes.
+func ParseSlot(text string) (Slot, bool) {
+	i := strings.LastIndexByte(text, '.')
+	if i <= 0 {
+		return Slot{}, false
+	}
+	n, err := strconv.Atoi(text[i+1:])
+	if err != nil || n < 0 || strconv.Itoa(n) != text[i+1:] {
+		return Slot{}, false
+	}
+	return Slot{text[:i], n}, true
+}
+
+// Compare orders slots by workload, then index.
+func (s Slot) Compare(t Slot) int {
+	if c := strings.Compare(s.Workload, t.Workload); c != 0 {
+		return c
+	}
+	return s.Index - t.Index
+}
+
+// MarshalText writes String.
+func (s Slot) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads String's form.
+func (s *Slot) UnmarshalText(b []byte) error {
+	v, ok := ParseSlot(string(b))
+	if !ok && len(b) > 0 {
+		return &SlotError{string(b)}
+	}
+	*s = v
+	return nil
+}
+
+// SlotError is a text that names no slot.
+type SlotError struct{ Text string }
+
+func (e *SlotError) Error() string {
+	return strconv.Quote(e.Text) + " is no slot: want team/name.0"
+}

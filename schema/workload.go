@@ -1,0 +1,213 @@
+package schema
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"strings"
+)
+
+// Kind says how a workload's slots come to be.
+type Kind string
+
+// The kinds of this version.
+const (
+	// Service keeps Replicas slots running.
+	Service Kind = "service"
+	// Daemon keeps one slot running on every node that its constraints match.
+	Daemon Kind = "daemon"
+)
+
+// Workload is one thing that a team wants to run, with every default filled
+// in. It is a value: nothing in it is ever changed in place.
+type Workload struct {
+	// Name is "team/name", the team being the directory from the root with
+	// its own slashes ("shop/web", "infra/edge/proxy"). Set by the loader.
+	Name string `json:"name"`
+	Kind Kind   `json:"kind"`
+
+	// Image is the reference as written. Pinned is the same image by digest
+	// ("repo@sha256:…"), empty until the server has resolved it; it is what
+	// nodes run.
+	Image  string `json:"image"`
+	Pinned string `json:"pinned,omitempty"`
+
+	Command []string          `json:"command,omitempty"`
+	Args    []string          `json:"args,omitempty"`
+	Env     map[string]string `json:"env,omitempty"`
+	User    string            `json:"user,omitempty"`
+	Workdir string            `json:"workdir,omitempty"`
+
+	// Replicas counts a service's slots; a daemon has none to count.
+	Replicas  int       `json:"replicas,omitempty"`
+	Resources Resources `json:"resources"`
+
+	Ports   map[string]Port   `json:"ports,omitempty"`
+	Volumes map[string]Volume `json:"volumes,omitempty"`
+	Health  *Health           `json:"health,omitempty"`
+	Restart Restart           `json:"restart"`
+	Stop    Stop              `json:"stop"`
+
+	Constraints []Constraint      `json:"constraints,omitempty"`
+	Pool        string            `json:"pool"`
+	Update      Update            `json:"update"`
+	LostAfter   Duration          `json:"lostAfter"`
+	Labels      map[string]string `json:"labels,omitempty"`
+}
+
+// Team is the part of the name before the last slash.
+func (w *Workload) Team() string {
+	i := strings.LastIndexByte(w.Name, '/')
+	if i < 0 {
+		return ""
+	}
+	return w.Name[:i]
+}
+
+// Resources is what each slot asks of its node: requests are reserved, limits
+// are enforced. A limit of zero means none.
+type Resources struct {
+	CPU    CPU    `json:"cpu"`
+	Memory Bytes  `json:"memory"`
+	Limit  Limits `json:"limit"`
+}
+
+// Limits bound what a container may use; zero is unbounded.
+type Limits struct {
+	CPU    CPU   `json:"cpu,omitempty"`
+	Memory Bytes `json:"memory,omitempty"`
+}
+
+// Port is a port of the container and where the node publishes it.
+type Port struct {
+	// Container is the port that the program listens on.
+	Container int `json:"container"`
+	// Host is the node's port; zero lets the scheduler choose one.
+	Host int `json:"host,omitempty"`
+	// Protocol is "tcp" or "udp".
+	Protocol string `json:"protocol"`
+}
+
+// Volume is a named directory of the node that outlives its containers.
+type Volume struct {
+	// Path is where the container sees it.
+	Path     string `json:"path"`
+	ReadOnly bool   `json:"readOnly,omitempty"`
+}
+
+// Health is how a running container shows that it can serve: exactly one of
+// HTTP, TCP and Exec is set.
+type Health struct {
+	HTTP *HTTPCheck `json:"http,omitempty"`
+	TCP  *TCPCheck  `json:"tcp,omitempty"`
+	Exec *ExecCheck `json:"exec,omitempty"`
+
+	Interval Duration `json:"interval"`
+	Timeout  Duration `json:"timeout"`
+	// Retries is how many failures in a row make a healthy instance unhealthy.
+	Retries int `json:"retries"`
+	// StartPeriod is how long after the start failures do not count.
+	StartPeriod Duration `json:"startPeriod"`
+}
+
+// HTTPCheck passes on a status from 200 to 399.
+type HTTPCheck struct {
+	Path string `json:"path"`
+	// Port names one of the workload's ports.
+	Port string `json:"port"`
+}
+
+// TCPCheck passes when the port accepts a connection.
+type TCPCheck struct {
+	Port string `json:"port"`
+}
+
+// ExecCheck passes when the command, run in the container, exits with 0.
+type ExecCheck struct {
+	Command []string `json:"command"`
+}
+
+// Restart is what the agent does when a container ends by itself.
+type Restart struct {
+	// Policy is "always", "on-failure" or "never".
+	Policy string `json:"policy"`
+	// Backoff is the wait before the first restart; it doubles with each
+	// restart up to MaxBackoff, and starts anew once a run lasted MaxBackoff.
+	Backoff    Duration `json:"backoff"`
+	MaxBackoff Duration `json:"maxBackoff"`
+}
+
+// Stop is how a container is asked to end.
+type Stop struct {
+	// Signal is the first request, such as "SIGTERM".
+	Signal string `json:"signal"`
+	// Grace is how long after Signal the container is killed.
+	Grace Duration `json:"grace"`
+}
+
+// Constraint is a rule on a node's attributes; every one of a workload's must
+// hold.
+type Constraint struct {
+	Attribute string `json:"attribute"`
+	// Op is "=", "!=", "in" or "exists".
+	Op     string   `json:"op"`
+	Value  string   `json:"value,omitempty"`
+	Values []string `json:"values,omitempty"`
+}
+
+// Update is the way from one digest to the next.
+type Update struct {
+	// Strategy is "rolling" or "recreate".
+	Strategy string `json:"strategy"`
+	// MaxSurge is how many slots may run old and new side by side.
+	MaxSurge Amount `json:"maxSurge"`
+	// MaxUnavailable is how many slots may be down by the rollout's own doing.
+	MaxUnavailable Amount `json:"maxUnavailable"`
+	// MinHealthyTime is how long a new instance must stay healthy to count.
+	MinHealthyTime Duration `json:"minHealthyTime"`
+	// HealthyDeadline is how long a new instance has to become healthy.
+	HealthyDeadline Duration `json:"healthyDeadline"`
+	// ProgressDeadline is how long a rollout may go without any progress.
+	ProgressDeadline Duration `json:"progressDeadline"`
+}
+
+// Digest is the content hash of what would run in a container, as 64 hex
+// digits. Two workloads of one digest need nothing done to go from one to the
+// other; what steers slots from outside (replicas, constraints, health, update,
+// restart, stop) is not part of it and changes without a restart.
+type Digest string
+
+// Short is the first 12 digits, for names and people.
+func (d Digest) Short() string {
+	if len(d) > 12 {
+		return string(d[:12])
+	}
+	return string(d)
+}
+
+// Digest is computed from the fields that a container is made of. The image
+// counts by its pinned digest where that is known, so that a tag that moved is
+// a new digest only after it was resolved anew.
+func (w *Workload) Digest() Digest {
+	image := w.Pinned
+	if image == "" {
+		image = w.Image
+	}
+	b, err := json.Marshal(struct {
+		Image     string
+		Command   []string
+		Args      []string
+		Env       map[string]string
+		User      string
+		Workdir   string
+		Resources Resources
+		Ports     map[string]Port
+		Volumes   map[string]Volume
+		Labels    map[string]string
+	}{image, w.Command, w.Args, w.Env, w.User, w.Workdir, w.Resources, w.Ports, w.Volumes, w.Labels})
+	if err != nil {
+		panic("schema: a workload is always JSON: " + err.Error())
+	}
+	sum := sha256.Sum256(b)
+	return Digest(hex.EncodeToString(sum[:]))
+}
