@@ -210,6 +210,7 @@ type AgentMessage struct {
 	//	*AgentMessage_Report
 	//	*AgentMessage_Heartbeat
 	//	*AgentMessage_Change
+	//	*AgentMessage_Refused
 	Body          isAgentMessage_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -295,6 +296,15 @@ func (x *AgentMessage) GetChange() []byte {
 	return nil
 }
 
+func (x *AgentMessage) GetRefused() *Refused {
+	if x != nil {
+		if x, ok := x.Body.(*AgentMessage_Refused); ok {
+			return x.Refused
+		}
+	}
+	return nil
+}
+
 type isAgentMessage_Body interface {
 	isAgentMessage_Body()
 }
@@ -318,6 +328,11 @@ type AgentMessage_Change struct {
 	Change []byte `protobuf:"bytes,5,opt,name=change,proto3,oneof"`
 }
 
+type AgentMessage_Refused struct {
+	// Says that the agent does not take over an Assignment.
+	Refused *Refused `protobuf:"bytes,6,opt,name=refused,proto3,oneof"`
+}
+
 func (*AgentMessage_Hello) isAgentMessage_Body() {}
 
 func (*AgentMessage_Report) isAgentMessage_Body() {}
@@ -325,6 +340,8 @@ func (*AgentMessage_Report) isAgentMessage_Body() {}
 func (*AgentMessage_Heartbeat) isAgentMessage_Body() {}
 
 func (*AgentMessage_Change) isAgentMessage_Body() {}
+
+func (*AgentMessage_Refused) isAgentMessage_Body() {}
 
 type Hello struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -435,6 +452,68 @@ func (x *Heartbeat) GetAssignmentDigest() []byte {
 	return nil
 }
 
+// Refused names the Assignment by its version; the agent lives on by the one
+// that it holds.
+type Refused struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Epoch         int64                  `protobuf:"varint,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Serial        int64                  `protobuf:"varint,2,opt,name=serial,proto3" json:"serial,omitempty"`
+	Why           string                 `protobuf:"bytes,3,opt,name=why,proto3" json:"why,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Refused) Reset() {
+	*x = Refused{}
+	mi := &file_wire_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Refused) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Refused) ProtoMessage() {}
+
+func (x *Refused) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Refused.ProtoReflect.Descriptor instead.
+func (*Refused) Descriptor() ([]byte, []int) {
+	return file_wire_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Refused) GetEpoch() int64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *Refused) GetSerial() int64 {
+	if x != nil {
+		return x.Serial
+	}
+	return 0
+}
+
+func (x *Refused) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
 type ServerMessage struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Seq   uint64                 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"`
@@ -444,6 +523,7 @@ type ServerMessage struct {
 	//	*ServerMessage_Assignment
 	//	*ServerMessage_Resync
 	//	*ServerMessage_OpenConsole
+	//	*ServerMessage_CloseConsole
 	Body          isServerMessage_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -451,7 +531,7 @@ type ServerMessage struct {
 
 func (x *ServerMessage) Reset() {
 	*x = ServerMessage{}
-	mi := &file_wire_proto_msgTypes[6]
+	mi := &file_wire_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -463,7 +543,7 @@ func (x *ServerMessage) String() string {
 func (*ServerMessage) ProtoMessage() {}
 
 func (x *ServerMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[6]
+	mi := &file_wire_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -476,7 +556,7 @@ func (x *ServerMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServerMessage.ProtoReflect.Descriptor instead.
 func (*ServerMessage) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{6}
+	return file_wire_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ServerMessage) GetSeq() uint64 {
@@ -529,6 +609,15 @@ func (x *ServerMessage) GetOpenConsole() *OpenConsole {
 	return nil
 }
 
+func (x *ServerMessage) GetCloseConsole() *CloseConsole {
+	if x != nil {
+		if x, ok := x.Body.(*ServerMessage_CloseConsole); ok {
+			return x.CloseConsole
+		}
+	}
+	return nil
+}
+
 type isServerMessage_Body interface {
 	isServerMessage_Body()
 }
@@ -552,6 +641,11 @@ type ServerMessage_OpenConsole struct {
 	OpenConsole *OpenConsole `protobuf:"bytes,5,opt,name=open_console,json=openConsole,proto3,oneof"`
 }
 
+type ServerMessage_CloseConsole struct {
+	// Ends a Console whose reader went away.
+	CloseConsole *CloseConsole `protobuf:"bytes,6,opt,name=close_console,json=closeConsole,proto3,oneof"`
+}
+
 func (*ServerMessage_Welcome) isServerMessage_Body() {}
 
 func (*ServerMessage_Assignment) isServerMessage_Body() {}
@@ -560,19 +654,22 @@ func (*ServerMessage_Resync) isServerMessage_Body() {}
 
 func (*ServerMessage_OpenConsole) isServerMessage_Body() {}
 
+func (*ServerMessage_CloseConsole) isServerMessage_Body() {}
+
 type Welcome struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Names this run of the server; a session belongs to one.
-	Run              string `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`
-	HeartbeatSeconds uint32 `protobuf:"varint,2,opt,name=heartbeat_seconds,json=heartbeatSeconds,proto3" json:"heartbeat_seconds,omitempty"`
-	Cluster          string `protobuf:"bytes,3,opt,name=cluster,proto3" json:"cluster,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	Run string `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`
+	// How often the agent is to say that it lives, in milliseconds.
+	HeartbeatMs   uint32 `protobuf:"varint,2,opt,name=heartbeat_ms,json=heartbeatMs,proto3" json:"heartbeat_ms,omitempty"`
+	Cluster       string `protobuf:"bytes,3,opt,name=cluster,proto3" json:"cluster,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Welcome) Reset() {
 	*x = Welcome{}
-	mi := &file_wire_proto_msgTypes[7]
+	mi := &file_wire_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -584,7 +681,7 @@ func (x *Welcome) String() string {
 func (*Welcome) ProtoMessage() {}
 
 func (x *Welcome) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[7]
+	mi := &file_wire_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -597,7 +694,7 @@ func (x *Welcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Welcome.ProtoReflect.Descriptor instead.
 func (*Welcome) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{7}
+	return file_wire_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Welcome) GetRun() string {
@@ -607,9 +704,9 @@ func (x *Welcome) GetRun() string {
 	return ""
 }
 
-func (x *Welcome) GetHeartbeatSeconds() uint32 {
+func (x *Welcome) GetHeartbeatMs() uint32 {
 	if x != nil {
-		return x.HeartbeatSeconds
+		return x.HeartbeatMs
 	}
 	return 0
 }
@@ -629,7 +726,7 @@ type Resync struct {
 
 func (x *Resync) Reset() {
 	*x = Resync{}
-	mi := &file_wire_proto_msgTypes[8]
+	mi := &file_wire_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -641,7 +738,7 @@ func (x *Resync) String() string {
 func (*Resync) ProtoMessage() {}
 
 func (x *Resync) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[8]
+	mi := &file_wire_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -654,7 +751,7 @@ func (x *Resync) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Resync.ProtoReflect.Descriptor instead.
 func (*Resync) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{8}
+	return file_wire_proto_rawDescGZIP(), []int{9}
 }
 
 type OpenConsole struct {
@@ -668,7 +765,7 @@ type OpenConsole struct {
 
 func (x *OpenConsole) Reset() {
 	*x = OpenConsole{}
-	mi := &file_wire_proto_msgTypes[9]
+	mi := &file_wire_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -680,7 +777,7 @@ func (x *OpenConsole) String() string {
 func (*OpenConsole) ProtoMessage() {}
 
 func (x *OpenConsole) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[9]
+	mi := &file_wire_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -693,7 +790,7 @@ func (x *OpenConsole) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenConsole.ProtoReflect.Descriptor instead.
 func (*OpenConsole) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{9}
+	return file_wire_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *OpenConsole) GetId() string {
@@ -708,6 +805,50 @@ func (x *OpenConsole) GetRequest() []byte {
 		return x.Request
 	}
 	return nil
+}
+
+type CloseConsole struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CloseConsole) Reset() {
+	*x = CloseConsole{}
+	mi := &file_wire_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CloseConsole) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CloseConsole) ProtoMessage() {}
+
+func (x *CloseConsole) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CloseConsole.ProtoReflect.Descriptor instead.
+func (*CloseConsole) Descriptor() ([]byte, []int) {
+	return file_wire_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *CloseConsole) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
 }
 
 type ConsoleMessage struct {
@@ -728,7 +869,7 @@ type ConsoleMessage struct {
 
 func (x *ConsoleMessage) Reset() {
 	*x = ConsoleMessage{}
-	mi := &file_wire_proto_msgTypes[10]
+	mi := &file_wire_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -740,7 +881,7 @@ func (x *ConsoleMessage) String() string {
 func (*ConsoleMessage) ProtoMessage() {}
 
 func (x *ConsoleMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[10]
+	mi := &file_wire_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -753,7 +894,7 @@ func (x *ConsoleMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConsoleMessage.ProtoReflect.Descriptor instead.
 func (*ConsoleMessage) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{10}
+	return file_wire_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ConsoleMessage) GetBody() isConsoleMessage_Body {
@@ -884,7 +1025,7 @@ type Resize struct {
 
 func (x *Resize) Reset() {
 	*x = Resize{}
-	mi := &file_wire_proto_msgTypes[11]
+	mi := &file_wire_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -896,7 +1037,7 @@ func (x *Resize) String() string {
 func (*Resize) ProtoMessage() {}
 
 func (x *Resize) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[11]
+	mi := &file_wire_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -909,7 +1050,7 @@ func (x *Resize) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Resize.ProtoReflect.Descriptor instead.
 func (*Resize) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{11}
+	return file_wire_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Resize) GetRows() uint32 {
@@ -936,7 +1077,7 @@ type ConsoleEnd struct {
 
 func (x *ConsoleEnd) Reset() {
 	*x = ConsoleEnd{}
-	mi := &file_wire_proto_msgTypes[12]
+	mi := &file_wire_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -948,7 +1089,7 @@ func (x *ConsoleEnd) String() string {
 func (*ConsoleEnd) ProtoMessage() {}
 
 func (x *ConsoleEnd) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[12]
+	mi := &file_wire_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -961,7 +1102,7 @@ func (x *ConsoleEnd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConsoleEnd.ProtoReflect.Descriptor instead.
 func (*ConsoleEnd) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{12}
+	return file_wire_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ConsoleEnd) GetExitCode() int32 {
@@ -994,20 +1135,25 @@ const file_wire_proto_rawDesc = "" +
 	"\vcertificate\x18\x01 \x01(\fR\vcertificate\x12\x0e\n" +
 	"\x02ca\x18\x02 \x01(\fR\x02ca\x12\x18\n" +
 	"\acluster\x18\x03 \x01(\tR\acluster\x12\x12\n" +
-	"\x04node\x18\x04 \x01(\tR\x04node\"\xc8\x01\n" +
+	"\x04node\x18\x04 \x01(\tR\x04node\"\xfe\x01\n" +
 	"\fAgentMessage\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12.\n" +
 	"\x05hello\x18\x02 \x01(\v2\x16.bayplan.wire.v1.HelloH\x00R\x05hello\x12\x18\n" +
 	"\x06report\x18\x03 \x01(\fH\x00R\x06report\x12:\n" +
 	"\theartbeat\x18\x04 \x01(\v2\x1a.bayplan.wire.v1.HeartbeatH\x00R\theartbeat\x12\x18\n" +
-	"\x06change\x18\x05 \x01(\fH\x00R\x06changeB\x06\n" +
+	"\x06change\x18\x05 \x01(\fH\x00R\x06change\x124\n" +
+	"\arefused\x18\x06 \x01(\v2\x18.bayplan.wire.v1.RefusedH\x00R\arefusedB\x06\n" +
 	"\x04body\"=\n" +
 	"\x05Hello\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x1a\n" +
 	"\bprotocol\x18\x02 \x01(\rR\bprotocol\"]\n" +
 	"\tHeartbeat\x12#\n" +
 	"\rreport_digest\x18\x01 \x01(\fR\freportDigest\x12+\n" +
-	"\x11assignment_digest\x18\x02 \x01(\fR\x10assignmentDigest\"\xf7\x01\n" +
+	"\x11assignment_digest\x18\x02 \x01(\fR\x10assignmentDigest\"I\n" +
+	"\aRefused\x12\x14\n" +
+	"\x05epoch\x18\x01 \x01(\x03R\x05epoch\x12\x16\n" +
+	"\x06serial\x18\x02 \x01(\x03R\x06serial\x12\x10\n" +
+	"\x03why\x18\x03 \x01(\tR\x03why\"\xbd\x02\n" +
 	"\rServerMessage\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x124\n" +
 	"\awelcome\x18\x02 \x01(\v2\x18.bayplan.wire.v1.WelcomeH\x00R\awelcome\x12 \n" +
@@ -1015,16 +1161,19 @@ const file_wire_proto_rawDesc = "" +
 	"assignment\x18\x03 \x01(\fH\x00R\n" +
 	"assignment\x121\n" +
 	"\x06resync\x18\x04 \x01(\v2\x17.bayplan.wire.v1.ResyncH\x00R\x06resync\x12A\n" +
-	"\fopen_console\x18\x05 \x01(\v2\x1c.bayplan.wire.v1.OpenConsoleH\x00R\vopenConsoleB\x06\n" +
-	"\x04body\"b\n" +
+	"\fopen_console\x18\x05 \x01(\v2\x1c.bayplan.wire.v1.OpenConsoleH\x00R\vopenConsole\x12D\n" +
+	"\rclose_console\x18\x06 \x01(\v2\x1d.bayplan.wire.v1.CloseConsoleH\x00R\fcloseConsoleB\x06\n" +
+	"\x04body\"X\n" +
 	"\aWelcome\x12\x10\n" +
-	"\x03run\x18\x01 \x01(\tR\x03run\x12+\n" +
-	"\x11heartbeat_seconds\x18\x02 \x01(\rR\x10heartbeatSeconds\x12\x18\n" +
+	"\x03run\x18\x01 \x01(\tR\x03run\x12!\n" +
+	"\fheartbeat_ms\x18\x02 \x01(\rR\vheartbeatMs\x12\x18\n" +
 	"\acluster\x18\x03 \x01(\tR\acluster\"\b\n" +
 	"\x06Resync\"7\n" +
 	"\vOpenConsole\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
-	"\arequest\x18\x02 \x01(\fR\arequest\"\xff\x01\n" +
+	"\arequest\x18\x02 \x01(\fR\arequest\"\x1e\n" +
+	"\fCloseConsole\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"\xff\x01\n" +
 	"\x0eConsoleMessage\x12\x10\n" +
 	"\x02id\x18\x01 \x01(\tH\x00R\x02id\x12\x16\n" +
 	"\x05stdin\x18\x02 \x01(\fH\x00R\x05stdin\x12\x18\n" +
@@ -1060,7 +1209,7 @@ func file_wire_proto_rawDescGZIP() []byte {
 	return file_wire_proto_rawDescData
 }
 
-var file_wire_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_wire_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_wire_proto_goTypes = []any{
 	(*JoinRequest)(nil),    // 0: bayplan.wire.v1.JoinRequest
 	(*RenewRequest)(nil),   // 1: bayplan.wire.v1.RenewRequest
@@ -1068,35 +1217,39 @@ var file_wire_proto_goTypes = []any{
 	(*AgentMessage)(nil),   // 3: bayplan.wire.v1.AgentMessage
 	(*Hello)(nil),          // 4: bayplan.wire.v1.Hello
 	(*Heartbeat)(nil),      // 5: bayplan.wire.v1.Heartbeat
-	(*ServerMessage)(nil),  // 6: bayplan.wire.v1.ServerMessage
-	(*Welcome)(nil),        // 7: bayplan.wire.v1.Welcome
-	(*Resync)(nil),         // 8: bayplan.wire.v1.Resync
-	(*OpenConsole)(nil),    // 9: bayplan.wire.v1.OpenConsole
-	(*ConsoleMessage)(nil), // 10: bayplan.wire.v1.ConsoleMessage
-	(*Resize)(nil),         // 11: bayplan.wire.v1.Resize
-	(*ConsoleEnd)(nil),     // 12: bayplan.wire.v1.ConsoleEnd
+	(*Refused)(nil),        // 6: bayplan.wire.v1.Refused
+	(*ServerMessage)(nil),  // 7: bayplan.wire.v1.ServerMessage
+	(*Welcome)(nil),        // 8: bayplan.wire.v1.Welcome
+	(*Resync)(nil),         // 9: bayplan.wire.v1.Resync
+	(*OpenConsole)(nil),    // 10: bayplan.wire.v1.OpenConsole
+	(*CloseConsole)(nil),   // 11: bayplan.wire.v1.CloseConsole
+	(*ConsoleMessage)(nil), // 12: bayplan.wire.v1.ConsoleMessage
+	(*Resize)(nil),         // 13: bayplan.wire.v1.Resize
+	(*ConsoleEnd)(nil),     // 14: bayplan.wire.v1.ConsoleEnd
 }
 var file_wire_proto_depIdxs = []int32{
 	4,  // 0: bayplan.wire.v1.AgentMessage.hello:type_name -> bayplan.wire.v1.Hello
 	5,  // 1: bayplan.wire.v1.AgentMessage.heartbeat:type_name -> bayplan.wire.v1.Heartbeat
-	7,  // 2: bayplan.wire.v1.ServerMessage.welcome:type_name -> bayplan.wire.v1.Welcome
-	8,  // 3: bayplan.wire.v1.ServerMessage.resync:type_name -> bayplan.wire.v1.Resync
-	9,  // 4: bayplan.wire.v1.ServerMessage.open_console:type_name -> bayplan.wire.v1.OpenConsole
-	11, // 5: bayplan.wire.v1.ConsoleMessage.resize:type_name -> bayplan.wire.v1.Resize
-	12, // 6: bayplan.wire.v1.ConsoleMessage.end:type_name -> bayplan.wire.v1.ConsoleEnd
-	0,  // 7: bayplan.wire.v1.Enrolment.Join:input_type -> bayplan.wire.v1.JoinRequest
-	3,  // 8: bayplan.wire.v1.Fleet.Session:input_type -> bayplan.wire.v1.AgentMessage
-	1,  // 9: bayplan.wire.v1.Fleet.Renew:input_type -> bayplan.wire.v1.RenewRequest
-	10, // 10: bayplan.wire.v1.Fleet.Console:input_type -> bayplan.wire.v1.ConsoleMessage
-	2,  // 11: bayplan.wire.v1.Enrolment.Join:output_type -> bayplan.wire.v1.JoinResponse
-	6,  // 12: bayplan.wire.v1.Fleet.Session:output_type -> bayplan.wire.v1.ServerMessage
-	2,  // 13: bayplan.wire.v1.Fleet.Renew:output_type -> bayplan.wire.v1.JoinResponse
-	10, // 14: bayplan.wire.v1.Fleet.Console:output_type -> bayplan.wire.v1.ConsoleMessage
-	11, // [11:15] is the sub-list for method output_type
-	7,  // [7:11] is the sub-list for method input_type
-	7,  // [7:7] is the sub-list for extension type_name
-	7,  // [7:7] is the sub-list for extension extendee
-	0,  // [0:7] is the sub-list for field type_name
+	6,  // 2: bayplan.wire.v1.AgentMessage.refused:type_name -> bayplan.wire.v1.Refused
+	8,  // 3: bayplan.wire.v1.ServerMessage.welcome:type_name -> bayplan.wire.v1.Welcome
+	9,  // 4: bayplan.wire.v1.ServerMessage.resync:type_name -> bayplan.wire.v1.Resync
+	10, // 5: bayplan.wire.v1.ServerMessage.open_console:type_name -> bayplan.wire.v1.OpenConsole
+	11, // 6: bayplan.wire.v1.ServerMessage.close_console:type_name -> bayplan.wire.v1.CloseConsole
+	13, // 7: bayplan.wire.v1.ConsoleMessage.resize:type_name -> bayplan.wire.v1.Resize
+	14, // 8: bayplan.wire.v1.ConsoleMessage.end:type_name -> bayplan.wire.v1.ConsoleEnd
+	0,  // 9: bayplan.wire.v1.Enrolment.Join:input_type -> bayplan.wire.v1.JoinRequest
+	3,  // 10: bayplan.wire.v1.Fleet.Session:input_type -> bayplan.wire.v1.AgentMessage
+	1,  // 11: bayplan.wire.v1.Fleet.Renew:input_type -> bayplan.wire.v1.RenewRequest
+	12, // 12: bayplan.wire.v1.Fleet.Console:input_type -> bayplan.wire.v1.ConsoleMessage
+	2,  // 13: bayplan.wire.v1.Enrolment.Join:output_type -> bayplan.wire.v1.JoinResponse
+	7,  // 14: bayplan.wire.v1.Fleet.Session:output_type -> bayplan.wire.v1.ServerMessage
+	2,  // 15: bayplan.wire.v1.Fleet.Renew:output_type -> bayplan.wire.v1.JoinResponse
+	12, // 16: bayplan.wire.v1.Fleet.Console:output_type -> bayplan.wire.v1.ConsoleMessage
+	13, // [13:17] is the sub-list for method output_type
+	9,  // [9:13] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_wire_proto_init() }
@@ -1109,14 +1262,16 @@ func file_wire_proto_init() {
 		(*AgentMessage_Report)(nil),
 		(*AgentMessage_Heartbeat)(nil),
 		(*AgentMessage_Change)(nil),
+		(*AgentMessage_Refused)(nil),
 	}
-	file_wire_proto_msgTypes[6].OneofWrappers = []any{
+	file_wire_proto_msgTypes[7].OneofWrappers = []any{
 		(*ServerMessage_Welcome)(nil),
 		(*ServerMessage_Assignment)(nil),
 		(*ServerMessage_Resync)(nil),
 		(*ServerMessage_OpenConsole)(nil),
+		(*ServerMessage_CloseConsole)(nil),
 	}
-	file_wire_proto_msgTypes[10].OneofWrappers = []any{
+	file_wire_proto_msgTypes[12].OneofWrappers = []any{
 		(*ConsoleMessage_Id)(nil),
 		(*ConsoleMessage_Stdin)(nil),
 		(*ConsoleMessage_Stdout)(nil),
@@ -1131,7 +1286,7 @@ func file_wire_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_wire_proto_rawDesc), len(file_wire_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   13,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   2,
 		},
