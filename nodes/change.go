@@ -28,7 +28,7 @@ type Change struct {
 // new. It shares memory with new.
 func Diff(old, new Report) Change {
 	c := Change{Seen: new.Seen, Now: new.Now, Inventory: new.Inventory}
-	if !sameNode(&old.Node, &new.Node) {
+	if !old.Node.Equal(&new.Node) {
 		c.Node = &new.Node
 	}
 	was := old.Instances
@@ -90,13 +90,6 @@ func merge(old, changed []Instance, gone []string) []Instance {
 		}
 	}
 	return append(out, changed...)
-}
-
-func sameNode(a, b *Node) bool {
-	return a.Name == b.Name && a.Address == b.Address && maps.Equal(a.Attributes, b.Attributes) &&
-		a.Allocatable == b.Allocatable && a.PortMin == b.PortMin && a.PortMax == b.PortMax &&
-		slices.Equal(a.BusyPorts, b.BusyPorts) && a.Runtime == b.Runtime && a.Version == b.Version &&
-		a.Trouble == b.Trouble
 }
 
 func sameInstance(a, b *Instance) bool {

@@ -1,0 +1,165 @@
+package roster
+
+import (
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/bayplan/bayplan/nodes"
+)
+
+// Silence is how long a node may say nothing before it counts as unreachable.
+// A node that is heard again after it is news even if it has nothing new to
+// say.
+const Silence = 15 * time.Second
+
+// Roster is safe for concurrent use. Snapshots taken from it never change.
+type Roster struct {
+	now     func() time.Time
+	changed chan struct{}
+
+	mu    sync.Mutex
+	nodes []*entry // sorted by name
+	// snapshot is the last one taken; nil once something differs from it.
+	snapshot []nodes.Seen
+}
+
+// entry is one node. It may exist for its Assignment alone, before the node is
+// heard.
+type entry struct {
+	name   string
+	heard  bool
+	seen   nodes.Seen
+	clock  clock
+	parked nodes.Assignment
+	// newer is closed when an Assignment takes the place of parked.
+	newer chan struct{}
+}
+
+// New is an empty Roster. now must read the monotonic clock too, as time.Now
+// does, so that a jump of the wall clock ages no node (I23).
+func New(now func() time.Time) *Roster {
+	return &Roster{now: now, changed: make(chan struct{}, 1)}
+}
+
+// Changed yields after the Snapshot came to differ in more than At; signals
+// that nobody took are one. It is never closed.
+func (r *Roster) Changed() <-chan struct{} { return r.changed }
+
+// Report takes over a full report of the node, which must not be changed
+// afterwards. Its times are moved onto the server's clock.
+func (r *Roster) Report(node string, rep nodes.Report) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e, now := r.entry(node), r.now()
+	e.clock.set(now, rep.Now)
+	e.heard = true
+	e.seen.At, e.seen.Report = now, e.clock.move(rep, now)
+	r.snapshot = nil
+	r.signal()
+}
+
+// Heard notes that the node lives and that its last report still holds.
+func (r *Roster) Heard(node string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e, now := r.entry(node), r.now()
+	if !e.heard {
+		return
+	}
+	silent := now.Sub(e.seen.At)
+	e.seen.At, r.snapshot = now, nil
+	if silent > Silence {
+		r.signal()
+	}
+}
+
+// Refused notes why the node does not take over an Assignment. It stands until
+// a newer one is parked.
+func (r *Roster) Refused(node string, v nodes.Version, why string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e := r.entry(node)
+	if e.parked.Version != v || e.seen.Refusal == why {
+		return
+	}
+	e.seen.Refusal, r.snapshot = why, nil
+	r.signal()
+}
+
+// Assign parks what its node should have. Only the newest matters: it takes the
+// place of the one before, delivered or not. An older one is dropped.
+func (r *Roster) Assign(a nodes.Assignment) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e := r.entry(a.Node)
+	if a.Version.Compare(e.parked.Version) <= 0 {
+		return
+	}
+	e.parked = a
+	if e.seen.Refusal != "" {
+		e.seen.Refusal, r.snapshot = "", nil
+	}
+	close(e.newer)
+	e.newer = make(chan struct{})
+}
+
+// Parked is the newest Assignment of the node, with a channel that is closed
+// once a newer one is there. Its Version is zero while none was parked.
+func (r *Roster) Parked(node string) (nodes.Assignment, <-chan struct{}) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e := r.entry(node)
+	return e.parked, e.newer
+}
+
+// Forget drops all that is known of a node that left the cluster.
+func (r *Roster) Forget(node string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	k, ok := r.find(node)
+	if !ok {
+		return
+	}
+	r.nodes = slices.Delete(r.nodes, k, k+1)
+	r.snapshot = nil
+	r.signal()
+}
+
+// Snapshot is every node that was heard. It costs nothing while nobody was
+// heard since the last one, and otherwise a copy of one Seen for each node:
+// instances are never copied.
+func (r *Roster) Snapshot() nodes.Snapshot {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.snapshot == nil {
+		r.snapshot = make([]nodes.Seen, 0, len(r.nodes))
+		for _, e := range r.nodes {
+			if e.heard {
+				r.snapshot = append(r.snapshot, e.seen)
+			}
+		}
+	}
+	return nodes.Snapshot{Nodes: slices.Clip(r.snapshot)}
+}
+
+func (r *Roster) find(node string) (int, bool) {
+	return slices.BinarySearchFunc(r.nodes, node, func(e *entry, n string) int { return strings.Compare(e.name, n) })
+}
+
+// entry finds the node or begins one.
+func (r *Roster) entry(node string) *entry {
+	k, ok := r.find(node)
+	if !ok {
+		r.nodes = slices.Insert(r.nodes, k, &entry{name: node, newer: make(chan struct{})})
+	}
+	return r.nodes[k]
+}
+
+func (r *Roster) signal() {
+	select {
+	case r.changed <- struct{}{}:
+	default:
+	}
+}
