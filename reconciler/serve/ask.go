@@ -1,0 +1,112 @@
+package serve
+
+import (
+	"context"
+	"encoding/json"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"connectrpc.com/connect"
+
+	"github.com/bayplan/bayplan/reconciler/serve/controlpb"
+	"github.com/bayplan/bayplan/schema"
+)
+
+// Plan answers what a tree would change on the running cluster.
+func (s *server) Plan(ctx context.Context, r *connect.Request[controlpb.PlanRequest]) (*connect.Response[controlpb.Document], error) {
+	var spec schema.Spec
+	if err := json.Unmarshal(r.Msg.Spec, &spec); err != nil {
+		return nil, invalid("the plan's spec: %w", err)
+	}
+	if err := order(&spec); err != nil {
+		return nil, err
+	}
+	p, err := s.Cluster.Preview(ctx, spec)
+	if err != nil {
+		return nil, coded(err, connect.CodeInternal)
+	}
+	return document(p)
+}
+
+// order keeps the promise of schema.Spec, whoever wrote it: sorted by name, and
+// no name twice.
+func order(spec *schema.Spec) error {
+	slices.SortStableFunc(spec.Workloads, func(a, b schema.Workload) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortStableFunc(spec.Teams, func(a, b schema.Team) int { return strings.Compare(a.Name, b.Name) })
+	for i := range spec.Workloads {
+		if spec.Workloads[i].Name == "" {
+			return invalid("the plan's spec has a workload without a name")
+		}
+		if i > 0 && spec.Workloads[i].Name == spec.Workloads[i-1].Name {
+			return invalid("the plan's spec has two workloads %s", spec.Workloads[i].Name)
+		}
+	}
+	return nil
+}
+
+// Explain tells why a slot is where it is, or why it is nowhere.
+func (s *server) Explain(ctx context.Context, r *connect.Request[controlpb.ExplainRequest]) (*connect.Response[controlpb.Document], error) {
+	st, _ := s.Cluster.Status()
+	if byName(st, r.Msg.Slot) != nil {
+		return nil, invalid("%s is a workload: name one of its slots, such as %s", r.Msg.Slot, schema.Slot{Workload: r.Msg.Slot})
+	}
+	slot, ok := schema.ParseSlot(r.Msg.Slot)
+	if !ok {
+		return nil, invalid("%w", &schema.SlotError{Text: r.Msg.Slot})
+	}
+	e, err := s.Cluster.Explain(ctx, slot)
+	if err != nil {
+		return nil, coded(err, connect.CodeNotFound)
+	}
+	return document(e)
+}
+
+// commitPattern is a commit or a prefix that is long enough to mean one.
+var commitPattern = regexp.MustCompile(`^[0-9a-f]{4,64}$`)
+
+// Approve lets a held commit through.
+func (s *server) Approve(ctx context.Context, r *connect.Request[controlpb.ApproveRequest]) (*connect.Response[controlpb.ApproveResponse], error) {
+	commit := strings.ToLower(r.Msg.Commit)
+	if !commitPattern.MatchString(commit) {
+		return nil, invalid("%q is no commit: want its hash or at least the first 4 digits", r.Msg.Commit)
+	}
+	full, err := s.Cluster.Approve(ctx, commit, callerOf(ctx).actor(r.Msg.Actor))
+	if err != nil {
+		return nil, coded(err, connect.CodeFailedPrecondition)
+	}
+	return connect.NewResponse(&controlpb.ApproveResponse{Commit: full}), nil
+}
+
+// How long a join token lives: long enough to walk to the machine, and never so
+// long that one in a chat's history still opens the door.
+const (
+	defaultTTL = time.Hour
+	maxTTL     = 7 * 24 * time.Hour
+)
+
+// JoinToken makes a one-time token and the line to type on the new node.
+func (s *server) JoinToken(ctx context.Context, r *connect.Request[controlpb.JoinTokenRequest]) (*connect.Response[controlpb.JoinTokenResponse], error) {
+	seconds := r.Msg.TtlSeconds
+	if seconds < 0 || seconds > int64(maxTTL/time.Second) {
+		return nil, invalid("a join token lives from 1s to %s", schema.Duration(maxTTL))
+	}
+	ttl := time.Duration(seconds) * time.Second
+	if ttl == 0 {
+		ttl = defaultTTL
+	}
+	line, expires, err := s.Joiner.JoinLine(ctx, ttl)
+	if err != nil {
+		return nil, coded(err, connect.CodeInternal)
+	}
+	return connect.NewResponse(&controlpb.JoinTokenResponse{Line: line, ExpiresUnix: expires.Unix()}), nil
+}
+
+func document(v any) (*connect.Response[controlpb.Document], error) {
+	b, err := encode(v)
+	if err != nil {
+		return nil, coded(err, connect.CodeInternal)
+	}
+	return connect.NewResponse(&controlpb.Document{Json: b}), nil
+}

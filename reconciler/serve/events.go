@@ -1,0 +1,74 @@
+package serve
+
+import (
+	"context"
+
+	"connectrpc.com/connect"
+
+	"github.com/bayplan/bayplan/reconciler/serve/controlpb"
+	"github.com/bayplan/bayplan/reconciler/status"
+	"github.com/bayplan/bayplan/schema"
+)
+
+// Events sends recorded events, oldest first, and with follow what comes. A
+// reader slower than the record is long misses what was dropped from it.
+func (s *server) Events(ctx context.Context, r *connect.Request[controlpb.EventsRequest], out *connect.ServerStream[controlpb.Document]) error {
+	events, pos := s.recorded(r.Msg)
+	if err := sendEvents(out, events); err != nil || !r.Msg.Follow {
+		return err
+	}
+	for {
+		events, next, more := s.Cluster.EventsAfter(pos)
+		if err := sendEvents(out, about(events, r.Msg.Workload)); err != nil {
+			return err
+		}
+		pos = next
+		select {
+		case <-more:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// recorded are the newest that are asked for: the last ones of a workload are
+// found among all.
+func (s *server) recorded(r *controlpb.EventsRequest) ([]status.Event, uint64) {
+	if r.Workload == "" {
+		return s.Cluster.Events(int(r.Last))
+	}
+	all, pos := s.Cluster.Events(0)
+	mine := about(all, r.Workload)
+	if n := int(r.Last); n > 0 && len(mine) > n {
+		mine = mine[len(mine)-n:]
+	}
+	return mine, pos
+}
+
+// about are the events of a workload, a team or a slot; "" is all.
+func about(events []status.Event, of string) []status.Event {
+	if of == "" {
+		return events
+	}
+	var mine []status.Event
+	for _, e := range events {
+		slot, _ := schema.ParseSlot(e.Slot)
+		if e.Slot == of || e.Workload != "" && matches(e.Workload, of) || slot.Workload != "" && matches(slot.Workload, of) {
+			mine = append(mine, e)
+		}
+	}
+	return mine
+}
+
+func sendEvents(out *connect.ServerStream[controlpb.Document], events []status.Event) error {
+	for i := range events {
+		b, err := encode(&events[i])
+		if err != nil {
+			return coded(err, connect.CodeInternal)
+		}
+		if err := out.Send(&controlpb.Document{Json: b}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
