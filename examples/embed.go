@@ -4,6 +4,7 @@ package examples
 
 import (
 	"embed"
+	"io/fs"
 )
 
 //go:embed hello
@@ -18,3 +19,8 @@ func HelloServer() []byte {
 	}
 	return b
 }
+
+// Hello is the sample repository as it looks from its root: the team "hello" is
+// its one folder. The server's Go source lies in there too; it is no part of
+// what a cluster reads.
+func Hello() fs.FS { return files }

@@ -3,10 +3,11 @@ package dev
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"net"
+
+	"github.com/bayplan/bayplan/cmd/bayplan/internal/exit"
 )
 
 // MaxNodes is how many agents fit: each has an address of its own in
@@ -60,13 +61,13 @@ type Server struct {
 
 func (c *Config) check() error {
 	if c.Nodes < 1 || c.Nodes > MaxNodes {
-		return fmt.Errorf("--nodes %d: want 1 to %d", c.Nodes, MaxNodes)
+		return exit.Usagef("bayplan dev --help", "--nodes %d: want 1 to %d", c.Nodes, MaxNodes)
 	}
 	if c.Runtime != "docker" {
-		return fmt.Errorf("--runtime %q: want auto or docker", c.Runtime)
+		return exit.Usagef("bayplan dev --help", "--runtime %q: want auto or docker", c.Runtime)
 	}
 	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
-		return fmt.Errorf("--listen %q: want HOST:PORT such as 127.0.0.1:7443", c.Listen)
+		return exit.Usagef("bayplan dev --help", "--listen %q: want HOST:PORT such as 127.0.0.1:7443", c.Listen)
 	}
 	if c.Executable == "" || c.Sample == nil || c.Engine == nil || c.Wait == nil || c.Clean == nil {
 		return errors.New("dev: a field of Config is missing")

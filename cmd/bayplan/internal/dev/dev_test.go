@@ -17,6 +17,7 @@ import (
 
 var sample = fstest.MapFS{
 	"hello/web.cue": {Data: []byte("package hello\nworkloads: web: image: \"registry.example/hello:1\"\n")},
+	"hello/main.go": {Data: []byte("package main\n")},
 	"README.md":     {Data: []byte("sample\n")},
 }
 
@@ -172,6 +173,9 @@ func TestRun_FolderIsUsedAgainWithItsPortsAndCommits(t *testing.T) {
 	}
 	if n := shell(t, dir, "git -C repo.git rev-list --count main"); n != "3" {
 		t.Errorf("%s commits, want 3", n)
+	}
+	if files := shell(t, dir, "git -C repo.git ls-tree -r --name-only main"); files != "README.md\nhello/web.cue" {
+		t.Errorf("files:\n%s", files)
 	}
 	if text := shell(t, dir, "git -C repo.git show main:hello/web.cue"); !strings.Contains(text, `image: "`+images[0]+`:1"`) {
 		t.Errorf("image in the sample:\n%s", text)

@@ -51,14 +51,15 @@ func head(ctx context.Context, path string) (string, error) {
 	return strings.TrimSpace(string(out)), nil
 }
 
-// firstCommit is the sample as git-fast-import(1) reads it.
+// firstCommit is the sample as git-fast-import(1) reads it, without Go sources:
+// a repository holds what runs, not how it is made.
 func firstCommit(sample fs.FS, image string, now time.Time) ([]byte, error) {
 	const message = "hello: the sample\n"
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "commit refs/heads/%s\ncommitter Bayplan <dev@bayplan.invalid> %d +0000\ndata %d\n%s",
 		branch, now.Unix(), len(message), message)
 	err := fs.WalkDir(sample, ".", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
+		if err != nil || d.IsDir() || strings.HasSuffix(path, ".go") {
 			return err
 		}
 		text, err := fs.ReadFile(sample, path)
