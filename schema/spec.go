@@ -1,6 +1,9 @@
 package schema
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"slices"
 	"strconv"
 	"strings"
@@ -40,6 +43,19 @@ type Spec struct {
 	Teams []Team `json:"teams"`
 	// Workloads are sorted by name; names are unique.
 	Workloads []Workload `json:"workloads"`
+	// Hash is set by Seal: equal Specs have equal hashes.
+	Hash string `json:"hash,omitempty"`
+}
+
+// Seal sets Hash from everything else.
+func (s *Spec) Seal() {
+	s.Hash = ""
+	b, err := json.Marshal(s)
+	if err != nil {
+		panic("schema: a spec is always JSON: " + err.Error())
+	}
+	sum := sha256.Sum256(b)
+	s.Hash = hex.EncodeToString(sum[:])
 }
 
 // Team is one directory of the repository: the unit that a commit is applied

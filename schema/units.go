@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"encoding"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -47,6 +48,9 @@ func (c *CPU) UnmarshalText(b []byte) (err error) {
 	return err
 }
 
+// UnmarshalJSON reads a text or a number of cores.
+func (c *CPU) UnmarshalJSON(b []byte) error { return unmarshalAmount(b, c) }
+
 // Bytes is an amount of memory or disk. Its text is "256Mi", "1Gi", "512M" or
 // a plain number of bytes.
 type Bytes int64
@@ -65,6 +69,9 @@ func ParseBytes(s string) (Bytes, error) {
 		num, ok := strings.CutSuffix(s, u.suffix)
 		if !ok {
 			continue
+		}
+		if n, err := strconv.ParseInt(num, 10, 64); err == nil && n >= 0 && n <= math.MaxInt64/2/u.size {
+			return Bytes(n * u.size), nil
 		}
 		f, err := strconv.ParseFloat(num, 64)
 		if err != nil || f < 0 || f*float64(u.size) > math.MaxInt64/2 || f != f {
@@ -102,6 +109,24 @@ func (b Bytes) MarshalText() ([]byte, error) { return []byte(b.String()), nil }
 func (b *Bytes) UnmarshalText(t []byte) (err error) {
 	*b, err = ParseBytes(string(t))
 	return err
+}
+
+// UnmarshalJSON reads a text or a number of bytes.
+func (b *Bytes) UnmarshalJSON(t []byte) error { return unmarshalAmount(t, b) }
+
+// unmarshalAmount hands over a JSON text without its quotes, a number as it stands.
+func unmarshalAmount(b []byte, into encoding.TextUnmarshaler) error {
+	if string(b) == "null" {
+		return nil
+	}
+	if len(b) == 0 || b[0] != '"' {
+		return into.UnmarshalText(b)
+	}
+	var s string
+	if err := json.Unmarshal(b, &s); err != nil {
+		return err
+	}
+	return into.UnmarshalText([]byte(s))
 }
 
 // Duration is a time.Duration whose text is Go's ("10s", "5m", "1h30m").
@@ -153,6 +178,14 @@ func (a Amount) Of(total int) int {
 		return a.Count
 	}
 	return (total*a.Percent + 99) / 100
+}
+
+// Floor is the amount out of total, rounded down.
+func (a Amount) Floor(total int) int {
+	if !a.IsPercent {
+		return a.Count
+	}
+	return total * a.Percent / 100
 }
 
 // String is "2" or "25%".

@@ -1,0 +1,85 @@
+package load
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"maps"
+	"slices"
+	"sync"
+)
+
+// Cache remembers what packages came to, by the content of every file that had
+// a say in it. It holds the packages of the last tree alone, so its size is
+// that of one Spec. One Cache may serve many Loads, one after the other.
+//
+// A nil *Cache remembers nothing.
+type Cache struct {
+	mu      sync.Mutex
+	entries map[string]entry
+}
+
+// entry is a result and the content that it was made of.
+type entry struct {
+	content [sha256.Size]byte
+	result  result
+}
+
+func (c *Cache) evaluateAll(t *tree) []result {
+	module := t.moduleName()
+	if c == nil {
+		return evaluateAll(t, func(dir string, policy bool) result { return evaluate(t, module, dir, policy) })
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var mu sync.Mutex
+	fresh := map[string]entry{}
+	results := evaluateAll(t, func(dir string, policy bool) result {
+		e := c.recall(t, module, dir, policy)
+		mu.Lock()
+		defer mu.Unlock()
+		fresh[dir] = e
+		return e.result
+	})
+	c.entries = fresh
+	return results
+}
+
+func (c *Cache) recall(t *tree, module, dir string, policy bool) entry {
+	old, known := c.entries[dir]
+	if known && old.content == content(t, module, dir, policy, old.result.read) {
+		return old
+	}
+	r := evaluate(t, module, dir, policy)
+	return entry{content(t, module, dir, policy, r.read), r}
+}
+
+// content is the hash of all that one evaluation can see: its own files, those
+// of the packages that it imports or looked for in vain, and of the root if
+// there is a policy. The order of names is fixed, and each length is written.
+func content(t *tree, module, dir string, policy bool, read []string) (sum [sha256.Size]byte) {
+	dirs := map[string]bool{dir: true, ".": policy || dir == "."}
+	for _, d := range read {
+		dirs[d] = true
+	}
+	h := sha256.New()
+	write := func(b []byte) {
+		h.Write(binary.AppendUvarint(nil, uint64(len(b))))
+		h.Write(b)
+	}
+	write([]byte(module))
+	for _, d := range slices.Sorted(maps.Keys(dirs)) {
+		write([]byte(d))
+		if !dirs[d] {
+			continue
+		}
+		for _, f := range t.dirs[d] {
+			write([]byte(f.name))
+			write(f.data)
+		}
+		for _, e := range t.refused[d] {
+			write([]byte(e.Error()))
+		}
+	}
+	h.Sum(sum[:0])
+	return sum
+}

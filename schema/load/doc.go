@@ -1,0 +1,27 @@
+// Package load turns the tree of one commit into desired state, or into errors
+// that point into the user's files.
+//
+// [Load] reads an fs.FS and nothing else: no checkout, no network, no
+// environment. Each directory that holds CUE, YAML or JSON files is a package
+// of workloads and its path is the team; the root package holds the operators'
+// `cluster` alone. Names that begin with "." or "_", cue.mod, and files ending
+// in _tool.cue or _test.cue are passed over, and so are symbolic links.
+//
+// What happens to a package, in order:
+//
+//	tree.go     its files are read into memory, under limits
+//	parse.go    they become syntax; one workload in two data files is refused
+//	imports.go  imports are resolved inside the repository
+//	eval.go     each workload is unified with the schema of its kind and with
+//	            the cluster's policy, and its defaults are filled in
+//	render.go   what CUE says against it becomes "file:line:col: path: message"
+//
+// A team that breaks a rule is left out whole and the others go on. Every
+// package is evaluated in a context of its own, which is dropped after it: a
+// shared one would hold each value it ever saw. A [Cache] remembers results by
+// the content that they came from.
+//
+// CUE is a program: a hostile file can spend any amount of time and memory, and
+// evaluation cannot be interrupted. Who evaluates what strangers wrote does so
+// in a process that may be killed.
+package load

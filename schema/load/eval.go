@@ -1,0 +1,293 @@
+package load
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"cuelang.org/go/cue"
+	"cuelang.org/go/cue/ast"
+	"cuelang.org/go/cue/cuecontext"
+	"cuelang.org/go/cue/token"
+
+	"github.com/bayplan/bayplan/schema"
+)
+
+// result is what one package came to.
+type result struct {
+	// team tells that the package speaks of workloads, well or badly; a
+	// package that others import need not.
+	team      bool
+	workloads []schema.Workload
+	errs      []*Error
+	// policy tells, for the root, that there is one; broken, that nobody can
+	// tell, and then no team may be applied past it.
+	policy, broken bool
+	// read are the directories that the result depends on, besides its own.
+	read []string
+}
+
+// evaluation is the work on one package, in a context of its own.
+type evaluation struct {
+	tree   *tree
+	dir    string
+	policy bool
+	im     *importer
+	ctx    *cue.Context
+	out    result
+}
+
+// evaluate never panics: what a package does to CUE stays its own affair (I27).
+func evaluate(t *tree, module, dir string, policy bool) (out result) {
+	defer func() {
+		if p := recover(); p != nil {
+			out = result{team: true, errs: []*Error{{Team: team(dir), File: dir, Next: nextValidate,
+				Message: fmt.Sprintf("evaluating the package broke off: %v", p)}}}
+		}
+	}()
+	e := &evaluation{tree: t, dir: dir, policy: policy, im: newImporter(t, module), ctx: cuecontext.New()}
+	if dir == "." {
+		e.root()
+	} else {
+		e.team()
+	}
+	for _, bad := range e.out.errs {
+		bad.Team = team(dir)
+	}
+	e.out.errs, e.out.read = tidy(e.out.errs), e.im.read
+	return e.out
+}
+
+func (e *evaluation) team() {
+	e.out.team = true
+	sources, errs := parseAll(e.dir, e.tree.dirs[e.dir])
+	e.out.errs = append(errs, e.tree.refused[e.dir]...)
+	broken := len(e.out.errs) > 0
+	e.names()
+	for _, src := range sources {
+		e.topLevel(src)
+	}
+	if broken {
+		return
+	}
+	value, ok := e.build(e.dir, sources)
+	if !ok {
+		return
+	}
+	all := value.LookupPath(workloadsPath)
+	e.out.team = all.Exists() || value.Err() != nil
+	e.workloads(all)
+	e.remaining(value)
+}
+
+var workloadsPath = cue.ParsePath("workloads")
+
+// names checks the folders that make up the team's name, which becomes part of
+// the names of containers.
+func (e *evaluation) names() {
+	for folder := range strings.SplitSeq(e.dir, "/") {
+		if !schema.ValidName(folder) {
+			e.fail(&Error{File: e.dir, Message: fmt.Sprintf("folder %q: %s", folder, schema.NameRule),
+				Next: "rename it, or begin it with _ if it holds no workloads"})
+		}
+	}
+}
+
+func (e *evaluation) fail(err *Error) { e.out.errs = append(e.out.errs, err) }
+
+// topLevel looks for slips that would make workloads vanish: a file may hold
+// whatever helps it, yet nothing that looks like workloads and is not.
+func (e *evaluation) topLevel(src source) {
+	if src.syntax == nil {
+		return
+	}
+	for _, f := range topFields(src.syntax) {
+		name, _, _ := ast.LabelName(f.Label)
+		switch {
+		case name == "workloads":
+		case name == "cluster":
+			e.fail(at(f.Label.Pos(), src.name, name, "the cluster is described in the root package alone"))
+		case src.data:
+			e.fail(foreign(src.name, name, f.Label.Pos()))
+		case nearest(name, []string{"workloads"}) != "":
+			e.fail(at(f.Label.Pos(), src.name, name, unknownField(name, []string{"workloads"})))
+		}
+	}
+}
+
+// foreign is the error about a data file that seems to be for something else.
+func foreign(file, field string, pos token.Pos) *Error {
+	bad := at(pos, file, field, unknownField(field, []string{"workloads"}))
+	if !strings.Contains(bad.Message, "did you mean") {
+		bad.Next = "keep files that hold no workloads in a folder that begins with _"
+	}
+	return bad
+}
+
+// topFields are the regular fields of a file: no definitions, nothing hidden.
+func topFields(f *ast.File) (fields []*ast.Field) {
+	for _, d := range f.Decls {
+		field, ok := d.(*ast.Field)
+		if !ok {
+			continue
+		}
+		name, isIdent, err := ast.LabelName(field.Label)
+		if err == nil && !(isIdent && strings.HasPrefix(strings.TrimPrefix(name, "_"), "#")) && !(isIdent && strings.HasPrefix(name, "_")) {
+			fields = append(fields, field)
+		}
+	}
+	return fields
+}
+
+// build makes one value of parsed files; false after an error.
+func (e *evaluation) build(dir string, sources []source) (cue.Value, bool) {
+	inst := e.im.build(dir, sources)
+	if inst == nil {
+		e.out.errs = append(e.out.errs, e.im.errs...)
+		return cue.Value{}, false
+	}
+	value := e.ctx.BuildInstance(inst)
+	if err := value.Err(); err != nil && inst.Err != nil {
+		e.out.errs = append(e.out.errs, plainErrors(dir, err)...)
+		return cue.Value{}, false
+	}
+	return value, true
+}
+
+// workloads evaluates each one by itself, so that none hides another's errors.
+func (e *evaluation) workloads(all cue.Value) {
+	if !all.Exists() {
+		return
+	}
+	it, err := all.Fields()
+	if err != nil {
+		e.fail(at(all.Pos(), e.dir, "workloads", "want workloads by name, got "+got(all)))
+		return
+	}
+	policy, ok := e.policyValue()
+	if !ok {
+		return
+	}
+	kinds := e.ctx.BuildInstance(e.im.schema).LookupPath(kindsPath)
+	for it.Next() {
+		if len(e.out.workloads) == e.tree.limits.PackageWorkloads {
+			e.fail(at(it.Value().Pos(), e.dir, "workloads", fmt.Sprintf("a package may hold %d workloads at most", e.tree.limits.PackageWorkloads)))
+			return
+		}
+		c := candidate{name: it.Selector().Unquoted(), dir: e.dir, user: it.Value(), policy: policy, limits: e.tree.limits}
+		w, errs := c.judge(kinds)
+		e.out.errs = append(e.out.errs, errs...)
+		e.out.workloads = append(e.out.workloads, w)
+	}
+}
+
+// policyValue is the cluster's policy in this evaluation's own context; it does
+// not exist where there is none.
+func (e *evaluation) policyValue() (cue.Value, bool) {
+	if !e.policy {
+		return cue.Value{}, true
+	}
+	sources, _ := parseAll(".", e.tree.dirs["."])
+	root, ok := e.build(".", rootSources(sources))
+	return root.LookupPath(policyPath), ok
+}
+
+var policyPath = cue.ParsePath("cluster.policy")
+
+// remaining reports what is wrong with the package besides its workloads, and
+// with its workloads as a whole.
+func (e *evaluation) remaining(value cue.Value) {
+	err := value.Validate()
+	if err == nil {
+		return
+	}
+	for _, bad := range plainErrors(e.dir, err) {
+		if below, ok := strings.CutPrefix(bad.Path, "workloads."); ok && e.covered(below) {
+			continue
+		}
+		e.fail(bad)
+	}
+}
+
+// covered tells that a workload's own errors are told already.
+func (e *evaluation) covered(below string) bool {
+	name, _, _ := strings.Cut(below, ".")
+	return slices.ContainsFunc(e.out.errs, func(b *Error) bool {
+		return b.Path == "workloads."+name || strings.HasPrefix(b.Path, "workloads."+name+".")
+	})
+}
+
+// root checks the operators' part.
+func (e *evaluation) root() {
+	sources, errs := parseAll(".", e.tree.dirs["."])
+	e.out.errs = append(errs, e.tree.refused["."]...)
+	e.out.broken = slices.ContainsFunc(e.out.errs, func(bad *Error) bool { return ext(bad.File) == ".cue" })
+	sources = rootSources(sources)
+	for _, src := range sources {
+		e.rootLevel(src)
+	}
+	e.out.team = len(sources) > 0
+	if len(errs) > 0 {
+		return
+	}
+	value, ok := e.build(".", sources)
+	before := len(e.out.errs)
+	if ok {
+		e.cluster(value.LookupPath(cue.ParsePath("cluster")))
+		e.out.policy = value.LookupPath(policyPath).Exists()
+		if err := value.Validate(); err != nil {
+			e.out.errs = append(e.out.errs, plainErrors(".", err)...)
+		}
+	}
+	e.out.broken = !ok || len(e.out.errs) > before
+}
+
+// rootSources leaves out data files at the root that are not ours: many tools
+// keep theirs there.
+func rootSources(sources []source) []source {
+	return slices.DeleteFunc(sources, func(src source) bool {
+		return src.data && src.syntax != nil && !slices.ContainsFunc(topFields(src.syntax), func(f *ast.Field) bool {
+			name, _, _ := ast.LabelName(f.Label)
+			return nearest(name, []string{"cluster", "workloads"}) != ""
+		})
+	})
+}
+
+func (e *evaluation) rootLevel(src source) {
+	if src.syntax == nil {
+		return
+	}
+	for _, f := range topFields(src.syntax) {
+		name, _, _ := ast.LabelName(f.Label)
+		switch near := nearest(name, []string{"cluster", "workloads"}); {
+		case name == "workloads":
+			bad := at(f.Label.Pos(), src.name, name, "the root holds no workloads: a folder's path is the team, and the root has none")
+			bad.Next = nextMove
+			e.fail(bad)
+		case near != "" && name != near:
+			e.fail(at(f.Label.Pos(), src.name, name, unknownField(name, []string{near})))
+		}
+	}
+}
+
+// cluster checks names that are close to those that matter, since the rest is open.
+func (e *evaluation) cluster(v cue.Value) {
+	if !v.Exists() {
+		return
+	}
+	known := rules().cluster.names()
+	it, err := v.Fields()
+	if err != nil {
+		e.fail(at(v.Pos(), ".", "cluster", "want "+rules().cluster.want+", got "+got(v)))
+		return
+	}
+	for it.Next() {
+		name := it.Selector().Unquoted()
+		if near := nearest(name, known); near != "" && near != name {
+			e.fail(at(it.Value().Pos(), ".", dotted([]string{"cluster", name}), unknownField(name, known)))
+		}
+		if slices.Contains(known, name) && it.Value().IncompleteKind() != cue.StructKind {
+			e.fail(at(it.Value().Pos(), ".", dotted([]string{"cluster", name}), "want fields in braces, got "+got(it.Value())))
+		}
+	}
+}

@@ -1,0 +1,64 @@
+package load_test
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/bayplan/bayplan/schema"
+	"github.com/bayplan/bayplan/schema/load"
+)
+
+// Every example loads without an error, and holds the workloads that it is about.
+func TestExamples(t *testing.T) {
+	const root = "../../examples"
+	entries, err := os.ReadDir(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{
+		"hello": "hello/web",
+		"shop":  "infra/edge/mailer infra/edge/proxy storefront/search-de storefront/search-fr storefront/web",
+	}
+	got := map[string]string{}
+	for _, e := range entries {
+		if !e.IsDir() {
+			continue
+		}
+		spec, err := load.Load(os.DirFS(root+"/"+e.Name()), schema.Revision{Commit: "c0ffee"})
+		if err != nil {
+			t.Errorf("%s:\n%v", e.Name(), err)
+		}
+		got[e.Name()] = names(spec)
+	}
+	for name := range want {
+		if got[name] != want[name] {
+			t.Errorf("examples/%s: got %q, want %q", name, got[name], want[name])
+		}
+	}
+}
+
+func names(spec schema.Spec) string {
+	list := make([]string, len(spec.Workloads))
+	for i, w := range spec.Workloads {
+		list[i] = w.Name
+	}
+	return strings.Join(list, " ")
+}
+
+// The demo hangs on the details of this one.
+func TestExamples_Hello(t *testing.T) {
+	spec, err := load.Load(os.DirFS("../../examples/hello"), schema.Revision{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := spec.Workloads[0]
+	if diff := cmp.Diff(map[string]schema.Port{"http": {Container: 8080, Protocol: "tcp"}}, w.Ports); diff != "" {
+		t.Error(diff)
+	}
+	if w.Replicas != 3 || w.Resources.CPU != 50 || w.Resources.Memory != 32<<20 || w.Update.MaxSurge != (schema.Amount{Count: 1}) {
+		t.Errorf("got %+v", w)
+	}
+}

@@ -1,0 +1,173 @@
+package load
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"cuelang.org/go/cue/ast"
+	"cuelang.org/go/cue/build"
+	"cuelang.org/go/cue/literal"
+	"cuelang.org/go/cue/parser"
+	"cuelang.org/go/cue/token"
+)
+
+// moduleName reads the module's path out of cue.mod/module.cue; "" if the
+// repository is no module and so has nothing to import from itself.
+func (t *tree) moduleName() string {
+	for _, f := range t.dirs["cue.mod"] {
+		if f.name != "cue.mod/module.cue" {
+			continue
+		}
+		syntax, err := parser.ParseFile(f.name, f.data)
+		if err != nil {
+			return ""
+		}
+		return moduleField(syntax)
+	}
+	return ""
+}
+
+func moduleField(f *ast.File) string {
+	for _, d := range f.Decls {
+		field, ok := d.(*ast.Field)
+		if !ok {
+			continue
+		}
+		name, _, err := ast.LabelName(field.Label)
+		lit, ok := field.Value.(*ast.BasicLit)
+		if err != nil || name != "module" || !ok {
+			continue
+		}
+		s, _ := literal.Unquote(lit.Value)
+		s, _, _ = strings.Cut(s, "@")
+		return s
+	}
+	return ""
+}
+
+// importer resolves imports for one evaluation, inside the tree alone.
+type importer struct {
+	tree   *tree
+	module string
+	ctx    *build.Context
+	schema *build.Instance
+	// done holds instances by directory and package name, nil for a broken
+	// one; busy are those whose own imports are being resolved.
+	done map[string]*build.Instance
+	busy map[string]bool
+	// read are the directories that were looked into, there or not: what the
+	// result depends on.
+	read []string
+	errs []*Error
+}
+
+func newImporter(t *tree, module string) *importer {
+	im := &importer{tree: t, module: module, done: map[string]*build.Instance{}, busy: map[string]bool{}}
+	im.ctx = build.NewContext(build.Loader(im.load))
+	im.schema = schemaInstance(im.ctx)
+	return im
+}
+
+// load answers one import; nil leaves the path to CUE's standard library.
+func (im *importer) load(pos token.Pos, importPath string) *build.Instance {
+	if importPath == schemaPath {
+		return im.schema
+	}
+	dir, pkg := im.resolve(importPath)
+	if dir == "" {
+		if first, _, _ := strings.Cut(importPath, "/"); strings.Contains(first, ".") {
+			im.fail(pos, "there is no package %q in this repository%s, and nothing else is fetched", importPath, im.moduleHint())
+		}
+		return nil
+	}
+	key := dir + ":" + pkg
+	if im.busy[key] {
+		im.fail(pos, "package %q imports itself in a circle", importPath)
+		return nil
+	}
+	if inst, ok := im.done[key]; ok {
+		return inst
+	}
+	im.busy[key] = true
+	im.done[key] = im.imported(pos, dir, pkg, importPath)
+	im.busy[key] = false
+	return im.done[key]
+}
+
+func (im *importer) moduleHint() string {
+	if im.module == "" {
+		return " (which has no cue.mod/module.cue)"
+	}
+	return fmt.Sprintf(" (whose module is %q)", im.module)
+}
+
+// resolve splits "module/dir[@vN][:name]" into a directory of the tree and the
+// package's name; "" is no directory with CUE files.
+func (im *importer) resolve(importPath string) (dir, pkg string) {
+	p, pkg, _ := strings.Cut(importPath, ":")
+	p, _, _ = strings.Cut(p, "@")
+	if pkg == "" {
+		pkg = path.Base(p)
+	}
+	vendor := "cue.mod/pkg/" + p
+	inside, isOurs := strings.CutPrefix(p+"/", im.module+"/")
+	candidates := []string{vendor}
+	if im.module != "" && isOurs {
+		candidates = []string{path.Clean(inside), vendor}
+	}
+	im.read = append(im.read, candidates...)
+	i := slices.IndexFunc(candidates, func(d string) bool { return hasCUE(im.tree.dirs[d]) })
+	if i < 0 {
+		return "", ""
+	}
+	return candidates[i], pkg
+}
+
+func hasCUE(files []file) bool {
+	return slices.ContainsFunc(files, func(f file) bool { return ext(f.name) == ".cue" })
+}
+
+// imported builds a package out of the CUE files that bear its name.
+func (im *importer) imported(pos token.Pos, dir, pkg, importPath string) *build.Instance {
+	var sources []source
+	for _, f := range im.tree.dirs[dir] {
+		if ext(f.name) != ".cue" {
+			continue
+		}
+		src, errs := parseCUE(f)
+		im.errs = append(im.errs, errs...)
+		if errs == nil && src.syntax != nil && src.syntax.PackageName() == pkg {
+			sources = append(sources, src)
+		}
+	}
+	if len(im.errs) > 0 {
+		return nil
+	}
+	if len(sources) == 0 {
+		im.fail(pos, "no file in %s says \"package %s\", which import %q wants", dir, pkg, importPath)
+		return nil
+	}
+	return im.build(dir, sources)
+}
+
+// build puts files together and resolves their imports; nil after an error,
+// which is then in errs.
+func (im *importer) build(dir string, sources []source) *build.Instance {
+	inst := im.ctx.NewInstance(dir, nil)
+	for _, src := range sources {
+		inst.AddSyntax(src.syntax)
+	}
+	if err := inst.Complete(); err != nil && len(im.errs) == 0 {
+		im.errs = append(im.errs, plainErrors(dir, err)...)
+	}
+	if len(im.errs) > 0 {
+		return nil
+	}
+	return inst
+}
+
+func (im *importer) fail(pos token.Pos, format string, args ...any) {
+	im.errs = append(im.errs, at(pos, "", "", fmt.Sprintf(format, args...)))
+}

@@ -1,0 +1,240 @@
+package load
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"cuelang.org/go/cue"
+	"cuelang.org/go/cue/errors"
+
+	"github.com/bayplan/bayplan/schema"
+)
+
+// candidate is one workload on its way from a user's value to a schema.Workload.
+type candidate struct {
+	name   string
+	dir    string
+	user   cue.Value
+	policy cue.Value
+	limits Limits
+
+	rule *rule
+	errs []*Error
+}
+
+// judge unifies the workload with the policy and with its kind's definition.
+// A workload comes back only without errors.
+func (c *candidate) judge(kinds cue.Value) (schema.Workload, []*Error) {
+	if !schema.ValidName(c.name) {
+		c.fail(nil, "%q is no name: %s", c.name, schema.NameRule)
+	}
+	full := c.user
+	if c.policy.Exists() {
+		full = full.Unify(c.policy)
+	}
+	kind, ok := c.kind(full)
+	if !ok {
+		return schema.Workload{}, c.errs
+	}
+	c.rule = rules().kinds[kind]
+	whole := kinds.LookupPath(cue.MakePath(cue.Str(kind))).Unify(full)
+	if err := whole.Validate(cue.Concrete(true)); err != nil {
+		c.explain(err, full)
+	}
+	if len(c.errs) > 0 {
+		return schema.Workload{}, c.errs
+	}
+	return c.decode(whole)
+}
+
+// fail adds an error at a path inside the workload.
+func (c *candidate) fail(path []string, format string, args ...any) {
+	full := append([]string{"workloads", c.name}, path...)
+	c.errs = append(c.errs, at(placeOf(c.user, path), c.dir, dotted(full), fmt.Sprintf(format, args...)))
+}
+
+// kind reads the discriminator first, since all other rules hang on it.
+func (c *candidate) kind(v cue.Value) (string, bool) {
+	if _, err := v.Fields(); err != nil {
+		c.fail(nil, "want a workload, got %s", got(v))
+		return "", false
+	}
+	known := rules().names()
+	want := "want \"" + strings.Join(known, "\" or \"") + "\""
+	k := v.LookupPath(cue.MakePath(cue.Str("kind")))
+	if !k.Exists() {
+		c.fail(nil, "kind is missing, %s", want)
+		return "", false
+	}
+	kind, err := k.String()
+	if err != nil || !slices.Contains(known, kind) {
+		c.fail([]string{"kind"}, "%s, got %s", want, got(k))
+		return "", false
+	}
+	return kind, true
+}
+
+// explain turns what CUE found into words, and adds what it keeps to itself
+// while anything else is wrong: unknown and missing fields.
+func (c *candidate) explain(err error, full cue.Value) {
+	c.walk(nil, full, c.rule)
+	for _, e := range errors.Errors(err) {
+		path := unlabelled(e.Path())
+		if i := slices.Index(path, "#Kinds"); i == 0 {
+			path = path[2:]
+		} else if len(path) >= 2 && path[0] == "workloads" {
+			path = path[2:]
+		}
+		if c.told(path) {
+			continue
+		}
+		c.explainOne(e, path, full)
+	}
+}
+
+// told tells that a path, or one above it, has its error already; CUE has
+// several for each.
+func (c *candidate) told(path []string) bool {
+	for i := range len(path) + 1 {
+		p := dotted(append([]string{"workloads", c.name}, path[:i]...))
+		if slices.ContainsFunc(c.errs, func(e *Error) bool { return e.Path == p && i > 0 }) {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *candidate) explainOne(e errors.Error, path []string, full cue.Value) {
+	mine, _ := descend(c.user, path)
+	both, _ := descend(full, path)
+	r := c.rule.at(path)
+	switch {
+	case mine.Err() != nil && mine.Exists(), r == nil:
+		places := userPlaces(e, c.dir)
+		if len(places) == 0 {
+			c.fail(path, "%s", words(e))
+			return
+		}
+		c.errs = append(c.errs, at(places[0], c.dir, dotted(append([]string{"workloads", c.name}, path...)), words(e)+also(places[1:])))
+	case both.Err() != nil && both.Exists():
+		c.againstPolicy(path, got(mine))
+	default:
+		c.fail(path, "want %s, got %s", r.want, got(both))
+	}
+}
+
+// againstPolicy says what the cluster's policy wants at a path, and where.
+func (c *candidate) againstPolicy(path []string, got string) {
+	rule, pos := c.policy, c.policy.Pos()
+	for _, name := range path {
+		next := rule.LookupPath(cue.MakePath(cue.Str(name).Optional()))
+		if !next.Exists() {
+			break
+		}
+		rule, pos = next, next.Pos()
+	}
+	text := strings.Join(strings.Fields(fmt.Sprint(rule)), " ")
+	c.fail(path, "the cluster's policy (%s) wants %s, got %s", where(pos), text, got)
+}
+
+// walk reports unknown fields, missing ones, and values that are not concrete.
+func (c *candidate) walk(path []string, v cue.Value, r *rule) {
+	if r == nil {
+		return
+	}
+	if it, err := v.Fields(); err == nil {
+		c.walkFields(path, it, r)
+		return
+	}
+	if it, err := v.List(); err == nil {
+		for i := 0; it.Next(); i++ {
+			c.walk(append(path[:len(path):len(path)], strconv.Itoa(i)), it.Value(), r.each)
+		}
+		return
+	}
+	d, _ := v.Default()
+	_, mine := descend(c.user, path)
+	switch {
+	case d.Err() != nil || d.IsConcrete():
+	case !mine:
+		c.againstPolicy(path, "nothing")
+	default:
+		c.fail(path, "want %s, got %s, which is no value yet", r.want, got(v))
+	}
+}
+
+func (c *candidate) walkFields(path []string, it *cue.Iterator, r *rule) {
+	if r.fields == nil && r.each == nil {
+		return
+	}
+	there := map[string]bool{}
+	for it.Next() {
+		name := it.Selector().Unquoted()
+		there[name] = true
+		here := append(path[:len(path):len(path)], name)
+		if next := r.at([]string{name}); next != nil {
+			c.walk(here, it.Value(), next)
+		} else {
+			c.fail(here, "%s", c.misplaced(name, r))
+		}
+	}
+	for _, name := range r.names() {
+		if !r.fields[name].optional && !there[name] {
+			c.fail(append(path[:len(path):len(path)], name), "is missing: want %s", r.fields[name].want)
+		}
+	}
+}
+
+// misplaced is unknownField, with a better word for a field of another kind.
+func (c *candidate) misplaced(name string, r *rule) string {
+	if r == c.rule {
+		for _, kind := range rules().names() {
+			if rules().kinds[kind].fields[name] != nil {
+				return fmt.Sprintf("unknown field %q: only a %s has it", name, kind)
+			}
+		}
+	}
+	return unknownField(name, r.names())
+}
+
+// decode makes the Go value: JSON once, defaults filled in, then checked for
+// what relates two fields.
+func (c *candidate) decode(v cue.Value) (schema.Workload, []*Error) {
+	var w schema.Workload
+	data, err := v.MarshalJSON()
+	if err == nil {
+		data, err = c.withDefaults(data)
+	}
+	if err == nil {
+		dec := json.NewDecoder(bytes.NewReader(data))
+		dec.DisallowUnknownFields()
+		err = dec.Decode(&w)
+	}
+	if err != nil {
+		c.fail(nil, "%v", err)
+		return w, c.errs
+	}
+	if len(data) > c.limits.WorkloadBytes {
+		c.fail(nil, "the workload has %d bytes as JSON, and %d are the limit", len(data), c.limits.WorkloadBytes)
+	}
+	w.Name = team(c.dir) + "/" + c.name
+	for _, p := range w.Check() {
+		c.fail(p.Path, "%s", p.Message)
+	}
+	return w, c.errs
+}
+
+func (c *candidate) withDefaults(data []byte) ([]byte, error) {
+	var tree any
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.UseNumber()
+	if err := dec.Decode(&tree); err != nil {
+		return nil, err
+	}
+	c.rule.fill(tree)
+	return json.Marshal(tree)
+}

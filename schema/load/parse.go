@@ -1,0 +1,201 @@
+package load
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"cuelang.org/go/cue/ast"
+	"cuelang.org/go/cue/parser"
+	"cuelang.org/go/cue/token"
+	cuejson "cuelang.org/go/encoding/json"
+	cueyaml "cuelang.org/go/encoding/yaml"
+)
+
+// source is one parsed file of a package.
+type source struct {
+	name string
+	// data tells YAML and JSON from CUE: no two of them may speak of one
+	// workload, since nobody reads two such files as one.
+	data   bool
+	syntax *ast.File
+}
+
+// parseAll parses the files of one directory; all their errors, not the first.
+func parseAll(dir string, files []file) ([]source, []*Error) {
+	var sources []source
+	var errs []*Error
+	for _, f := range files {
+		src, bad := parse(f)
+		if bad == nil && src.syntax == nil {
+			continue
+		}
+		sources = append(sources, src)
+		errs = append(errs, bad...)
+	}
+	if errs == nil {
+		errs = doubles(sources)
+	}
+	for _, e := range errs {
+		e.Team = team(dir)
+	}
+	return sources, errs
+}
+
+func parse(f file) (source, []*Error) {
+	switch ext(f.name) {
+	case ".cue":
+		return parseCUE(f)
+	case ".json":
+		expr, err := cuejson.Extract(f.name, f.data)
+		if err != nil {
+			return source{name: f.name, data: true}, []*Error{jsonError(f, err)}
+		}
+		return dataSource(f.name, &ast.File{Filename: f.name, Decls: []ast.Decl{&ast.EmbedDecl{Expr: expr}}})
+	default:
+		syntax, err := cueyaml.Extract(f.name, f.data)
+		if err != nil {
+			return source{name: f.name, data: true}, syntaxErrors(f.name, err)
+		}
+		return dataSource(f.name, syntax)
+	}
+}
+
+// jsonError takes the words of Go's parser, which says what it tripped over.
+func jsonError(f file, err error) *Error {
+	e := &Error{File: f.name, Message: "json syntax: " + err.Error(), Next: nextValidate}
+	var syntax *json.SyntaxError
+	if goErr := json.Unmarshal(f.data, new(any)); errors.As(goErr, &syntax) {
+		before := f.data[:max(0, syntax.Offset-1)]
+		e.Message = "json syntax: " + syntax.Error()
+		e.Line = 1 + bytes.Count(before, []byte("\n"))
+		e.Col = len(before) - bytes.LastIndexByte(before, '\n')
+	}
+	return e
+}
+
+func parseCUE(f file) (source, []*Error) {
+	syntax, err := parser.ParseFile(f.name, f.data)
+	if err != nil {
+		return source{name: f.name}, syntaxErrors(f.name, err)
+	}
+	for _, d := range syntax.Decls {
+		a, ok := d.(*ast.Attribute)
+		if !ok {
+			break
+		}
+		switch key, _ := a.Split(); key {
+		case "ignore":
+			return source{}, nil
+		case "extern", "if":
+			return source{name: f.name}, []*Error{at(a.Pos(), f.name, "",
+				fmt.Sprintf("@%s is not supported: a package is all that its files say, and nothing else", key))}
+		}
+	}
+	return source{name: f.name, syntax: syntax}, nil
+}
+
+// dataSource checks that a YAML or JSON file is one map without a key twice.
+func dataSource(name string, f *ast.File) (source, []*Error) {
+	src := source{name: name, data: true, syntax: f}
+	if len(f.Decls) == 1 {
+		if e, ok := f.Decls[0].(*ast.EmbedDecl); ok {
+			switch x := e.Expr.(type) {
+			case *ast.StructLit:
+				f.Decls = x.Elts
+			case *ast.ListLit:
+				return src, []*Error{at(x.Pos(), name, "", "want one document that is a map with workloads")}
+			default:
+				return src, []*Error{at(x.Pos(), name, "", "want a map with workloads")}
+			}
+		}
+	}
+	return src, repeated(name, nil, f.Decls)
+}
+
+// repeated finds the keys that stand twice in one map of a data file, which CUE
+// would take for two statements that agree or clash.
+func repeated(name string, path []string, decls []ast.Decl) (errs []*Error) {
+	seen := map[string]token.Pos{}
+	for _, d := range decls {
+		f, ok := d.(*ast.Field)
+		if !ok {
+			continue
+		}
+		label, _, err := ast.LabelName(f.Label)
+		if err != nil {
+			continue
+		}
+		here := append(path[:len(path):len(path)], label)
+		if first, twice := seen[label]; twice {
+			errs = append(errs, at(f.Label.Pos(), name, dotted(here),
+				fmt.Sprintf("%q stands here twice, first in line %d", label, first.Line())))
+		} else {
+			seen[label] = f.Label.Pos()
+		}
+		errs = append(errs, repeatedIn(name, here, f.Value)...)
+	}
+	return errs
+}
+
+func repeatedIn(name string, path []string, x ast.Expr) (errs []*Error) {
+	switch x := x.(type) {
+	case *ast.StructLit:
+		return repeated(name, path, x.Elts)
+	case *ast.ListLit:
+		for i, e := range x.Elts {
+			errs = append(errs, repeatedIn(name, append(path[:len(path):len(path)], strconv.Itoa(i)), e)...)
+		}
+	}
+	return errs
+}
+
+// doubles finds workloads that a data file shares with another file.
+func doubles(sources []source) (errs []*Error) {
+	type place struct {
+		pos  token.Pos
+		data bool
+	}
+	seen := map[string]place{}
+	for _, src := range sources {
+		for _, f := range workloadFields(src.syntax) {
+			name, _, err := ast.LabelName(f.Label)
+			if err != nil {
+				continue
+			}
+			first, twice := seen[name]
+			if !twice {
+				seen[name] = place{f.Label.Pos(), src.data}
+				continue
+			}
+			if src.data || first.data {
+				errs = append(errs, at(f.Label.Pos(), src.name, dotted([]string{"workloads", name}),
+					fmt.Sprintf("there are two workloads %q, the other in %s", name, where(first.pos))))
+			}
+		}
+	}
+	return errs
+}
+
+// workloadFields are the fields that a file writes below workloads.
+func workloadFields(f *ast.File) (fields []*ast.Field) {
+	for _, d := range f.Decls {
+		top, ok := d.(*ast.Field)
+		if !ok {
+			continue
+		}
+		if name, _, err := ast.LabelName(top.Label); err != nil || name != "workloads" {
+			continue
+		}
+		if s, ok := top.Value.(*ast.StructLit); ok {
+			for _, e := range s.Elts {
+				if w, ok := e.(*ast.Field); ok {
+					fields = append(fields, w)
+				}
+			}
+		}
+	}
+	return fields
+}

@@ -1,0 +1,181 @@
+package load
+
+import (
+	"fmt"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"cuelang.org/go/cue"
+	"cuelang.org/go/cue/errors"
+	"cuelang.org/go/cue/token"
+)
+
+// at is an error at a place of the syntax.
+func at(pos token.Pos, file, fieldPath, message string) *Error {
+	e := &Error{File: file, Path: fieldPath, Message: message, Next: nextValidate}
+	if pos.IsValid() {
+		e.File, e.Line, e.Col = pos.Filename(), pos.Line(), pos.Column()
+	}
+	return e
+}
+
+// where is "file:line:col".
+func where(pos token.Pos) string {
+	return fmt.Sprintf("%s:%d:%d", pos.Filename(), pos.Line(), pos.Column())
+}
+
+// dotted writes a path as users say it; only a name with a dot gets quotes.
+func dotted(path []string) string {
+	names := slices.Clone(path)
+	for i, n := range names {
+		if n == "" || strings.ContainsAny(n, ". \t\r\n\"") {
+			names[i] = strconv.Quote(n)
+		}
+	}
+	return strings.Join(names, ".")
+}
+
+// syntaxErrors is what a parser says of one file.
+func syntaxErrors(name string, err error) []*Error {
+	errs := plainErrors(name, err)
+	for _, e := range errs {
+		e.Message = path.Ext(name)[1:] + " syntax: " + e.Message
+	}
+	return errs
+}
+
+// lineNumber finds the place in errors that carry it in their text alone.
+var lineNumber = regexp.MustCompile(`^(?:[^:\n]*:)?\s*(?:line )?(\d+)(?::(\d+))?: `)
+
+// plainErrors keeps the words of CUE, for errors that no rule of ours explains.
+func plainErrors(name string, err error) (errs []*Error) {
+	for _, e := range errors.Errors(err) {
+		message, places := words(e), userPlaces(e, name)
+		one := at(token.NoPos, name, dotted(unlabelled(e.Path())), message)
+		if len(places) > 0 {
+			one = at(places[0], name, one.Path, message+also(places[1:]))
+		} else if m := lineNumber.FindStringSubmatch(message); m != nil {
+			one.Message = message[len(m[0]):]
+			one.Line, _ = strconv.Atoi(m[1])
+			one.Col, _ = strconv.Atoi(m[2])
+			one.Col = max(one.Col, 1)
+		}
+		errs = append(errs, one)
+	}
+	return errs
+}
+
+func words(e errors.Error) string {
+	format, args := e.Msg()
+	if s := fmt.Sprintf(format, args...); s != "" {
+		return strings.TrimSuffix(s, ":")
+	}
+	return e.Error()
+}
+
+func unlabelled(path []string) []string {
+	out := make([]string, len(path))
+	for i, p := range path {
+		out[i] = p
+		if s, err := strconv.Unquote(p); err == nil {
+			out[i] = s
+		}
+	}
+	return out
+}
+
+// userPlaces are the places that an error names in the user's files, those of
+// the package itself first.
+func userPlaces(e errors.Error, name string) (places []token.Pos) {
+	dir := name
+	if ext(name) != "" {
+		dir = path.Dir(name)
+	}
+	for _, p := range append([]token.Pos{e.Position()}, e.InputPositions()...) {
+		if p.IsValid() && p.Filename() != "" && !strings.HasPrefix(p.Filename(), schemaFile) && !slices.Contains(places, p) {
+			places = append(places, p)
+		}
+	}
+	slices.SortStableFunc(places, func(a, b token.Pos) int {
+		return inDir(b, dir) - inDir(a, dir)
+	})
+	return places
+}
+
+func inDir(p token.Pos, dir string) int {
+	if path.Dir(p.Filename()) == dir {
+		return 1
+	}
+	return 0
+}
+
+func also(places []token.Pos) string {
+	if len(places) == 0 {
+		return ""
+	}
+	text := make([]string, len(places))
+	for i, p := range places {
+		text[i] = where(p)
+	}
+	return " (see also " + strings.Join(text, ", ") + ")"
+}
+
+// got shows what the user wrote, in one short line.
+func got(v cue.Value) string {
+	switch v.IncompleteKind() {
+	case cue.StructKind:
+		return "fields in braces"
+	case cue.ListKind:
+		return "a list"
+	}
+	s := strings.Join(strings.Fields(fmt.Sprint(v)), " ")
+	if r := []rune(s); len(r) > 60 {
+		s = string(r[:60]) + "…"
+	}
+	return s
+}
+
+// placeOf is where a user's value stands: the place of the longest beginning of
+// the path that the user wrote.
+func placeOf(v cue.Value, path []string) token.Pos {
+	pos := v.Pos()
+	for _, name := range path {
+		next, ok := child(v, name)
+		if !ok {
+			break
+		}
+		v = next
+		if p := v.Pos(); p.IsValid() && !strings.HasPrefix(p.Filename(), schemaFile) {
+			pos = p
+		}
+	}
+	return pos
+}
+
+// child goes one step down, into a struct or a list.
+func child(v cue.Value, name string) (cue.Value, bool) {
+	sel := cue.Str(name)
+	if v.IncompleteKind() == cue.ListKind {
+		i, err := strconv.Atoi(name)
+		if err != nil {
+			return cue.Value{}, false
+		}
+		sel = cue.Index(i)
+	}
+	next := v.LookupPath(cue.MakePath(sel))
+	return next, next.Exists()
+}
+
+// descend follows a whole path.
+func descend(v cue.Value, path []string) (cue.Value, bool) {
+	ok := true
+	for _, name := range path {
+		if v, ok = child(v, name); !ok {
+			return v, false
+		}
+	}
+	return v, true
+}

@@ -1,0 +1,191 @@
+package load
+
+import (
+	"cmp"
+	"fmt"
+	"io/fs"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"cuelang.org/go/cue"
+	"cuelang.org/go/cue/build"
+	"cuelang.org/go/cue/cuecontext"
+	"cuelang.org/go/cue/parser"
+
+	"github.com/bayplan/bayplan/schema"
+)
+
+// rule is what the schema says about one field, read from it once: what the
+// evaluator cannot tell (the default, the words for a user) and what it tells
+// poorly (the names that would have been right).
+type rule struct {
+	// want completes "want …"; "" if the schema has no words for it.
+	want string
+	// fallback is the default as JSON, {} for a struct that is always there;
+	// nil is none.
+	fallback any
+	// optional tells that the field may be left out.
+	optional bool
+	// fields are those of a closed struct, each its own rule.
+	fields map[string]*rule
+	// each is the rule of a map's values or a list's elements.
+	each *rule
+}
+
+// at finds the rule of a path; nil where the schema says nothing.
+func (r *rule) at(path []string) *rule {
+	for _, name := range path {
+		if r == nil {
+			return nil
+		}
+		next := r.fields[name]
+		if next == nil {
+			next = r.each
+		}
+		r = next
+	}
+	return r
+}
+
+func (r *rule) names() []string {
+	if r == nil {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(r.fields))
+}
+
+// ruleBook holds the rules of each kind, and of the cluster.
+type ruleBook struct {
+	kinds   map[string]*rule
+	cluster *rule
+}
+
+// rules reads the embedded schema once per process. The schema is part of the
+// binary, so an error in it is a bug and every test sees it.
+var rules = sync.OnceValue(func() *ruleBook {
+	root := cuecontext.New().BuildInstance(schemaInstance(build.NewContext()))
+	if err := root.Err(); err != nil {
+		panic("the embedded schema: " + err.Error())
+	}
+	book := &ruleBook{kinds: map[string]*rule{}, cluster: readRule(root.LookupPath(cue.ParsePath("#Cluster")))}
+	for it, _ := root.LookupPath(kindsPath).Fields(); it.Next(); {
+		book.kinds[it.Selector().Unquoted()] = readRule(it.Value())
+	}
+	return book
+})
+
+var kindsPath = cue.ParsePath("#Kinds")
+
+// schemaPath is the import path of the embedded schema.
+const schemaPath = "github.com/bayplan/bayplan/schema"
+
+// schemaFile begins the file names of the embedded schema, which no file of a
+// user can have: errors never point there.
+const schemaFile = "\x00schema/"
+
+func schemaInstance(ctx *build.Context) *build.Instance {
+	inst := ctx.NewInstance("", nil)
+	inst.ImportPath = schemaPath
+	names, err := fs.Glob(schema.CUE, "*.cue")
+	for _, name := range names {
+		data, readErr := schema.CUE.ReadFile(name)
+		f, parseErr := parser.ParseFile(schemaFile+name, data)
+		if readErr != nil || parseErr != nil {
+			panic(fmt.Sprint("the embedded schema: ", readErr, parseErr))
+		}
+		inst.AddSyntax(f)
+	}
+	if err != nil || inst.Complete() != nil {
+		panic(fmt.Sprint("the embedded schema: ", err, inst.Err))
+	}
+	return inst
+}
+
+func readRule(v cue.Value) *rule {
+	r := &rule{want: wantOf(v), fallback: fallbackOf(v)}
+	switch v.IncompleteKind() {
+	case cue.StringKind:
+		r.want = cmp.Or(r.want, "a text (in quotes)")
+	case cue.StructKind:
+		r.readFields(v)
+		r.want = cmp.Or(r.want, "fields in braces: "+cmp.Or(strings.Join(r.names(), ", "), "NAME: ..."))
+	case cue.ListKind:
+		if each := v.LookupPath(cue.MakePath(cue.AnyIndex)); each.Exists() {
+			r.each = readRule(each)
+		}
+	}
+	return r
+}
+
+func (r *rule) readFields(v cue.Value) {
+	r.fields = map[string]*rule{}
+	for it, _ := v.Fields(cue.Optional(true)); it.Next(); {
+		f := readRule(it.Value())
+		f.optional = it.IsOptional()
+		r.fields[it.Selector().Unquoted()] = f
+	}
+	if each := v.LookupPath(cue.MakePath(cue.AnyString)); each.Exists() && len(r.fields) == 0 {
+		r.fields, r.each = nil, readRule(each)
+	}
+}
+
+// wantOf reads @want of the field, or of the definition that the field refers to.
+func wantOf(v cue.Value) string {
+	if a := v.Attribute("want"); a.Err() == nil {
+		s, _ := a.String(0)
+		return s
+	}
+	if root, path := v.ReferencePath(); path.String() != "" && path.String() != v.Path().String() {
+		return wantOf(root.LookupPath(path))
+	}
+	return ""
+}
+
+func fallbackOf(v cue.Value) any {
+	a := v.Attribute("default")
+	if a.Err() != nil {
+		return nil
+	}
+	var out any
+	if err := v.Context().CompileString(a.Contents()).Decode(&out); err != nil {
+		panic(fmt.Sprintf("the embedded schema: default of %s: %v", v.Path(), err))
+	}
+	return out
+}
+
+// fill puts the defaults into the JSON of a value, in place, and below it
+// wherever there is a struct to put them in.
+func (r *rule) fill(v any) {
+	switch v := v.(type) {
+	case map[string]any:
+		r.fillFields(v)
+		for name, f := range v {
+			if next := r.at([]string{name}); next != nil {
+				next.fill(f)
+			}
+		}
+	case []any:
+		for _, f := range v {
+			if r.each != nil {
+				r.each.fill(f)
+			}
+		}
+	}
+}
+
+func (r *rule) fillFields(v map[string]any) {
+	for name, f := range r.fields {
+		if _, there := v[name]; there || f.fallback == nil {
+			continue
+		}
+		v[name] = f.fallback
+		if _, isStruct := f.fallback.(map[string]any); isStruct {
+			v[name] = map[string]any{}
+		}
+	}
+}
+
+// names are the kinds, sorted.
+func (b *ruleBook) names() []string { return slices.Sorted(maps.Keys(b.kinds)) }
