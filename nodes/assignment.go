@@ -2,6 +2,7 @@ package nodes
 
 import (
 	"cmp"
+	"time"
 
 	"github.com/bayplan/bayplan/schema"
 )
@@ -44,6 +45,8 @@ type Order struct {
 	Reason Reason `json:"reason"`
 	// Commit is the revision that caused the order.
 	Commit string `json:"commit,omitempty"`
+	// Placed is when the server first ordered it.
+	Placed time.Time `json:"placed"`
 	// Since is the Version of the Assignment that last changed this order.
 	Since Version `json:"since"`
 	// Trace is the W3C traceparent of the commit's trace, for the agent's spans.

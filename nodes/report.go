@@ -1,6 +1,7 @@
 package nodes
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -148,6 +149,9 @@ type Seen struct {
 	Report Report
 	// At is when the server last heard of the node at all.
 	At time.Time
+	// Refusal is why the node does not take over the newest Assignment; empty
+	// where it did, or was not sent one.
+	Refusal string
 }
 
 // Node finds one by name; nil if it was never heard.
@@ -157,4 +161,12 @@ func (s *Snapshot) Node(name string) *Seen {
 		return nil
 	}
 	return &s.Nodes[i]
+}
+
+// Equal is whether two descriptions say the same.
+func (n *Node) Equal(m *Node) bool {
+	return n.Name == m.Name && n.Address == m.Address && n.Allocatable == m.Allocatable &&
+		n.PortMin == m.PortMin && n.PortMax == m.PortMax && n.Runtime == m.Runtime &&
+		n.Version == m.Version && n.Trouble == m.Trouble &&
+		maps.Equal(n.Attributes, m.Attributes) && slices.Equal(n.BusyPorts, m.BusyPorts)
 }

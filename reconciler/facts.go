@@ -14,6 +14,8 @@ type Facts struct {
 	// Spec is the last one that was accepted: evaluated, resolved, not held.
 	// It stays in force whatever becomes of the repository.
 	Spec schema.Spec `json:"spec"`
+	// Accepted is the Hash of the Desired that Spec took in last.
+	Accepted string `json:"accepted"`
 	// Commits are the newest revisions that were seen with what became of
 	// them, oldest first, at most MaxCommits. The last is the one in work.
 	Commits []Commit `json:"commits"`
@@ -96,8 +98,12 @@ type Rollout struct {
 	Stage    Stage  `json:"stage"`
 	// Target is what the repository asks for.
 	Target schema.Digest `json:"target"`
+	// Want is the workload as the repository asks for it; its digest is Target.
+	// Nil once it left the repository.
+	Want *schema.Workload `json:"want,omitempty"`
 	// Good is the workload as it last was Done; nil before the first time.
-	Good *schema.Workload `json:"good,omitempty"`
+	Good       *schema.Workload `json:"good,omitempty"`
+	GoodDigest schema.Digest    `json:"goodDigest,omitempty"`
 	// Commit is the revision that set Target.
 	Commit string `json:"commit"`
 	// Began is when Target was set; Moved when the rollout last got further.

@@ -9,7 +9,8 @@ import (
 
 // Input is all that a pass looks at. Reconcile changes nothing in it.
 type Input struct {
-	// Desired is what the tracked branch asks for, as far as it evaluates.
+	// Desired is what the tracked branch asks for, as far as it evaluates,
+	// sealed. One without a commit asks for nothing new.
 	Desired schema.Spec
 	// Observed is the newest report of every node heard in this run.
 	Observed nodes.Snapshot
@@ -22,6 +23,9 @@ type Input struct {
 	// Started is when this leader took over: no node counts as silent for
 	// longer than since then (I22).
 	Started time.Time
+	// Rewritten is whether Desired's commit does not descend from the one in
+	// force: the branch was force-pushed (I12).
+	Rewritten bool
 	// Unresolved are the images that could not be resolved to a digest, sorted
 	// by workload. Such a workload stays as it is.
 	Unresolved []Unresolved

@@ -1,6 +1,9 @@
 package reconciler
 
 import (
+	"cmp"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/bayplan/bayplan/nodes"
@@ -49,4 +52,95 @@ type Blocked struct {
 	Next string
 	// Why is set where the scheduler found no place.
 	Why *scheduler.Why
+}
+
+// plan writes the new Assignments and gathers what the pass found.
+func (p *pass) plan() Plan {
+	out := Plan{Changes: p.changes, Wake: p.wake}
+	out.Assignments = p.assignments()
+	slices.SortFunc(out.Changes, func(a, b Change) int {
+		return cmp.Or(a.Slot.Compare(b.Slot), strings.Compare(a.Node, b.Node), strings.Compare(string(a.Digest), string(b.Digest)))
+	})
+	out.Blocked = p.allBlocked()
+	out.Facts, out.FactsChanged = p.facts, p.dirty
+	return out
+}
+
+// assignments applies the edits, node by node, and reissues under this epoch
+// what a former leader ordered (I20).
+func (p *pass) assignments() (all []nodes.Assignment) {
+	slices.SortStableFunc(p.edits, func(a, b edit) int {
+		return cmp.Or(int(a.node-b.node), strings.Compare(a.order.ID, b.order.ID))
+	})
+	edits := p.edits
+	for i := range p.nodes {
+		k := 0
+		for k < len(edits) && int(edits[k].node) == i {
+			k++
+		}
+		was := &p.nodes[i].fact.Assignment
+		if k > 0 || was.Version.Epoch != p.in.Epoch {
+			next := nodes.Assignment{Node: was.Node, Version: nodes.Version{Epoch: p.in.Epoch, Serial: was.Version.Serial + 1}}
+			next.Orders = apply(was.Orders, edits[:k], next.Version)
+			all = append(all, next)
+		}
+		edits = edits[k:]
+	}
+	for i := range all {
+		p.editNodes()
+		at, _ := slices.BinarySearchFunc(p.facts.Nodes, all[i].Node, compareNodeFact)
+		p.facts.Nodes[at].Assignment = all[i]
+	}
+	return all
+}
+
+// apply merges edits, sorted by ID, into orders, sorted by ID; of two edits for
+// one ID the later holds.
+func apply(orders []nodes.Order, edits []edit, v nodes.Version) []nodes.Order {
+	out := make([]nodes.Order, 0, len(orders)+len(edits))
+	for len(orders) > 0 || len(edits) > 0 {
+		if len(edits) == 0 || len(orders) > 0 && orders[0].ID < edits[0].order.ID {
+			out, orders = append(out, orders[0]), orders[1:]
+			continue
+		}
+		id := edits[0].order.ID
+		if len(orders) > 0 && orders[0].ID == id {
+			orders = orders[1:]
+		}
+		last := edits[0]
+		for len(edits) > 0 && edits[0].order.ID == id {
+			last, edits = edits[0], edits[1:]
+		}
+		if !last.drop {
+			last.order.Since = v
+			out = append(out, last.order)
+		}
+	}
+	return out
+}
+
+func (p *pass) allBlocked() []Blocked {
+	all := p.blocked
+	for i := range p.in.Unresolved {
+		u := &p.in.Unresolved[i]
+		all = append(all, Blocked{Workload: u.Workload, Code: string(u.Failure.Code), Text: u.Failure.Text, Next: unresolvedNext(u.Failure.Code)})
+	}
+	if p.paused {
+		all = append(all, Blocked{Code: "nodes-silent", Text: "more than a third of the nodes are silent; nothing is replaced until they return",
+			Next: "look at the network between server and nodes: bayplan node ls"})
+	}
+	slices.SortStableFunc(all, func(a, b Blocked) int {
+		return cmp.Or(strings.Compare(a.Workload, b.Workload), a.Slot.Compare(b.Slot))
+	})
+	return all
+}
+
+func unresolvedNext(c nodes.FailureCode) string {
+	switch c {
+	case nodes.ImageNotFound:
+		return "correct the image's name or tag, or push the image"
+	case nodes.ImageUnauthorized:
+		return "log in to the registry where the server runs (docker login), or correct the image's name"
+	}
+	return "see that the server reaches the registry; it is asked again by itself"
 }

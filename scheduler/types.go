@@ -33,6 +33,9 @@ type Request struct {
 	Workload *schema.Workload
 	// Only restricts the request to one node ("" is any): a daemon's slot.
 	Only string
+	// Except are nodes that cannot take it, sorted or not: an instance of the
+	// same name is still ending there.
+	Except []string
 	// Avoid is a node that is taken only if no other fits: where the slot
 	// failed lately.
 	Avoid string
@@ -78,7 +81,7 @@ type Why struct {
 
 // Refusal is one filter's part.
 type Refusal struct {
-	// Filter is "closed", "node", "constraint", "cpu", "memory" or "port".
+	// Filter is "node", "closed", "ending", "pool", "constraint", "cpu", "memory" or "port".
 	Filter string
 	Nodes  int
 	// Nearest tells the nearest miss with amounts.

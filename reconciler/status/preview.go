@@ -1,6 +1,15 @@
 package status
 
-import "github.com/bayplan/bayplan/schema"
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/bayplan/bayplan/reconciler"
+	"github.com/bayplan/bayplan/schema"
+)
 
 // Preview is what a tree would change on the running cluster: the answer of
 // `bayplan plan`.
@@ -14,6 +23,9 @@ type Preview struct {
 	Unplaced []PreviewUnplaced `json:"unplaced"`
 	// Held is why the commit would be held; empty when it would not.
 	Held string `json:"held,omitempty"`
+	// Warnings are what the preview could not know: images that no registry
+	// would resolve.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // PreviewChange is what would become of one workload.
@@ -69,4 +81,181 @@ type Explanation struct {
 	Instances []Slot `json:"instances"`
 	// Events are its newest ones, oldest first.
 	Events []Event `json:"events"`
+}
+
+// PreviewOf compares the facts before with where a forecast leads.
+func PreviewOf(before *reconciler.Facts, f *reconciler.Forecast, unresolved []reconciler.Unresolved) Preview {
+	p := Preview{Schema: Schema, Against: before.Spec.Revision.Commit, Held: f.Held,
+		Changes: []PreviewChange{}, Unplaced: []PreviewUnplaced{}}
+	was, is := placesOf(before), placesOf(&f.Facts)
+	for _, name := range names(before, &f.Facts) {
+		c := PreviewChange{Workload: name}
+		old, new := before.Spec.Workload(name), f.Facts.Spec.Workload(name)
+		c.fill(old, new)
+		c.Slots = slotChanges(was[name], is[name], f)
+		if c.Action != "" || moves(c.Slots) {
+			p.Changes = append(p.Changes, c)
+		}
+	}
+	for i := range f.Blocked {
+		if b := &f.Blocked[i]; b.Why != nil {
+			p.Unplaced = append(p.Unplaced, unplacedOf(b))
+		}
+	}
+	for i := range unresolved {
+		u := &unresolved[i]
+		p.Warnings = append(p.Warnings, u.Failure.Text)
+	}
+	if !f.Complete {
+		p.Warnings = append(p.Warnings, "the preview was cut off: the rollout takes more steps than a preview follows")
+	}
+	return p
+}
+
+// fill says what kind of change it is, and which fields differ.
+func (c *PreviewChange) fill(old, new *schema.Workload) {
+	switch {
+	case old == nil && new == nil:
+		return
+	case old == nil:
+		c.Action, c.To = "create", new.Digest()
+		return
+	case new == nil:
+		c.Action, c.From = "remove", old.Digest()
+		return
+	}
+	c.From, c.To = old.Digest(), new.Digest()
+	c.Fields = fieldChanges(old, new)
+	switch {
+	case len(c.Fields) == 0:
+	case c.From != c.To:
+		c.Action, c.Strategy = "update", strategyText(new)
+	case old.Replicas != new.Replicas:
+		c.Action = "scale"
+	default:
+		c.Action = "settings"
+	}
+}
+
+// strategyText tells the way of an update in words.
+func strategyText(w *schema.Workload) string {
+	if w.Update.Strategy == "recreate" {
+		return "recreate: all old ones stop before the new ones start"
+	}
+	n := max(w.Replicas, 1)
+	surge, down := w.Update.MaxSurge.Of(n), w.Update.MaxUnavailable.Floor(n)
+	if surge == 0 && down == 0 {
+		surge = 1
+	}
+	return fmt.Sprintf("rolling: up to %d beside the old ones, %d unavailable, each healthy for %s", surge, down, w.Update.MinHealthyTime)
+}
+
+// place is one slot's node and ports.
+type place struct {
+	node   string
+	ports  map[string]int
+	digest schema.Digest
+}
+
+// placesOf are the wanted instances by workload and slot.
+func placesOf(f *reconciler.Facts) map[string]map[schema.Slot]place {
+	all := map[string]map[schema.Slot]place{}
+	for i := range f.Nodes {
+		for j := range f.Nodes[i].Assignment.Orders {
+			o := &f.Nodes[i].Assignment.Orders[j]
+			if o.Stop {
+				continue
+			}
+			if all[o.Slot.Workload] == nil {
+				all[o.Slot.Workload] = map[schema.Slot]place{}
+			}
+			all[o.Slot.Workload][o.Slot] = place{f.Nodes[i].Name, o.Ports, o.Digest}
+		}
+	}
+	return all
+}
+
+func names(a, b *reconciler.Facts) []string {
+	set := map[string]bool{}
+	for _, f := range []*reconciler.Facts{a, b} {
+		for i := range f.Spec.Workloads {
+			set[f.Spec.Workloads[i].Name] = true
+		}
+		for i := range f.Rollouts {
+			set[f.Rollouts[i].Workload] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(set))
+}
+
+// slotChanges are the slots that are, were or will be, sorted.
+func slotChanges(was, is map[schema.Slot]place, f *reconciler.Forecast) (all []PreviewSlot) {
+	set := map[schema.Slot]bool{}
+	for s := range was {
+		set[s] = true
+	}
+	for s := range is {
+		set[s] = true
+	}
+	for _, s := range slices.SortedFunc(maps.Keys(set), schema.Slot.Compare) {
+		c := PreviewSlot{Slot: s.String(), From: was[s].node, To: is[s].node, Ports: is[s].ports}
+		if score, ok := f.Scores[s]; ok && is[s].digest != was[s].digest || is[s].node != was[s].node {
+			c.Score = score.Total()
+		}
+		all = append(all, c)
+	}
+	return all
+}
+
+func moves(slots []PreviewSlot) bool {
+	return slices.ContainsFunc(slots, func(s PreviewSlot) bool { return s.From != s.To })
+}
+
+func unplacedOf(b *reconciler.Blocked) PreviewUnplaced {
+	u := PreviewUnplaced{Slot: b.Slot.String(), Text: b.Text, Why: []string{}}
+	for _, r := range b.Why.Refusals {
+		u.Why = append(u.Why, fmt.Sprintf("%d refused by %s: %s", r.Nodes, r.Filter, r.Nearest))
+	}
+	return u
+}
+
+// fieldChanges are the leaves of the two texts that differ, by path.
+func fieldChanges(old, new *schema.Workload) (all []FieldChange) {
+	a, b := map[string]string{}, map[string]string{}
+	flatten("", treeOf(old), a)
+	flatten("", treeOf(new), b)
+	set := maps.Clone(a)
+	maps.Copy(set, b)
+	for _, path := range slices.Sorted(maps.Keys(set)) {
+		if a[path] != b[path] {
+			all = append(all, FieldChange{path, a[path], b[path]})
+		}
+	}
+	return all
+}
+
+func treeOf(w *schema.Workload) (tree any) {
+	b, err := json.Marshal(w)
+	if err == nil {
+		err = json.Unmarshal(b, &tree)
+	}
+	if err != nil {
+		panic("status: a workload is always JSON: " + err.Error())
+	}
+	return tree
+}
+
+func flatten(path string, v any, into map[string]string) {
+	switch v := v.(type) {
+	case map[string]any:
+		for k, x := range v {
+			flatten(strings.TrimPrefix(path+"."+k, "."), x, into)
+		}
+	case []any:
+		for i, x := range v {
+			flatten(fmt.Sprintf("%s[%d]", path, i), x, into)
+		}
+	default:
+		into[path] = fmt.Sprint(v)
+	}
 }

@@ -1,0 +1,236 @@
+package reconciler
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/bayplan/bayplan/schema"
+)
+
+// RemovalTrailer is the line of a commit's message that lets a large removal
+// through without anyone's approval: "Bayplan-Allow-Removal: 12".
+const RemovalTrailer = "Bayplan-Allow-Removal"
+
+// accept takes in what the repository asks for, if it is new: team by team,
+// each whole or not at all (I13), and the commit as a whole only if it is not
+// held (I7, I12).
+func (p *pass) accept() {
+	d := &p.in.Desired
+	if d.Revision.Commit == "" || d.Hash == p.facts.Accepted && d.Hash != "" {
+		return
+	}
+	merged := p.mergeSpec(d)
+	removals := missing(p.facts.Spec.Workloads, merged.Workloads)
+	if reason := p.holdReason(d, removals); reason != "" {
+		p.hold(d.Revision, reason, removals)
+		return
+	}
+	c := p.commitFor(d.Revision)
+	touched := p.adopt(&merged)
+	c.Touched = union(c.Touched, touched)
+	c.Removals = nil
+	if c.Outcome == Held {
+		c.Outcome, c.Reason, c.Ended = Progressing, "", time.Time{}
+	}
+	p.facts.Spec, p.facts.Accepted = merged, d.Hash
+	p.dirty = true
+}
+
+// mergeSpec is d with the last accepted text for every team that did not
+// evaluate and every workload whose image is not known.
+func (p *pass) mergeSpec(d *schema.Spec) schema.Spec {
+	last := &p.facts.Spec
+	m := schema.Spec{Revision: d.Revision, Teams: slices.Clone(d.Teams)}
+	for i := range m.Teams {
+		t := &m.Teams[i]
+		if len(t.Errors) == 0 {
+			continue
+		}
+		t.Commit = commitOf(last, t.Name)
+		for j := range last.Workloads {
+			if last.Workloads[j].Team() == t.Name {
+				m.Workloads = append(m.Workloads, last.Workloads[j])
+			}
+		}
+	}
+	for i := range d.Workloads {
+		w := d.Workloads[i]
+		if old := last.Workload(w.Name); old != nil && p.unresolved(w.Name) != nil {
+			w = *old
+		}
+		m.Workloads = append(m.Workloads, w)
+	}
+	slices.SortFunc(m.Workloads, func(a, b schema.Workload) int { return strings.Compare(a.Name, b.Name) })
+	return m
+}
+
+func commitOf(s *schema.Spec, team string) string {
+	for i := range s.Teams {
+		if s.Teams[i].Name == team {
+			return s.Teams[i].Commit
+		}
+	}
+	return ""
+}
+
+// missing are the names in was that are not in is, sorted.
+func missing(was, is []schema.Workload) (names []string) {
+	for i := range was {
+		for len(is) > 0 && is[0].Name < was[i].Name {
+			is = is[1:]
+		}
+		if len(is) == 0 || is[0].Name != was[i].Name {
+			names = append(names, was[i].Name)
+		}
+	}
+	return names
+}
+
+// holdReason is why the commit must be approved first; empty if it need not.
+func (p *pass) holdReason(d *schema.Spec, removals []string) string {
+	if p.approved(d.Revision.Commit) {
+		return ""
+	}
+	inForce := len(p.facts.Spec.Workloads)
+	switch {
+	case p.in.Rewritten:
+		return fmt.Sprintf("it does not descend from %s, which is in force: the branch was rewritten", p.facts.Spec.Revision.Short())
+	case len(removals) > 1 && 2*len(removals) > inForce && !allowsRemoval(d.Revision, len(removals)):
+		return fmt.Sprintf("it would remove %d of %d workloads", len(removals), inForce)
+	}
+	return ""
+}
+
+func allowsRemoval(r schema.Revision, count int) bool {
+	n, err := strconv.Atoi(r.Trailer(RemovalTrailer))
+	return err == nil && n >= count
+}
+
+func (p *pass) approved(commit string) bool {
+	return slices.ContainsFunc(p.facts.Approvals, func(a Approval) bool { return a.Commit == commit })
+}
+
+// hold records that the commit waits for someone; what runs stays.
+func (p *pass) hold(r schema.Revision, reason string, removals []string) {
+	if len(p.facts.Commits) > 0 {
+		last := &p.facts.Commits[len(p.facts.Commits)-1]
+		if last.Revision.Commit == r.Commit && last.Outcome == Held && last.Reason == reason {
+			return
+		}
+	}
+	c := p.commitFor(r)
+	c.Outcome, c.Reason, c.Removals, c.Ended = Held, reason, removals, p.in.Now
+}
+
+// commitFor is the record of the revision in work, begun if it is new: one that
+// was still under way is superseded.
+func (p *pass) commitFor(r schema.Revision) *Commit {
+	p.editCommits()
+	cs := p.facts.Commits
+	if n := len(cs); n > 0 {
+		last := &cs[n-1]
+		if last.Revision.Commit == r.Commit {
+			return last
+		}
+		if !last.Outcome.Ended() || last.Outcome == Held {
+			last.Outcome, last.Reason, last.Ended = Superseded, "by "+r.Short(), p.in.Now
+		}
+	}
+	if len(cs) >= MaxCommits {
+		cs = slices.Clone(cs[len(cs)-MaxCommits+1:])
+	}
+	p.facts.Commits = append(cs, Commit{Revision: r, Outcome: Progressing, Seen: p.in.Now})
+	return &p.facts.Commits[len(p.facts.Commits)-1]
+}
+
+// adopt turns the new text into rollouts and returns the workloads that it
+// touches, sorted.
+func (p *pass) adopt(s *schema.Spec) (touched []string) {
+	commit := s.Revision.Commit
+	for i := range s.Workloads {
+		w := &s.Workloads[i]
+		if p.adoptOne(w, commit) || p.unresolved(w.Name) != nil {
+			touched = append(touched, w.Name)
+		}
+	}
+	for i := range p.facts.Rollouts {
+		r := p.facts.Rollouts[i]
+		if r.Want == nil || s.Workload(r.Workload) != nil {
+			continue
+		}
+		p.editRollouts()
+		r.Want, r.Target, r.Stage, r.Reason = nil, "", Removing, ""
+		r.Commit, r.Began, r.Moved = commit, p.in.Now, p.in.Now
+		p.facts.Rollouts[i] = r
+		touched = append(touched, r.Workload)
+	}
+	slices.Sort(touched)
+	return touched
+}
+
+// adoptOne begins a rollout if the workload's text differs from what is wanted.
+func (p *pass) adoptOne(w *schema.Workload, commit string) bool {
+	at, known := slices.BinarySearchFunc(p.facts.Rollouts, w.Name,
+		func(r Rollout, name string) int { return strings.Compare(r.Workload, name) })
+	if known && p.facts.Rollouts[at].Want != nil && reflect.DeepEqual(p.facts.Rollouts[at].Want, w) {
+		return false
+	}
+	p.editRollouts()
+	if !known {
+		p.facts.Rollouts = slices.Insert(p.facts.Rollouts, at, Rollout{Workload: w.Name})
+	}
+	r := &p.facts.Rollouts[at]
+	target := w.Digest()
+	// A digest that was rolled back stays quarantined until it changes.
+	quarantined := (r.Stage == Reverting || r.Stage == Reverted) && target == r.Target
+	text := *w
+	r.Want, r.Target, r.Commit = &text, target, commit
+	if !quarantined {
+		r.Stage, r.Reason, r.Progress = Rolling, "", 0
+		r.Began, r.Moved = p.in.Now, p.in.Now
+	}
+	return true
+}
+
+func (p *pass) unresolved(workload string) *Unresolved {
+	for i := range p.in.Unresolved {
+		if p.in.Unresolved[i].Workload == workload {
+			return &p.in.Unresolved[i]
+		}
+	}
+	return nil
+}
+
+func union(a, b []string) []string {
+	all := append(slices.Clone(a), b...)
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// Pin fills in the image digests that are known: a reference that the accepted
+// text already had keeps the digest that it had there, so that a tag that moved
+// changes nothing without a commit (I16); the rest come from resolved, by
+// reference. It returns the references that neither knows, sorted.
+func Pin(desired *schema.Spec, accepted *schema.Spec, resolved map[string]string) (unknown []string) {
+	desired.Workloads = slices.Clone(desired.Workloads)
+	for i := range desired.Workloads {
+		w := &desired.Workloads[i]
+		old := accepted.Workload(w.Name)
+		switch {
+		case strings.Contains(w.Image, "@sha256:"):
+			w.Pinned = w.Image
+		case old != nil && old.Image == w.Image && old.Pinned != "":
+			w.Pinned = old.Pinned
+		case resolved[w.Image] != "":
+			w.Pinned = resolved[w.Image]
+		default:
+			unknown = append(unknown, w.Image)
+		}
+	}
+	slices.Sort(unknown)
+	return slices.Compact(unknown)
+}

@@ -1,0 +1,100 @@
+package reconciler
+
+import (
+	"slices"
+	"time"
+
+	"github.com/bayplan/bayplan/nodes"
+	"github.com/bayplan/bayplan/scheduler"
+	"github.com/bayplan/bayplan/schema"
+)
+
+// Forecast is where a commit would lead if all went well.
+type Forecast struct {
+	// Facts are those at the end: every node's orders and every rollout.
+	Facts Facts
+	// Scores tell how each new place was chosen.
+	Scores map[schema.Slot]scheduler.Score
+	// Blocked is what could not go on at the end.
+	Blocked []Blocked
+	// Held is why the commit would wait for approval; the forecast goes on as
+	// if it had been given.
+	Held string
+	// Passes is how many decisions it took; Complete is false where the
+	// forecast was cut off at maxForecast.
+	Passes   int
+	Complete bool
+}
+
+// maxForecast bounds the passes of a forecast.
+const maxForecast = 5000
+
+// Foresee runs the production decision forward over a fleet in which every
+// order is carried out at once and every instance is healthy, until nothing
+// changes: the preview of a commit. Silent nodes stay as silent as they are.
+func Foresee(in Input) Forecast {
+	f := Forecast{Scores: map[schema.Slot]scheduler.Score{}}
+	in.Scratch = &Scratch{}
+	for f.Passes < maxForecast {
+		plan := Reconcile(in)
+		f.Passes++
+		in.Facts, f.Facts, f.Blocked = plan.Facts, plan.Facts, plan.Blocked
+		for _, c := range plan.Changes {
+			if !c.Stop {
+				f.Scores[c.Slot] = c.Score
+			}
+		}
+		if c := lastCommit(&plan.Facts); f.Held == "" && c != nil && c.Outcome == Held && c.Revision.Commit == in.Desired.Revision.Commit {
+			f.Held = c.Reason
+			in.Facts.Approvals = append(slices.Clone(in.Facts.Approvals), Approval{Commit: c.Revision.Commit, At: in.Now})
+			continue
+		}
+		if !plan.FactsChanged {
+			f.Complete = true
+			return f
+		}
+		in.Observed = Ideal(&plan.Facts, in.Observed, in.Now)
+	}
+	return f
+}
+
+func lastCommit(f *Facts) *Commit {
+	if n := len(f.Commits); n > 0 {
+		return &f.Commits[n-1]
+	}
+	return nil
+}
+
+// Ideal is what the nodes that answer would report had they carried out every
+// order long ago.
+func Ideal(f *Facts, observed nodes.Snapshot, now time.Time) nodes.Snapshot {
+	s := nodes.Snapshot{Nodes: slices.Clone(observed.Nodes)}
+	for i := range s.Nodes {
+		seen := &s.Nodes[i]
+		at, known := slices.BinarySearchFunc(f.Nodes, seen.Report.Node.Name, compareNodeFact)
+		if !known || now.Sub(seen.At) >= UnreachableAfter {
+			continue
+		}
+		a := &f.Nodes[at].Assignment
+		seen.Report.Seen, seen.Report.Inventory = a.Version, true
+		seen.Report.Instances = idealInstances(a, now.Add(-time.Hour))
+	}
+	return s
+}
+
+func idealInstances(a *nodes.Assignment, since time.Time) []nodes.Instance {
+	out := make([]nodes.Instance, 0, len(a.Orders))
+	for i := range a.Orders {
+		o := &a.Orders[i]
+		if o.Stop {
+			continue
+		}
+		health := nodes.NoCheck
+		if o.Workload != nil && o.Workload.Health != nil {
+			health = nodes.Healthy
+		}
+		out = append(out, nodes.Instance{ID: o.ID, Slot: o.Slot, Digest: o.Digest, Phase: nodes.Running,
+			Health: health, Ports: o.Ports, Since: since, Started: since})
+	}
+	return out
+}

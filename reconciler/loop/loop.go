@@ -1,0 +1,163 @@
+package loop
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/bayplan/bayplan/nodes"
+	"github.com/bayplan/bayplan/reconciler"
+	"github.com/bayplan/bayplan/reconciler/source"
+	"github.com/bayplan/bayplan/reconciler/status"
+	"github.com/bayplan/bayplan/schema"
+)
+
+// Source is the tracked branch; reconciler/source has the real one.
+type Source interface {
+	// Watch calls sink for every new tip and every trouble until ctx ends.
+	Watch(ctx context.Context, sink func(source.Update)) error
+	// Descends is whether to has from among its ancestors.
+	Descends(ctx context.Context, from, to string) (bool, error)
+}
+
+// Fleet is the nodes; nodes/roster has the real one.
+type Fleet interface {
+	Snapshot() nodes.Snapshot
+	// Changed yields (capacity 1) after the Snapshot changed.
+	Changed() <-chan struct{}
+	// Assign parks what one node should run, for delivery now or when it
+	// connects.
+	Assign(nodes.Assignment)
+}
+
+// Ledger is the durable memory; reconciler/ledger has the real one.
+type Ledger interface {
+	// Campaign waits until this server leads.
+	Campaign(ctx context.Context) (Term, error)
+	Facts(ctx context.Context) (reconciler.Facts, error)
+	// Events are the newest recorded ones, oldest first.
+	Events(ctx context.Context, last int) ([]status.Event, error)
+}
+
+// Term is a time of leading.
+type Term interface {
+	Epoch() int64
+	Lost() <-chan struct{}
+	// Record writes what differs between before and after, and the events, or
+	// fails if the term is over.
+	Record(ctx context.Context, before, after reconciler.Facts, events []status.Event) error
+}
+
+// Resolver finds image digests; reconciler/registry has the real one.
+type Resolver interface {
+	Resolve(ctx context.Context, image string) (pinned string, why *nodes.Failure)
+}
+
+// Config is what a Loop works with. All but Log, Metrics, Now and Troubles are
+// required.
+type Config struct {
+	// Cluster is the cluster's name, for people.
+	Cluster  string
+	Source   Source
+	Fleet    Fleet
+	Ledger   Ledger
+	Resolver Resolver
+	// Load evaluates a tree; schema/load.Load is the real one.
+	Load func(fs.FS, schema.Revision) (schema.Spec, error)
+	// Troubles are what other parts of the server want told, asked for each
+	// time a status is made.
+	Troubles func() []status.Problem
+	Log      *slog.Logger
+	Metrics  prometheus.Registerer
+	Now      func() time.Time
+}
+
+// Loop decides for one cluster. Its methods are safe for concurrent use.
+type Loop struct {
+	cfg     Config
+	log     *slog.Logger
+	meter   *meter
+	inbox   chan func(*term)
+	started time.Time
+
+	mu     sync.Mutex
+	view   *view
+	events *eventRing
+}
+
+// New checks the configuration; Run does the work.
+func New(cfg Config) (*Loop, error) {
+	if cfg.Source == nil || cfg.Fleet == nil || cfg.Ledger == nil || cfg.Resolver == nil || cfg.Load == nil {
+		return nil, errors.New("loop: Source, Fleet, Ledger, Resolver and Load are required")
+	}
+	cfg.Now = orNow(cfg.Now)
+	cfg.Log = cmp.Or(cfg.Log, slog.New(slog.DiscardHandler))
+	if cfg.Troubles == nil {
+		cfg.Troubles = func() []status.Problem { return nil }
+	}
+	l := &Loop{cfg: cfg, log: cfg.Log, inbox: make(chan func(*term), 16), events: newEventRing()}
+	l.meter = newMeter(cfg.Metrics)
+	l.publish(&view{in: status.Input{Cluster: cfg.Cluster, Now: cfg.Now(), Started: cfg.Now()}})
+	return l, nil
+}
+
+func orNow(now func() time.Time) func() time.Time {
+	if now == nil {
+		return time.Now
+	}
+	return now
+}
+
+// Run leads, decides and orders until ctx ends. Losing the lead is no error: it
+// campaigns again.
+func (l *Loop) Run(ctx context.Context) error {
+	for ctx.Err() == nil {
+		if err := l.lead(ctx); err != nil && ctx.Err() == nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// lead is one term from its campaign to its end.
+func (l *Loop) lead(ctx context.Context) error {
+	won, err := l.cfg.Ledger.Campaign(ctx)
+	if err != nil {
+		return err
+	}
+	facts, err := l.cfg.Ledger.Facts(ctx)
+	if err != nil {
+		return err
+	}
+	past, err := l.cfg.Ledger.Events(ctx, ringSize)
+	if err != nil {
+		return err
+	}
+	l.events.reset(past)
+	facts.Intern()
+	t := newTerm(l, won, facts)
+	l.log.Info("leading", "epoch", won.Epoch(), "rev", facts.Spec.Revision.Short(), "workloads", len(facts.Spec.Workloads))
+	return t.run(ctx)
+}
+
+// do runs f on the deciding goroutine and waits for it.
+func (l *Loop) do(ctx context.Context, f func(*term)) error {
+	done := make(chan struct{})
+	select {
+	case l.inbox <- func(t *term) { f(t); close(done) }:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

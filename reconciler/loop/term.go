@@ -1,0 +1,223 @@
+package loop
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/bayplan/bayplan/nodes"
+	"github.com/bayplan/bayplan/reconciler"
+	"github.com/bayplan/bayplan/reconciler/source"
+	"github.com/bayplan/bayplan/reconciler/status"
+)
+
+// term is the state of the deciding goroutine while it leads.
+type term struct {
+	*Loop
+	won     Term
+	started time.Time
+	facts   reconciler.Facts
+	seen    nodes.Snapshot // of the pass before, for events
+	blocked []reconciler.Blocked
+	scratch reconciler.Scratch
+
+	desired desired
+	trouble *source.Trouble // the source's
+	failing *status.Problem // why the last decision could not be recorded
+	commit  *commitTrace
+
+	wg sync.WaitGroup
+}
+
+// maxPasses bounds how many passes follow each other without a look at the
+// world: enough for a decision to settle, and no more than a moment's work.
+const maxPasses = 16
+
+// retryAfter is the wait before deciding again after a decision could not be
+// recorded.
+const retryAfter = time.Second
+
+func newTerm(l *Loop, won Term, facts reconciler.Facts) *term {
+	t := &term{Loop: l, won: won, started: l.cfg.Now(), facts: facts}
+	t.desired.init(t)
+	return t
+}
+
+// run decides until ctx ends or the term is lost.
+func (t *term) run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer t.wg.Wait()
+	defer cancel()
+	for i := range t.facts.Nodes {
+		if a := t.facts.Nodes[i].Assignment; a.Version != (nodes.Version{}) {
+			t.cfg.Fleet.Assign(a)
+		}
+	}
+	t.wg.Go(func() { t.watch(ctx) })
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-t.won.Lost():
+			t.log.Warn("no longer leading", "epoch", t.won.Epoch())
+			return nil
+		case <-t.cfg.Fleet.Changed():
+		case f := <-t.inbox:
+			f(t)
+			t.drainInbox()
+		case <-timer.C:
+		}
+		wake := t.decide(ctx)
+		timer.Reset(max(wake.Sub(t.cfg.Now()), time.Millisecond))
+	}
+}
+
+// drainInbox handles what else has come, so that one decision serves all.
+func (t *term) drainInbox() {
+	for {
+		select {
+		case f := <-t.inbox:
+			f(t)
+		default:
+			return
+		}
+	}
+}
+
+// watch follows the source; if it stops by itself, that is told and it is
+// started anew.
+func (t *term) watch(ctx context.Context) {
+	for ctx.Err() == nil {
+		err := t.cfg.Source.Watch(ctx, func(u source.Update) {
+			_ = t.do(ctx, func(t *term) { t.sourced(ctx, u) })
+		})
+		if ctx.Err() != nil {
+			return
+		}
+		t.log.Error("watching the repository ended; starting again", "err", err)
+		select {
+		case <-ctx.Done():
+		case <-time.After(retryAfter):
+		}
+	}
+}
+
+// sourced takes in what the source says.
+func (t *term) sourced(ctx context.Context, u source.Update) {
+	t.trouble = u.Trouble
+	if u.Trouble != nil {
+		t.log.Warn("repository", "code", u.Trouble.Code, "text", u.Trouble.Text)
+	}
+	if u.Tip != nil {
+		t.desired.tip(ctx, *u.Tip)
+	}
+}
+
+// decide passes until nothing changes and returns when to look again.
+func (t *term) decide(ctx context.Context) (wake time.Time) {
+	far := t.cfg.Now().Add(time.Minute)
+	for range maxPasses {
+		began := t.cfg.Now()
+		plan, err := t.pass()
+		if err != nil {
+			t.fail("decision-failing", err, "please report this; what runs goes on running")
+			return t.cfg.Now().Add(retryAfter)
+		}
+		t.blocked = plan.Blocked
+		t.meter.pass(t.cfg.Now().Sub(began))
+		if err := t.carryOut(ctx, &plan); err != nil {
+			t.fail("ledger-failing", err, "see that the server's data folder has room and its disk is well; it is tried again by itself")
+			return t.cfg.Now().Add(retryAfter)
+		}
+		if !plan.FactsChanged {
+			wake = plan.Wake
+			break
+		}
+	}
+	if wake.IsZero() || wake.After(far) {
+		wake = far
+	}
+	t.tell()
+	return wake
+}
+
+// pass calls Reconcile. A panic in it is a bug that must not end the server
+// (I27): nothing changes and the bug is told.
+func (t *term) pass() (plan reconciler.Plan, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			t.log.Error("deciding panicked", "panic", r, "stack", string(debug.Stack()))
+			err = fmt.Errorf("deciding panicked: %v", r)
+		}
+	}()
+	return reconciler.Reconcile(t.input()), nil
+}
+
+func (t *term) input() reconciler.Input {
+	return reconciler.Input{
+		Desired: t.desired.spec, Rewritten: t.desired.rewritten, Unresolved: t.desired.unresolved,
+		Observed: t.cfg.Fleet.Snapshot(), Facts: t.facts,
+		Now: t.cfg.Now(), Epoch: t.won.Epoch(), Started: t.started,
+		Trace: t.commit.parent(), Scratch: &t.scratch,
+	}
+}
+
+// carryOut records what the pass decided, then hands out the orders.
+func (t *term) carryOut(ctx context.Context, plan *reconciler.Plan) error {
+	snap := t.cfg.Fleet.Snapshot()
+	now := t.cfg.Now()
+	events := status.Happened(t.seen, snap, now)
+	t.followCommit(plan, snap, now)
+	if plan.FactsChanged {
+		events = append(events, status.Decided(&t.facts, plan, now)...)
+	}
+	if !plan.FactsChanged && len(events) == 0 {
+		return nil
+	}
+	if err := t.won.Record(ctx, t.facts, plan.Facts, events); err != nil {
+		return err
+	}
+	t.failing = nil
+	t.facts, t.seen = plan.Facts, snap
+	t.events.add(events)
+	for _, a := range plan.Assignments {
+		t.cfg.Fleet.Assign(a)
+	}
+	t.ordered(plan)
+	for _, e := range events {
+		t.log.Info(e.Text, "kind", e.Kind, "workload", e.Workload, "slot", e.Slot, "node", e.Node)
+	}
+	return nil
+}
+
+func (t *term) fail(code string, err error, next string) {
+	t.log.Error("deciding", "code", code, "err", err)
+	t.failing = &status.Problem{Code: code, Text: err.Error(), Next: next}
+	t.tell()
+}
+
+// tell publishes the state as it is now.
+func (t *term) tell() {
+	t.publish(&view{
+		in: status.Input{Cluster: t.cfg.Cluster, Observed: t.cfg.Fleet.Snapshot(), Facts: t.facts, Blocked: t.blocked,
+			Now: t.cfg.Now(), Started: t.started, Troubles: t.troubles()},
+		input: t.input(),
+	})
+	t.meter.observe(&t.facts, t.blocked)
+}
+
+// troubles are what the shells met, the gravest first.
+func (t *term) troubles() (all []status.Problem) {
+	if t.failing != nil {
+		all = append(all, *t.failing)
+	}
+	if t.trouble != nil {
+		all = append(all, status.Problem{Code: t.trouble.Code, Text: t.trouble.Text, Next: t.trouble.Next})
+	}
+	all = append(all, t.desired.problems()...)
+	return append(all, t.cfg.Troubles()...)
+}

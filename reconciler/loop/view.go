@@ -1,0 +1,152 @@
+package loop
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/bayplan/bayplan/reconciler"
+	"github.com/bayplan/bayplan/reconciler/status"
+	"github.com/bayplan/bayplan/schema"
+)
+
+// view is what one decision published. The Status is made when first asked
+// for: most decisions are never looked at.
+type view struct {
+	in    status.Input
+	input reconciler.Input // for previews and explanations; shares no scratch
+
+	once   sync.Once
+	status status.Status
+	newer  chan struct{} // closed when a newer view is there
+}
+
+func (v *view) get() *status.Status {
+	v.once.Do(func() { v.status = status.Of(v.in) })
+	return &v.status
+}
+
+func (l *Loop) publish(v *view) {
+	v.newer = make(chan struct{})
+	v.input.Scratch = nil
+	l.mu.Lock()
+	old := l.view
+	l.view = v
+	l.mu.Unlock()
+	if old != nil {
+		close(old.newer)
+	}
+}
+
+func (l *Loop) current() *view {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.view
+}
+
+// Status is the newest state, and a channel that is closed once there is a
+// newer one. The Status must not be changed.
+func (l *Loop) Status() (*status.Status, <-chan struct{}) {
+	v := l.current()
+	return v.get(), v.newer
+}
+
+// Preview is what the tree would change on the running cluster.
+func (l *Loop) Preview(ctx context.Context, spec schema.Spec) (*status.Preview, error) {
+	in := l.current().input
+	if in.Epoch == 0 {
+		return nil, ErrNotLeading
+	}
+	in.Unresolved = l.pinForPreview(ctx, &spec, &in.Facts.Spec)
+	spec.Revision = previewRevision(spec.Revision)
+	spec.Seal()
+	in.Desired, in.Rewritten = spec, false
+	before := in.Facts
+	forecast := reconciler.Foresee(in)
+	p := status.PreviewOf(&before, &forecast, in.Unresolved)
+	return &p, nil
+}
+
+// previewRevision never equals a commit that the loop knows.
+func previewRevision(r schema.Revision) schema.Revision {
+	r.Commit = "preview-" + r.Commit
+	return r
+}
+
+// pinForPreview resolves what it can; a place is foreseen for the rest as well,
+// under the tag.
+func (l *Loop) pinForPreview(ctx context.Context, spec, accepted *schema.Spec) (unresolved []reconciler.Unresolved) {
+	unknown := reconciler.Pin(spec, accepted, nil)
+	known := map[string]string{}
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for _, image := range unknown {
+		wg.Go(func() {
+			pinned, why := l.cfg.Resolver.Resolve(ctx, image)
+			mu.Lock()
+			defer mu.Unlock()
+			known[image] = pinned
+			if why != nil {
+				unresolved = append(unresolved, reconciler.Unresolved{Workload: image, Failure: *why})
+			}
+		})
+	}
+	wg.Wait()
+	reconciler.Pin(spec, accepted, known)
+	slices.SortFunc(unresolved, func(a, b reconciler.Unresolved) int { return strings.Compare(a.Workload, b.Workload) })
+	return unresolved
+}
+
+// ErrNotLeading is the answer of a server that does not decide now.
+var ErrNotLeading = errors.New("this server does not lead yet; try again in a moment")
+
+// Explain tells why a slot is where it is, or why it is nowhere.
+func (l *Loop) Explain(_ context.Context, slot schema.Slot) (*status.Explanation, error) {
+	v := l.current()
+	if v.input.Epoch == 0 {
+		return nil, ErrNotLeading
+	}
+	events, _ := l.Events(0)
+	x, err := status.Explain(v.get(), reconciler.Places(v.input, slot), slot, events)
+	if err != nil {
+		return nil, err
+	}
+	return &x, nil
+}
+
+// Approve lets the held commit through whose hash begins with prefix.
+func (l *Loop) Approve(ctx context.Context, prefix, actor string) (full string, err error) {
+	doErr := l.do(ctx, func(t *term) { full, err = t.approve(ctx, prefix, actor) })
+	if doErr != nil {
+		return "", doErr
+	}
+	return full, err
+}
+
+// approve records the approval; the decision that follows takes the commit in.
+func (t *term) approve(ctx context.Context, prefix, actor string) (string, error) {
+	n := len(t.facts.Commits)
+	if n == 0 || t.facts.Commits[n-1].Outcome != reconciler.Held {
+		return "", errors.New("no commit is held; see: bayplan status")
+	}
+	held := t.facts.Commits[n-1].Revision
+	if prefix == "" || !strings.HasPrefix(held.Commit, prefix) {
+		return "", fmt.Errorf("the held commit is %s, not %s", held.Short(), prefix)
+	}
+	now := t.cfg.Now()
+	after := t.facts
+	after.Approvals = append(slices.Clone(t.facts.Approvals), reconciler.Approval{Commit: held.Commit, Actor: actor, At: now})
+	if extra := len(after.Approvals) - reconciler.MaxCommits; extra > 0 {
+		after.Approvals = after.Approvals[extra:]
+	}
+	event := status.Event{Time: now, Kind: "operator", Commit: held.Commit, Actor: actor, Text: "commit " + held.Short() + " approved by " + actor}
+	if err := t.won.Record(ctx, t.facts, after, []status.Event{event}); err != nil {
+		return "", err
+	}
+	t.facts = after
+	t.events.add([]status.Event{event})
+	return held.Commit, nil
+}

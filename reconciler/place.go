@@ -1,0 +1,217 @@
+package reconciler
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/bayplan/bayplan/nodes"
+	"github.com/bayplan/bayplan/scheduler"
+	"github.com/bayplan/bayplan/schema"
+)
+
+// want is a slot that asks for a place.
+type want struct {
+	request scheduler.Request
+	rollout int
+	reason  nodes.Reason
+	// replaces is the old instance that keeps serving beside the new one.
+	replaces *entry
+	// instead is whether the old one may go first if a fixed host port leaves
+	// no place beside it.
+	instead bool
+	// reorder is an order that stays where it is and needs other ports.
+	reorder *entry
+}
+
+// edit is a change to one node's orders.
+type edit struct {
+	node  int32
+	order nodes.Order
+	drop  bool
+}
+
+func (p *pass) edit(e edit) { p.edits = append(p.edits, e) }
+
+func (p *pass) request(goal *schema.Workload, v *slotView, only string) scheduler.Request {
+	_, digest := p.facts.Rollouts[p.byName[goal.Name]].goal()
+	return scheduler.Request{Slot: v.slot, Workload: goal, Only: only, Except: p.ending(v, nodes.InstanceID(v.slot, digest))}
+}
+
+// ending are the nodes that still hold an order of the same name.
+func (p *pass) ending(v *slotView, id string) (except []string) {
+	for j := range v.entries {
+		if v.entries[j].id() == id {
+			except = append(except, p.nodes[v.entries[j].node].fact.Name)
+		}
+	}
+	return except
+}
+
+func (p *pass) requestAt(e *entry, goal *schema.Workload) scheduler.Request {
+	return scheduler.Request{Slot: e.order.Slot, Workload: goal, Only: p.nodes[e.node].fact.Name}
+}
+
+// rechoosable is whether other ports could help: a dynamic one is among those
+// that the node found taken.
+func (p *pass) rechoosable(e *entry, goal *schema.Workload) bool {
+	busy := p.nodes[e.node].fact.Node.BusyPorts
+	for name, port := range e.order.Ports {
+		if goal.Ports[name].Host == 0 && slices.Contains(busy, port) {
+			return true
+		}
+	}
+	return false
+}
+
+// place answers the wants in their order, which is by workload and slot.
+func (p *pass) place() {
+	if len(p.wants) == 0 {
+		return
+	}
+	p.buildPool()
+	for i := range p.wants {
+		w := &p.wants[i]
+		if p.notResolved(w) {
+			continue
+		}
+		got, ok := p.pool.Take(&w.request)
+		if !ok {
+			p.refused(w)
+			continue
+		}
+		p.order(w, got)
+	}
+}
+
+// notResolved is whether the image has no digest yet; then nothing is placed,
+// and plan tells why.
+func (p *pass) notResolved(w *want) bool {
+	if w.request.Workload.Pinned != "" || p.unresolved(w.request.Workload.Name) == nil {
+		return false
+	}
+	p.outcome[w.rollout].waiting = "its image is not resolved"
+	return true
+}
+
+func (p *pass) order(w *want, got scheduler.Placement) {
+	node, _ := slices.BinarySearchFunc(p.nodes, got.Node,
+		func(n nodeView, name string) int { return strings.Compare(n.fact.Name, name) })
+	goal := w.request.Workload
+	_, digest := p.facts.Rollouts[w.rollout].goal()
+	o := nodes.Order{ID: nodes.InstanceID(got.Slot, digest), Slot: got.Slot, Digest: digest, Workload: goal,
+		Ports: got.Ports, Reason: w.reason, Commit: p.facts.Rollouts[w.rollout].Commit, Placed: p.in.Now, Trace: p.in.Trace}
+	if w.reorder != nil {
+		o.Placed = w.reorder.order.Placed
+	}
+	p.edit(edit{node: int32(node), order: o})
+	p.changes = append(p.changes, Change{Slot: got.Slot, Node: got.Node, Digest: digest, Reason: w.reason, Score: got.Score})
+}
+
+// refused records why a want found no place, unless its old instance may make
+// room for it.
+func (p *pass) refused(w *want) {
+	why := p.pool.Explain(&w.request)
+	if w.replaces != nil && w.instead && portsRefuse(&why, w.request.Workload) {
+		p.retire(w.replaces, p.replaceReason(w.replaces, w.request.Workload, &p.facts.Rollouts[w.rollout]))
+		return
+	}
+	out := &p.outcome[w.rollout]
+	out.waiting = w.request.Slot.String() + ": " + why.String()
+	p.blocked = append(p.blocked, Blocked{Workload: w.request.Workload.Name, Slot: w.request.Slot, Code: "unplaced",
+		Text: why.String(), Next: unplacedNext(&why), Why: &why})
+}
+
+// portsRefuse is whether fixed host ports are among what stands in the way.
+func portsRefuse(why *scheduler.Why, w *schema.Workload) bool {
+	fixed := false
+	for _, port := range w.Ports {
+		fixed = fixed || port.Host != 0
+	}
+	return fixed && slices.ContainsFunc(why.Refusals, func(r scheduler.Refusal) bool { return r.Filter == "port" })
+}
+
+func unplacedNext(why *scheduler.Why) string {
+	if why.Nodes == 0 {
+		return "add a node: bayplan node token"
+	}
+	switch why.Refusals[len(why.Refusals)-1].Filter {
+	case "constraint", "pool":
+		return "change the workload's constraints or pool, or give a node the attribute (bayplan agent --attribute)"
+	case "port":
+		return "let the scheduler choose the host port, lower replicas, or add a node"
+	case "closed":
+		return "see why the nodes take no work: bayplan node ls"
+	case "ending":
+		return ""
+	}
+	return "lower the request, lower replicas, or add a node: bayplan node token"
+}
+
+// buildPool counts what every node holds: the requests of all its orders,
+// stopping and unconfirmed ones included (I3), less those just found gone.
+func (p *pass) buildPool() {
+	pool := &scheduler.Pool{Nodes: make([]scheduler.Node, len(p.nodes))}
+	for i := range p.nodes {
+		pool.Nodes[i] = scheduler.Node{Node: &p.nodes[i].fact.Node, Closed: p.closed(&p.nodes[i]), Slots: map[string]int{}}
+	}
+	dropped := p.dropped()
+	for i := range p.entries {
+		e := &p.entries[i]
+		n := &pool.Nodes[e.node]
+		if e.order == nil || dropped[dropKey{e.node, e.order.ID}] {
+			n.Ports = appendPorts(n.Ports, e.strayPorts())
+			continue
+		}
+		n.Ports = appendPorts(n.Ports, e.order.Ports)
+		if w := e.order.Workload; w != nil {
+			n.Reserved = n.Reserved.Plus(nodes.Capacity{CPU: w.Resources.CPU, Memory: w.Resources.Memory})
+		}
+		if !e.order.Stop {
+			n.Slots[e.order.Slot.Workload]++
+		}
+	}
+	for i := range pool.Nodes {
+		slices.Sort(pool.Nodes[i].Ports)
+	}
+	p.pool = pool
+}
+
+func (e *entry) strayPorts() map[string]int {
+	if e.inst == nil {
+		return nil
+	}
+	return e.inst.Ports
+}
+
+type dropKey struct {
+	node int32
+	id   string
+}
+
+func (p *pass) dropped() map[dropKey]bool {
+	m := map[dropKey]bool{}
+	for i := range p.edits {
+		if p.edits[i].drop {
+			m[dropKey{p.edits[i].node, p.edits[i].order.ID}] = true
+		}
+	}
+	return m
+}
+
+func appendPorts(to []int, ports map[string]int) []int {
+	for _, port := range ports {
+		to = append(to, port)
+	}
+	return to
+}
+
+// closed is why the node takes no work; empty when it does.
+func (p *pass) closed(n *nodeView) string {
+	switch {
+	case n.seen == nil:
+		return "not heard since the server started"
+	case !n.fresh():
+		return "unreachable"
+	}
+	return n.seen.Report.Node.Trouble
+}

@@ -1,0 +1,53 @@
+package reconciler
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/bayplan/bayplan/scheduler"
+	"github.com/bayplan/bayplan/schema"
+)
+
+// Verdict is what one node would say to a slot now.
+type Verdict struct {
+	Node string
+	// Fits is whether it could take the slot; Score then tells how well, and
+	// Miss otherwise what stands in the way.
+	Fits  bool
+	Score scheduler.Score
+	Miss  string
+}
+
+// Places asks every node about one slot, as placing it now would, sorted by
+// node. The slot's own instances are not counted against it. A slot of an
+// unknown workload has no verdicts.
+func Places(in Input, slot schema.Slot) []Verdict {
+	p := newPass(in)
+	p.Scratch = &Scratch{}
+	p.look()
+	at, known := slices.BinarySearchFunc(p.facts.Rollouts, slot.Workload,
+		func(r Rollout, name string) int { return strings.Compare(r.Workload, name) })
+	if !known {
+		return nil
+	}
+	goal, _ := p.facts.Rollouts[at].goal()
+	if goal == nil {
+		return nil
+	}
+	p.entries = slices.DeleteFunc(p.entries, func(e entry) bool { return e.slot() == slot })
+	p.buildPool()
+	r := scheduler.Request{Slot: slot, Workload: goal}
+	verdicts := make([]Verdict, len(p.pool.Nodes))
+	for i := range p.pool.Nodes {
+		verdicts[i] = verdict(&p.pool.Nodes[i], &r)
+	}
+	return verdicts
+}
+
+func verdict(n *scheduler.Node, r *scheduler.Request) Verdict {
+	ok, filter, miss := scheduler.Feasible(n, r)
+	if !ok {
+		return Verdict{Node: n.Node.Name, Miss: filter + ": " + miss}
+	}
+	return Verdict{Node: n.Node.Name, Fits: true, Score: scheduler.Weigh(n, r)}
+}

@@ -1,0 +1,307 @@
+package reconciler
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/bayplan/bayplan/nodes"
+	"github.com/bayplan/bayplan/scheduler"
+	"github.com/bayplan/bayplan/schema"
+)
+
+// UnreachableAfter is the silence after which a node's slots no longer count
+// as available: three heartbeats of five seconds. It does not grow with the
+// cluster, since a node's silence is its own.
+const UnreachableAfter = 15 * time.Second
+
+// Reconcile decides one pass. It takes in what the repository asks for, walks
+// every workload once in the order of their names, places what is missing and
+// writes one new Assignment for each node whose orders changed.
+func Reconcile(in Input) Plan {
+	p := newPass(in)
+	p.accept()
+	p.look()
+	for i := range p.facts.Rollouts {
+		p.work(i)
+	}
+	p.strays()
+	p.place()
+	p.settleRollouts()
+	p.closeCommit()
+	return p.plan()
+}
+
+// pass is the state of one call of Reconcile. facts is a working copy: a slice
+// in it is replaced before it is written to.
+type pass struct {
+	in    Input
+	facts Facts
+	dirty bool // facts differ from the Input's
+
+	*Scratch
+	paused  bool // too many nodes fell silent at once (I26)
+	blocked []Blocked
+	changes []Change
+	wake    time.Time
+
+	pool *scheduler.Pool // built when the first request comes
+
+	ownRollouts, ownCommits, ownNodes bool
+}
+
+// Scratch is what a pass works in. Its content never matters to the next one.
+type Scratch struct {
+	nodes   []nodeView
+	byName  map[string]int32 // rollout by workload
+	entries []entry
+	sorted  []entry
+	starts  []int32 // of each rollout's entries in sorted; the last is the end
+	wants   []want
+	edits   []edit
+	covered []bool
+	outcome []slotCount
+}
+
+// nodeView is a node as this pass sees it.
+type nodeView struct {
+	fact *NodeFact
+	seen *nodes.Seen
+	// silence is how long nothing was heard, counted from the leader's start.
+	silence time.Duration
+}
+
+func (n *nodeView) fresh() bool { return n.seen != nil && n.silence < UnreachableAfter }
+
+// entry is one instance: ordered, observed, or both.
+type entry struct {
+	node  int32
+	order *nodes.Order
+	inst  *nodes.Instance
+}
+
+func (e *entry) slot() schema.Slot {
+	if e.order != nil {
+		return e.order.Slot
+	}
+	return e.inst.Slot
+}
+
+func newPass(in Input) *pass {
+	s := in.Scratch
+	if s == nil {
+		s = &Scratch{}
+	}
+	s.wants, s.edits = s.wants[:0], s.edits[:0]
+	return &pass{in: in, facts: in.Facts, Scratch: s}
+}
+
+// wakeAt asks for another pass at t, if that is still to come.
+func (p *pass) wakeAt(t time.Time) {
+	if t.After(p.in.Now) && (p.wake.IsZero() || t.Before(p.wake)) {
+		p.wake = t
+	}
+}
+
+// look gathers nodes and instances and groups the instances by workload.
+func (p *pass) look() {
+	p.learnNodes()
+	p.viewNodes()
+	p.merge()
+	p.group()
+	p.paused = p.tooSilent()
+}
+
+// learnNodes records nodes that are new and descriptions that changed.
+func (p *pass) learnNodes() {
+	for i := range p.in.Observed.Nodes {
+		n := &p.in.Observed.Nodes[i].Report.Node
+		at, known := slices.BinarySearchFunc(p.facts.Nodes, n.Name, compareNodeFact)
+		if known && p.facts.Nodes[at].Node.Equal(n) {
+			continue
+		}
+		p.editNodes()
+		if !known {
+			fact := NodeFact{Name: n.Name, Assignment: nodes.Assignment{Node: n.Name}}
+			p.facts.Nodes = slices.Insert(p.facts.Nodes, at, fact)
+		}
+		p.facts.Nodes[at].Node = *n
+	}
+}
+
+func compareNodeFact(f NodeFact, name string) int { return strings.Compare(f.Name, name) }
+
+func (p *pass) viewNodes() {
+	p.nodes = p.nodes[:0]
+	seen := p.in.Observed.Nodes
+	for i := range p.facts.Nodes {
+		v := nodeView{fact: &p.facts.Nodes[i]}
+		for len(seen) > 0 && seen[0].Report.Node.Name < v.fact.Name {
+			seen = seen[1:]
+		}
+		heard := p.in.Started
+		if len(seen) > 0 && seen[0].Report.Node.Name == v.fact.Name {
+			v.seen = &seen[0]
+			if v.seen.At.After(heard) {
+				heard = v.seen.At
+			}
+		}
+		v.silence = p.in.Now.Sub(heard)
+		p.wakeAt(heard.Add(UnreachableAfter))
+		p.nodes = append(p.nodes, v)
+	}
+}
+
+// merge pairs each node's orders with its reported instances.
+func (p *pass) merge() {
+	p.entries = p.entries[:0]
+	for i := range p.nodes {
+		n := &p.nodes[i]
+		orders := n.fact.Assignment.Orders
+		var insts []nodes.Instance
+		if n.seen != nil {
+			insts = n.seen.Report.Instances
+		}
+		for len(orders) > 0 || len(insts) > 0 {
+			e := entry{node: int32(i)}
+			c := headOrder(orders, insts)
+			if c <= 0 {
+				e.order, orders = &orders[0], orders[1:]
+			}
+			if c >= 0 {
+				e.inst, insts = &insts[0], insts[1:]
+			}
+			p.entries = append(p.entries, e)
+		}
+	}
+}
+
+// headOrder is which of the two heads comes first; zero is both.
+func headOrder(orders []nodes.Order, insts []nodes.Instance) int {
+	switch {
+	case len(orders) == 0:
+		return 1
+	case len(insts) == 0:
+		return -1
+	}
+	return strings.Compare(orders[0].ID, insts[0].ID)
+}
+
+// group sorts the entries by workload with a counting sort, then each
+// workload's by slot. Entries of no rollout go to the end.
+func (p *pass) group() {
+	k := len(p.facts.Rollouts)
+	if p.byName == nil {
+		p.byName = map[string]int32{}
+	}
+	clear(p.byName)
+	for i := range p.facts.Rollouts {
+		p.byName[p.facts.Rollouts[i].Workload] = int32(i)
+	}
+	p.starts = slices.Grow(p.starts[:0], k+3)[:k+3]
+	clear(p.starts)
+	for i := range p.entries {
+		p.starts[p.groupOf(&p.entries[i])+2]++
+	}
+	for i := 2; i < len(p.starts); i++ {
+		p.starts[i] += p.starts[i-1]
+	}
+	p.sorted = slices.Grow(p.sorted[:0], len(p.entries))[:len(p.entries)]
+	for i := range p.entries {
+		at := &p.starts[p.groupOf(&p.entries[i])+1]
+		p.sorted[*at] = p.entries[i]
+		*at++
+	}
+	for i := range k {
+		slices.SortFunc(p.groupAt(i), compareEntries)
+	}
+}
+
+func (p *pass) groupOf(e *entry) int {
+	if i, ok := p.byName[e.slot().Workload]; ok {
+		return int(i)
+	}
+	return len(p.facts.Rollouts)
+}
+
+// groupAt is the entries of the i-th rollout; those of none stand behind the
+// last.
+func (p *pass) groupAt(i int) []entry { return p.sorted[p.starts[i]:p.starts[i+1]] }
+
+// compareEntries orders by slot; within a slot the merge's order, which is by
+// node, is kept by comparing it.
+func compareEntries(a, b entry) int {
+	if c := a.slot().Index - b.slot().Index; c != 0 {
+		return c
+	}
+	if c := int(a.node - b.node); c != 0 {
+		return c
+	}
+	return strings.Compare(a.id(), b.id())
+}
+
+func (e *entry) id() string {
+	if e.order != nil {
+		return e.order.ID
+	}
+	return e.inst.ID
+}
+
+// tooSilent is whether more than a third of the nodes, and more than one, are
+// silent while they still hold work. They count until they return or their
+// work is gone, so the pause needs no memory of its own.
+func (p *pass) tooSilent() bool {
+	silent := 0
+	for i := range p.nodes {
+		if p.nodes[i].silence >= UnreachableAfter && holdsWork(p.nodes[i].fact.Assignment.Orders) {
+			silent++
+		}
+	}
+	return silent > 1 && 3*silent > len(p.nodes)
+}
+
+func holdsWork(orders []nodes.Order) bool {
+	return slices.ContainsFunc(orders, func(o nodes.Order) bool { return !o.Stop })
+}
+
+// strays stops what runs without any order, but only on a node that has shown
+// that it holds our newest Assignment: otherwise the order may be one that we
+// do not know yet (I4).
+func (p *pass) strays() {
+	for i := range p.sorted {
+		e := &p.sorted[i]
+		n := &p.nodes[e.node]
+		held := n.fact.Assignment.Version
+		if e.order != nil || held == (nodes.Version{}) || !n.fresh() || n.seen.Report.Seen != held {
+			continue
+		}
+		p.edit(edit{node: e.node, order: nodes.Order{ID: e.inst.ID, Slot: e.inst.Slot, Digest: e.inst.Digest,
+			Ports: e.inst.Ports, Stop: true, Reason: nodes.Orphaned, Placed: p.in.Now}})
+	}
+	for _, e := range p.sorted[p.starts[len(p.facts.Rollouts)]:] {
+		p.retire(&e, nodes.Removed)
+	}
+}
+
+// The own… methods copy a slice of the facts before its first change.
+
+func (p *pass) editNodes() {
+	p.dirty = true
+	if !p.ownNodes {
+		p.facts.Nodes, p.ownNodes = slices.Clone(p.facts.Nodes), true
+	}
+}
+
+func (p *pass) editRollouts() {
+	p.dirty = true
+	if !p.ownRollouts {
+		p.facts.Rollouts, p.ownRollouts = slices.Clone(p.facts.Rollouts), true
+	}
+}
+
+func (p *pass) editCommits() {
+	p.dirty = true
+	if !p.ownCommits {
+		p.facts.Commits, p.ownCommits = slices.Clone(p.facts.Commits), true
+	}
+}

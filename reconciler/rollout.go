@@ -1,0 +1,213 @@
+package reconciler
+
+import (
+	"slices"
+	"time"
+
+	"github.com/bayplan/bayplan/schema"
+)
+
+// settleRollouts moves each rollout's stage by what the walk found.
+func (p *pass) settleRollouts() {
+	gone := false
+	for i := range p.facts.Rollouts {
+		r := p.facts.Rollouts[i]
+		next := p.settle(r, &p.outcome[i])
+		gone = gone || next.Stage == Removing && p.empty(i)
+		if next != r {
+			p.editRollouts()
+			p.facts.Rollouts[i] = next
+		}
+	}
+	if gone {
+		p.dropRemoved()
+	}
+}
+
+// settle is the rollout after this pass.
+func (p *pass) settle(r Rollout, out *slotCount) Rollout {
+	if out.settled > r.Progress {
+		r.Progress, r.Moved = out.settled, p.in.Now
+	}
+	complete := out.settled == out.desired && out.left == 0 && out.waiting == ""
+	switch r.Stage {
+	case Rolling, Stuck:
+		if complete {
+			r.Stage, r.Reason = Done, ""
+			r.Good, r.GoodDigest = r.Want, r.Target
+			return r
+		}
+		if r.Stage == Rolling {
+			return p.checkDeadlines(r, out)
+		}
+	case Reverting:
+		if complete {
+			r.Stage = Reverted
+			return r
+		}
+		p.wakeAt(r.Moved.Add(r.Good.Update.ProgressDeadline.D()))
+	}
+	return r
+}
+
+// checkDeadlines fails a rollout whose instances are bad or that gets no
+// further.
+func (p *pass) checkDeadlines(r Rollout, out *slotCount) Rollout {
+	if out.failure != "" {
+		return p.fail(r, out.failure)
+	}
+	deadline := r.Moved.Add(r.Want.Update.ProgressDeadline.D())
+	if deadline.After(p.in.Now) {
+		p.wakeAt(deadline)
+		return r
+	}
+	reason := "no progress for " + r.Want.Update.ProgressDeadline.String()
+	if out.waiting != "" {
+		reason += ": " + out.waiting
+	}
+	return p.fail(r, reason)
+}
+
+// fail goes back to the last good digest, or, with nothing to go back to, stays
+// where it is.
+func (p *pass) fail(r Rollout, reason string) Rollout {
+	r.Reason, r.Moved, r.Progress = reason, p.in.Now, 0
+	r.Stage = Stuck
+	if r.Good != nil && r.GoodDigest != r.Target {
+		r.Stage = Reverting
+	}
+	return r
+}
+
+// empty is whether nothing of the i-th workload is left after this pass.
+func (p *pass) empty(i int) bool {
+	for _, e := range p.groupAt(i) {
+		if e.order == nil || !p.gone(&e) {
+			return false
+		}
+	}
+	return true
+}
+
+func (p *pass) dropRemoved() {
+	p.editRollouts()
+	kept := p.facts.Rollouts[:0]
+	for i := range p.facts.Rollouts {
+		if p.facts.Rollouts[i].Stage != Removing || !p.empty(i) {
+			kept = append(kept, p.facts.Rollouts[i])
+		}
+	}
+	p.facts.Rollouts = kept
+}
+
+// closeCommit gives the commit in work its outcome, once all that it touched
+// has come to an end.
+func (p *pass) closeCommit() {
+	n := len(p.facts.Commits)
+	if n == 0 || p.facts.Commits[n-1].Outcome != Progressing {
+		return
+	}
+	outcome, reason := p.judge(&p.facts.Commits[n-1])
+	if outcome == Progressing && reason == p.facts.Commits[n-1].Reason {
+		return
+	}
+	p.editCommits()
+	c := &p.facts.Commits[n-1]
+	c.Outcome, c.Reason = outcome, reason
+	if outcome.Ended() {
+		c.Ended = p.in.Now
+	}
+}
+
+// judge is the commit's outcome as of now, with its reason.
+func (p *pass) judge(c *Commit) (Outcome, string) {
+	outcome, reason := Applied, ""
+	for _, name := range c.Touched {
+		o, r := p.judgeWorkload(name, c)
+		if o == Progressing {
+			return Progressing, ""
+		}
+		if worse(o, outcome) {
+			outcome, reason = o, r
+		}
+	}
+	if errors := specErrors(&p.facts.Spec); len(errors) > 0 {
+		return Failed, errors[0]
+	}
+	if len(c.Touched) == 0 {
+		return NoEffect, ""
+	}
+	return outcome, reason
+}
+
+func (p *pass) judgeWorkload(name string, c *Commit) (Outcome, string) {
+	if u := p.unresolved(name); u != nil {
+		return p.judgeUnresolved(u, c)
+	}
+	r := p.rollout(name)
+	if r == nil {
+		return Applied, ""
+	}
+	switch r.Stage {
+	case Rolling:
+		return Progressing, ""
+	case Removing:
+		return p.judgeRemoving(name), ""
+	case Stuck:
+		return Failed, name + ": " + r.Reason
+	case Reverted:
+		return RolledBack, name + ": " + r.Reason
+	case Reverting:
+		if p.in.Now.Sub(r.Moved) < r.Good.Update.ProgressDeadline.D() {
+			return Progressing, ""
+		}
+		return Failed, name + ": " + r.Reason + "; going back has not finished either"
+	}
+	return Applied, ""
+}
+
+// judgeRemoving does not wait for nodes that do not answer.
+func (p *pass) judgeRemoving(name string) Outcome {
+	if i, ok := p.byName[name]; ok && p.outcome[i].left > 0 {
+		return Progressing
+	}
+	return Applied
+}
+
+// unresolvedFor is how long a commit waits for an image before it has failed.
+const unresolvedFor = 10 * time.Minute
+
+func (p *pass) judgeUnresolved(u *Unresolved, c *Commit) (Outcome, string) {
+	wait := unresolvedFor
+	if w := p.in.Desired.Workload(u.Workload); w != nil {
+		wait = w.Update.ProgressDeadline.D()
+	}
+	if end := c.Seen.Add(wait); end.After(p.in.Now) {
+		p.wakeAt(end)
+		return Progressing, ""
+	}
+	return Failed, u.Workload + ": " + u.Failure.Text
+}
+
+// worse ranks ends: Failed, then RolledBack, then Applied.
+func worse(a, b Outcome) bool {
+	rank := func(o Outcome) int { return slices.Index([]Outcome{Applied, RolledBack, Failed}, o) }
+	return rank(a) > rank(b)
+}
+
+func (p *pass) rollout(name string) *Rollout {
+	for i := range p.facts.Rollouts {
+		if p.facts.Rollouts[i].Workload == name {
+			return &p.facts.Rollouts[i]
+		}
+	}
+	return nil
+}
+
+// specErrors are the errors of the newest text, all teams in their order.
+func specErrors(s *schema.Spec) (errors []string) {
+	for i := range s.Teams {
+		errors = append(errors, s.Teams[i].Errors...)
+	}
+	return errors
+}

@@ -1,0 +1,200 @@
+package reconciler
+
+import (
+	"time"
+
+	"github.com/bayplan/bayplan/nodes"
+	"github.com/bayplan/bayplan/scheduler"
+	"github.com/bayplan/bayplan/schema"
+)
+
+// slotView is one slot of a workload as this pass sees it.
+type slotView struct {
+	slot    schema.Slot
+	entries []entry
+	// current runs what is wanted, old anything else; either may be nil. Both
+	// leave out what was told to stop.
+	current, old *entry
+	// stopping is whether something of the slot was told to stop and is not
+	// known to be gone.
+	stopping bool
+	// serves is whether any instance is available; settled whether current has
+	// been for the workload's minHealthyTime.
+	serves, settled bool
+	// away is whether the slot's instance sits on a node that is silent but not
+	// lost: it counts as present, not as available.
+	away bool
+	// lostFrom is the node that the slot was lost with.
+	lostFrom string
+}
+
+// viewSlot sorts out the instances of one slot. Orders that are done with, and
+// those on lost nodes, are dealt with on the way.
+func (p *pass) viewSlot(goal *schema.Workload, digest schema.Digest, slot schema.Slot, entries []entry) slotView {
+	v := slotView{slot: slot, entries: entries}
+	for i := range entries {
+		e := &entries[i]
+		n := &p.nodes[e.node]
+		switch {
+		case e.order == nil:
+			continue // strays settles it
+		case e.order.Stop:
+			v.stopping = !p.forgetIfGone(e) && n.fresh() || v.stopping
+			continue
+		case goal.Kind == schema.Service && p.lost(n, goal):
+			p.retire(e, nodes.NodeLost)
+			v.lostFrom = n.fact.Name
+			continue
+		}
+		v.take(p, e, goal, digest)
+	}
+	return v
+}
+
+// take counts one ordered instance in. Of two that are current, which happens
+// when a commit is taken back while its rollout is under way, the available
+// one is kept and the other becomes old.
+func (v *slotView) take(p *pass, e *entry, goal *schema.Workload, digest schema.Digest) {
+	n := &p.nodes[e.node]
+	serves := n.fresh() && e.inst != nil && e.inst.Available()
+	v.serves = v.serves || serves
+	v.away = v.away || !n.fresh()
+	isCurrent := e.order.Digest == digest && p.mayStay(n, goal)
+	switch {
+	case isCurrent && v.current == nil:
+		v.current = e
+	case isCurrent && serves && !p.serves(v.current):
+		v.current, v.old = e, v.current
+	case v.old == nil || serves && !p.serves(v.old):
+		v.old = e
+	}
+	if v.current == e {
+		v.settled = serves && p.settledSince(e, goal)
+	}
+}
+
+func (p *pass) serves(e *entry) bool {
+	return e != nil && e.inst != nil && p.nodes[e.node].fresh() && e.inst.Available()
+}
+
+// settledSince is whether the instance, which is available, has been so for
+// the workload's minHealthyTime; if not, the pass that sees it is asked for.
+func (p *pass) settledSince(e *entry, goal *schema.Workload) bool {
+	ripe := e.inst.Since.Add(goal.Update.MinHealthyTime.D())
+	if ripe.After(p.in.Now) {
+		p.wakeAt(ripe)
+		return false
+	}
+	return true
+}
+
+// lost is whether the node has been silent for so long that the workload's
+// slots there are to be replaced.
+func (p *pass) lost(n *nodeView, w *schema.Workload) bool {
+	after := max(w.LostAfter.D(), UnreachableAfter)
+	if n.silence < after {
+		if n.silence >= UnreachableAfter || !n.fresh() {
+			p.wakeAt(p.in.Now.Add(after - n.silence))
+		}
+		return false
+	}
+	return !p.paused
+}
+
+// forgetIfGone drops an order to stop once the node has shown, in an inventory
+// made after it saw the order, that the instance is gone.
+func (p *pass) forgetIfGone(e *entry) bool {
+	n := &p.nodes[e.node]
+	gone := e.inst == nil && n.fresh() && n.seen.Report.Inventory &&
+		n.seen.Report.Seen.Compare(e.order.Since) >= 0
+	if gone {
+		p.edit(edit{node: e.node, order: *e.order, drop: true})
+	}
+	return gone
+}
+
+// retire tells an instance to stop; once told it is not told again.
+func (p *pass) retire(e *entry, why nodes.Reason) {
+	if e.order == nil || e.order.Stop {
+		return
+	}
+	o := *e.order
+	o.Stop, o.Reason, o.Commit, o.Trace = true, why, p.commitInWork(), p.in.Trace
+	p.edit(edit{node: e.node, order: o})
+	p.changes = append(p.changes, Change{Slot: o.Slot, Node: p.nodes[e.node].fact.Name, Digest: o.Digest, Stop: true, Reason: why})
+}
+
+// refresh brings the settings that are not part of the digest up to date, and
+// gives other ports where the node found the chosen ones taken.
+func (p *pass) refresh(e *entry, goal *schema.Workload) {
+	o := e.order
+	if e.inst != nil && e.inst.Failure != nil && e.inst.Failure.Code == nodes.PortInUse && p.rechoosable(e, goal) {
+		p.wants = append(p.wants, want{request: p.requestAt(e, goal), reorder: e, reason: nodes.PortConflict})
+		return
+	}
+	if o.Workload == goal || sameText(o.Workload, goal) {
+		return
+	}
+	fresh := *o
+	fresh.Workload = goal
+	p.edit(edit{node: e.node, order: fresh})
+}
+
+// failure is why the instance cannot become what is wanted; empty while it may.
+// deadline is when it would be given up.
+func (p *pass) failure(e *entry, goal *schema.Workload, began time.Time) string {
+	if e == nil || e.order == nil {
+		return ""
+	}
+	f := (*nodes.Failure)(nil)
+	if e.inst != nil {
+		f = e.inst.Failure
+	}
+	where := e.order.Slot.String() + " on " + p.nodes[e.node].fact.Name
+	if f != nil && f.Count >= failuresToGiveUp && f.At.After(began) && hopeless(f.Code) && !p.serves(e) {
+		return where + ": " + f.Text
+	}
+	if began.Before(e.order.Placed) {
+		began = e.order.Placed
+	}
+	deadline := began.Add(goal.Update.HealthyDeadline.D())
+	if p.serves(e) {
+		return ""
+	}
+	if deadline.After(p.in.Now) {
+		p.wakeAt(deadline)
+		return ""
+	}
+	text := where + " was not healthy within " + goal.Update.HealthyDeadline.String()
+	if f != nil {
+		text += ": " + f.Text
+	}
+	return text
+}
+
+// failuresToGiveUp is how often in a row an instance may fail before a rollout
+// calls it bad without waiting for the healthy deadline. With a back-off that
+// starts at a second and doubles this takes some fifteen seconds, long enough
+// for a dependency that starts at the same time.
+const failuresToGiveUp = 5
+
+// hopeless is whether a failure that repeats says that the instance itself is
+// bad, rather than something around it that may mend.
+func hopeless(c nodes.FailureCode) bool {
+	switch c {
+	case nodes.Exited, nodes.OOMKilled, nodes.CommandNotFound, nodes.StartFailed, nodes.ImageNotFound:
+		return true
+	}
+	return false
+}
+
+func (p *pass) commitInWork() string {
+	if n := len(p.facts.Commits); n > 0 {
+		return p.facts.Commits[n-1].Revision.Commit
+	}
+	return ""
+}
+
+// Matches is whether the workload may run on the node at all: its pool and all
+// its constraints agree.
+func Matches(n *nodes.Node, w *schema.Workload) bool { return scheduler.Matches(n, w) }

@@ -1,0 +1,166 @@
+package status
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/bayplan/bayplan/nodes"
+	"github.com/bayplan/bayplan/reconciler"
+	"github.com/bayplan/bayplan/schema"
+)
+
+// Happened is what the nodes' reports tell beyond those before: instances that
+// moved on, failed or went, nodes that joined. A node whose instances were not
+// touched is passed over without a look at each.
+func Happened(before, after nodes.Snapshot, at time.Time) (events []Event) {
+	old := before.Nodes
+	for i := range after.Nodes {
+		n := &after.Nodes[i]
+		name := n.Report.Node.Name
+		for len(old) > 0 && old[0].Report.Node.Name < name {
+			old = old[1:]
+		}
+		var was nodes.Report
+		if len(old) > 0 && old[0].Report.Node.Name == name {
+			was = old[0].Report
+		} else {
+			events = append(events, Event{Time: at, Kind: "node", Node: name, Text: name + " reports: " + n.Report.Node.Runtime})
+		}
+		if was.Node.Trouble != n.Report.Node.Trouble {
+			events = append(events, Event{Time: at, Kind: "node", Node: name, Text: troubleText(&n.Report.Node)})
+		}
+		events = appendInstances(events, name, was.Instances, n.Report.Instances, at)
+	}
+	return events
+}
+
+func troubleText(n *nodes.Node) string {
+	if n.Trouble == "" {
+		return n.Name + " is well again"
+	}
+	return n.Name + ": " + n.Trouble
+}
+
+func appendInstances(events []Event, node string, before, after []nodes.Instance, at time.Time) []Event {
+	if len(before) == len(after) && (len(after) == 0 || &before[0] == &after[0]) {
+		return events
+	}
+	for len(before) > 0 || len(after) > 0 {
+		switch {
+		case len(after) == 0 || len(before) > 0 && before[0].ID < after[0].ID:
+			events = append(events, instanceEvent(node, &before[0], "phase", "is gone", at))
+			before = before[1:]
+		case len(before) == 0 || after[0].ID < before[0].ID:
+			events = appendInstance(events, node, nil, &after[0], at)
+			after = after[1:]
+		default:
+			events = appendInstance(events, node, &before[0], &after[0], at)
+			before, after = before[1:], after[1:]
+		}
+	}
+	return events
+}
+
+// appendInstance tells what changed of one instance; was is nil for a new one.
+func appendInstance(events []Event, node string, was, is *nodes.Instance, at time.Time) []Event {
+	if was == nil {
+		was = &nodes.Instance{}
+	}
+	if is.Failure != nil && (was.Failure == nil || !was.Failure.At.Equal(is.Failure.At) || was.Failure.Code != is.Failure.Code) {
+		events = append(events, instanceEvent(node, is, "failure", is.Failure.Text, at))
+	}
+	if is.Phase != was.Phase || is.Restarts != was.Restarts {
+		text := "is " + is.Phase.String()
+		if is.Restarts > was.Restarts {
+			text += fmt.Sprintf(" (restart %d)", is.Restarts)
+		}
+		events = append(events, instanceEvent(node, is, "phase", text, at))
+	}
+	if is.Health != was.Health && (is.Health == nodes.Healthy || is.Health == nodes.Unhealthy) {
+		events = append(events, instanceEvent(node, is, "health", "is "+is.Health.String(), at))
+	}
+	return events
+}
+
+func instanceEvent(node string, i *nodes.Instance, kind, what string, at time.Time) Event {
+	return Event{Time: at, Kind: kind, Workload: i.Slot.Workload, Slot: i.Slot.String(), Node: node,
+		Text: fmt.Sprintf("%s on %s %s", i.Slot, node, what)}
+}
+
+// Decided is what a pass decided, for the record: orders, outcomes of commits
+// and stages of rollouts.
+func Decided(before *reconciler.Facts, plan *reconciler.Plan, at time.Time) (events []Event) {
+	commit := ""
+	if n := len(plan.Facts.Commits); n > 0 {
+		commit = plan.Facts.Commits[n-1].Revision.Commit
+	}
+	for i := range plan.Changes {
+		events = append(events, changeEvent(&plan.Changes[i], commit, at))
+	}
+	events = append(events, commitEvents(before.Commits, plan.Facts.Commits, at)...)
+	return append(events, rolloutEvents(before.Rollouts, plan.Facts.Rollouts, at)...)
+}
+
+func changeEvent(c *reconciler.Change, commit string, at time.Time) Event {
+	e := Event{Time: at, Kind: "order", Workload: c.Slot.Workload, Slot: c.Slot.String(), Node: c.Node, Commit: commit}
+	verb := "placed on"
+	if c.Stop {
+		e.Kind, verb = "stop", "to stop on"
+	}
+	e.Text = fmt.Sprintf("%s@%s %s %s: %s", c.Slot, c.Digest.Short(), verb, c.Node, c.Reason)
+	return e
+}
+
+// commitEvents compares the outcomes of the newest few: older ones have ended.
+func commitEvents(before, after []reconciler.Commit, at time.Time) (events []Event) {
+	was := map[string]reconciler.Outcome{}
+	for i := range before {
+		was[before[i].Revision.Commit] = before[i].Outcome
+	}
+	for i := max(0, len(after)-3); i < len(after); i++ {
+		c := &after[i]
+		if outcome, known := was[c.Revision.Commit]; known && outcome == c.Outcome {
+			continue
+		}
+		text := fmt.Sprintf("commit %s is %s", c.Revision.Short(), strings.ToLower(string(c.Outcome)))
+		if c.Outcome == reconciler.Progressing {
+			text = fmt.Sprintf("commit %s by %s: %s", c.Revision.Short(), c.Revision.Author, c.Revision.Subject)
+		}
+		if c.Reason != "" {
+			text += ": " + c.Reason
+		}
+		events = append(events, Event{Time: at, Kind: "commit", Commit: c.Revision.Commit, Text: text})
+	}
+	return events
+}
+
+func rolloutEvents(before, after []reconciler.Rollout, at time.Time) (events []Event) {
+	for i := range after {
+		r := &after[i]
+		for len(before) > 0 && before[0].Workload < r.Workload {
+			before = before[1:]
+		}
+		if len(before) > 0 && before[0].Workload == r.Workload && before[0].Stage == r.Stage && before[0].Target == r.Target {
+			continue
+		}
+		events = append(events, Event{Time: at, Kind: "rollout", Workload: r.Workload, Commit: r.Commit, Text: rolloutText(r)})
+	}
+	return events
+}
+
+func rolloutText(r *reconciler.Rollout) string {
+	text := r.Workload + " is " + string(r.Stage)
+	switch r.Stage {
+	case reconciler.Rolling:
+		text = r.Workload + " goes to " + r.Target.Short()
+	case reconciler.Reverting:
+		text = r.Workload + " goes back to " + r.GoodDigest.Short()
+	case reconciler.Done:
+		text = r.Workload + " is on " + schema.Digest(r.Target).Short()
+	}
+	if r.Reason != "" {
+		text += ": " + r.Reason
+	}
+	return text
+}

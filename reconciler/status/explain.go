@@ -1,0 +1,80 @@
+package status
+
+import (
+	"fmt"
+
+	"github.com/bayplan/bayplan/reconciler"
+	"github.com/bayplan/bayplan/schema"
+)
+
+// explainEvents is how many of a slot's events an explanation shows.
+const explainEvents = 10
+
+// Explain tells why the slot is where it is, or nowhere, from the state, what
+// each node would say to it now, and the events. A slot of a workload that does
+// not exist is an error.
+func Explain(s *Status, verdicts []reconciler.Verdict, slot schema.Slot, events []Event) (Explanation, error) {
+	w := s.workload(slot.Workload)
+	if w == nil {
+		return Explanation{}, fmt.Errorf("no workload %s; see: bayplan status", slot.Workload)
+	}
+	x := Explanation{Schema: Schema, Slot: slot.String(), Instances: []Slot{}, Lines: []string{}, Events: []Event{}}
+	for _, i := range w.Slots {
+		if i.Slot == x.Slot {
+			x.Instances = append(x.Instances, i)
+		}
+	}
+	x.Text = explainText(w, &x, slot)
+	for _, v := range verdicts {
+		x.Lines = append(x.Lines, verdictLine(&v))
+	}
+	for _, p := range s.Problems {
+		if p.Subject == x.Slot || p.Subject == w.Name {
+			x.Lines = append(x.Lines, p.Text)
+			x.Next = p.Next
+		}
+	}
+	for _, e := range events {
+		if e.Slot == x.Slot {
+			x.Events = append(x.Events, e)
+		}
+	}
+	x.Events = x.Events[max(0, len(x.Events)-explainEvents):]
+	return x, nil
+}
+
+func (s *Status) workload(name string) *Workload {
+	for i := range s.Workloads {
+		if s.Workloads[i].Name == name {
+			return &s.Workloads[i]
+		}
+	}
+	return nil
+}
+
+func explainText(w *Workload, x *Explanation, slot schema.Slot) string {
+	for _, i := range x.Instances {
+		if i.Stopping {
+			continue
+		}
+		text := fmt.Sprintf("%s is %s on %s, health %s: %s", i.Slot, i.Phase, i.Node, i.Health, i.Reason)
+		if i.Failure != nil {
+			text += "; " + i.Failure.Text
+		}
+		return text
+	}
+	switch {
+	case len(x.Instances) > 0:
+		return fmt.Sprintf("%s is ending on %s: %s", slot, x.Instances[0].Node, x.Instances[0].Reason)
+	case w.Kind == string(schema.Service) && slot.Index >= w.Desired:
+		return fmt.Sprintf("%s is not wanted: %s has %d slots", slot, w.Name, w.Desired)
+	}
+	return fmt.Sprintf("%s is nowhere: %s", slot, w.State)
+}
+
+func verdictLine(v *reconciler.Verdict) string {
+	if !v.Fits {
+		return v.Node + " cannot take it: " + v.Miss
+	}
+	return fmt.Sprintf("%s can take it: score %d (fit %d, spread %d)", v.Node, v.Score.Total(), v.Score.Fit, v.Score.Spread)
+}

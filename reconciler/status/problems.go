@@ -1,0 +1,113 @@
+package status
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+
+	"github.com/bayplan/bayplan/nodes"
+	"github.com/bayplan/bayplan/reconciler"
+)
+
+// problems are what someone should know, the shells' own first, then by
+// subject.
+func (b *builder) problems(s *Status) []Problem {
+	all := []Problem{}
+	all = append(all, b.in.Troubles...)
+	all = append(all, commitProblems(&s.Revision)...)
+	for i := range b.in.Facts.Spec.Teams {
+		t := &b.in.Facts.Spec.Teams[i]
+		for _, e := range t.Errors {
+			all = append(all, Problem{Code: "spec-invalid", Subject: cmp.Or(t.Name, "(root)"), Text: e,
+				Next: "correct the file and push; check with: bayplan validate"})
+		}
+	}
+	for i := range b.in.Blocked {
+		all = append(all, blockedProblem(&b.in.Blocked[i]))
+	}
+	for i := range s.Nodes {
+		if n := &s.Nodes[i]; n.State != "ready" {
+			all = append(all, nodeProblem(n))
+		}
+	}
+	for i := range s.Workloads {
+		all = append(all, workloadProblems(&s.Workloads[i])...)
+	}
+	return all
+}
+
+func commitProblems(r *Revision) []Problem {
+	if r.Outcome != reconciler.Held {
+		return nil
+	}
+	text := "commit " + short(r.Commit) + " is held: " + r.Reason
+	if len(r.Removals) > 0 {
+		text += ": " + strings.Join(r.Removals, ", ")
+	}
+	return []Problem{{Code: "held", Subject: r.Commit, Text: text, Next: "bayplan approve " + short(r.Commit)}}
+}
+
+func short(commit string) string { return commit[:min(10, len(commit))] }
+
+func blockedProblem(x *reconciler.Blocked) Problem {
+	p := Problem{Code: x.Code, Subject: x.Workload, Text: x.Text, Next: x.Next}
+	if x.Slot.Workload != "" {
+		p.Subject = x.Slot.String()
+	}
+	return p
+}
+
+func nodeProblem(n *Node) Problem {
+	p := Problem{Code: "node-" + n.State, Subject: n.Name, Text: n.Name + ": " + n.Reason}
+	switch n.State {
+	case "troubled":
+		p.Next = "mend it on the node; bayplan doctor there tells more"
+	default:
+		p.Next = "see that the node and its agent run and reach the server"
+	}
+	return p
+}
+
+// workloadProblems tell of each slot that is not well, and of a rollout that
+// failed.
+func workloadProblems(w *Workload) (all []Problem) {
+	switch w.State {
+	case "reverting", "reverted":
+		all = append(all, Problem{Code: "rolled-back", Subject: w.Name, Text: w.Name + " went back to the last good digest: " + w.Reason,
+			Next: "mend the workload and push; the digest that failed is not tried again"})
+	case "failed":
+		all = append(all, Problem{Code: "rollout-failed", Subject: w.Name, Text: w.Name + ": " + w.Reason,
+			Next: "bayplan logs " + w.Name})
+	}
+	for i := range w.Slots {
+		s := &w.Slots[i]
+		if s.Failure == nil || s.Stopping || s.Phase == nodes.Running && (s.Health == nodes.Healthy || s.Health == nodes.NoCheck) {
+			continue
+		}
+		text := fmt.Sprintf("%s on %s: %s", s.Slot, s.Node, s.Failure.Text)
+		if s.Failure.Count > 1 {
+			text += fmt.Sprintf(" (%d times in a row)", s.Failure.Count)
+		}
+		all = append(all, Problem{Code: string(s.Failure.Code), Subject: s.Slot, Text: text, Next: failureNext(s)})
+	}
+	return all
+}
+
+// failureNext is what to do about a slot's failure.
+func failureNext(s *Slot) string {
+	switch s.Failure.Code {
+	case nodes.ImageNotFound:
+		return "correct the image's name or tag, or push the image"
+	case nodes.ImageUnauthorized:
+		return "log in to the registry on node " + s.Node + " (docker login)"
+	case nodes.RegistryUnreachable, nodes.PullFailed:
+		return "see that node " + s.Node + " reaches the registry; it is tried again by itself"
+	case nodes.PortInUse:
+		return "free the port on node " + s.Node + ", or let the scheduler choose one"
+	case nodes.OOMKilled:
+		return "raise resources.limit.memory"
+	case nodes.EngineDown, nodes.DiskFull:
+		return "mend it on node " + s.Node
+	}
+	return "bayplan logs " + s.Slot
+}

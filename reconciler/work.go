@@ -1,0 +1,332 @@
+package reconciler
+
+import (
+	"reflect"
+
+	"github.com/bayplan/bayplan/nodes"
+	"github.com/bayplan/bayplan/schema"
+)
+
+// slotCount is what a workload's walk found, for its rollout and its commit.
+type slotCount struct {
+	desired int
+	settled int // current, available long enough
+	left    int // instances that are not the wanted ones and not yet gone, on nodes that answer
+	failure string
+	waiting string // why something could not be placed
+}
+
+// budget is what a rolling update may still do in this pass.
+type budget struct {
+	surge int // slots that may run old and new side by side
+	down  int // slots that may be down
+	// instead is how many may be down where no place beside the old one exists
+	// because of a fixed host port.
+	instead int
+}
+
+// work walks the i-th workload's slots: first to count, then to act.
+func (p *pass) work(i int) {
+	for len(p.outcome) <= i {
+		p.outcome = append(p.outcome, slotCount{})
+	}
+	p.outcome[i] = slotCount{}
+	r := &p.facts.Rollouts[i]
+	goal, digest := r.goal()
+	if goal == nil {
+		p.removeAll(i)
+		return
+	}
+	if goal.Kind == schema.Daemon {
+		p.workDaemon(i, goal, digest)
+		return
+	}
+	p.workService(i, goal, digest)
+}
+
+// goal is what the rollout steers to: the repository's text, or the last good
+// one after a failure.
+func (r *Rollout) goal() (*schema.Workload, schema.Digest) {
+	if (r.Stage == Reverting || r.Stage == Reverted) && r.Good != nil {
+		return r.Good, r.GoodDigest
+	}
+	return r.Want, r.Target
+}
+
+func (p *pass) removeAll(i int) {
+	for _, e := range p.groupAt(i) {
+		p.retireOrForget(&e, nodes.Removed)
+		if p.nodes[e.node].fresh() && !p.gone(&e) {
+			p.outcome[i].left++
+		}
+	}
+}
+
+// retireOrForget ends an instance that nobody wants.
+func (p *pass) retireOrForget(e *entry, why nodes.Reason) {
+	switch {
+	case e.order == nil:
+	case e.order.Stop:
+		p.forgetIfGone(e)
+	default:
+		p.retire(e, why)
+	}
+}
+
+func (p *pass) gone(e *entry) bool {
+	n := &p.nodes[e.node]
+	return e.inst == nil && e.order != nil && e.order.Stop && n.fresh() && n.seen.Report.Inventory &&
+		n.seen.Report.Seen.Compare(e.order.Since) >= 0
+}
+
+// workService walks slots 0 to replicas − 1 and retires those above.
+func (p *pass) workService(i int, goal *schema.Workload, digest schema.Digest) {
+	out := &p.outcome[i]
+	out.desired = goal.Replicas
+	b := p.serviceBudget(i, goal, digest)
+	entries := p.groupAt(i)
+	for index := range goal.Replicas {
+		var mine []entry
+		mine, entries = cut(entries, index)
+		v := p.viewSlot(goal, digest, schema.Slot{Workload: goal.Name, Index: index}, mine)
+		p.step(i, goal, &v, &b, "")
+	}
+	for j := range entries {
+		e := &entries[j]
+		p.retireOrForget(e, nodes.ScaledDown)
+		if p.nodes[e.node].fresh() && !p.gone(e) {
+			out.left++
+		}
+	}
+}
+
+// cut takes the entries of one slot off the front.
+func cut(entries []entry, index int) (mine, rest []entry) {
+	k := 0
+	for k < len(entries) && entries[k].slot().Index == index {
+		k++
+	}
+	return entries[:k], entries[k:]
+}
+
+// serviceBudget counts what is surging and down now, stops in flight included
+// (I1), and returns what is left of the workload's allowance.
+func (p *pass) serviceBudget(i int, goal *schema.Workload, digest schema.Digest) budget {
+	entries := p.groupAt(i)
+	var t tally
+	for index := range goal.Replicas {
+		var mine []entry
+		mine, entries = cut(entries, index)
+		t.count(p, goal, digest, mine)
+	}
+	return t.budget(goal, goal.Replicas)
+}
+
+// tally counts slots without changing anything.
+type tally struct{ surging, down int }
+
+func (t *tally) count(p *pass, goal *schema.Workload, digest schema.Digest, entries []entry) {
+	var current, old, serves bool
+	for j := range entries {
+		e := &entries[j]
+		if e.order == nil || e.order.Stop {
+			continue
+		}
+		is := e.order.Digest == digest && p.mayStay(&p.nodes[e.node], goal)
+		current = current || is
+		old = old || !is
+		serves = serves || p.serves(e) && (!is || p.settledSince(e, goal))
+	}
+	if current && old {
+		t.surging++
+	}
+	if !serves {
+		t.down++
+	}
+}
+
+// budget is the allowance less what is used. Where fixed host ports keep old
+// and new from running side by side, one slot at a time may go down instead.
+func (t *tally) budget(goal *schema.Workload, slots int) budget {
+	u := &goal.Update
+	if u.Strategy == "recreate" {
+		return budget{}
+	}
+	surge, down := u.MaxSurge.Of(slots), u.MaxUnavailable.Floor(slots)
+	if surge == 0 && down == 0 {
+		surge = 1
+	}
+	return budget{surge: surge - t.surging, down: down - t.down, instead: max(down, 1) - t.down}
+}
+
+// step does what one slot needs now.
+func (p *pass) step(i int, goal *schema.Workload, v *slotView, b *budget, only string) {
+	out := &p.outcome[i]
+	if v.settled {
+		out.settled++
+	}
+	if v.stopping || v.old != nil {
+		out.left++
+	}
+	if v.current != nil {
+		p.refresh(v.current, goal)
+	}
+	r := &p.facts.Rollouts[i]
+	p.retireSpares(v, r)
+	if out.failure == "" {
+		out.failure = p.failure(v.current, goal, r.Began)
+	}
+	switch {
+	case v.current != nil && v.settled:
+		p.retireRest(v, r)
+	case v.current != nil:
+	case v.old == nil:
+		p.fill(i, goal, v, only)
+	case v.away && !p.serves(v.old):
+		// Its node is silent and not lost yet: nothing is known, so nothing is done.
+	case goal.Update.Strategy == "recreate" || !p.serves(v.old):
+		p.retire(v.old, p.replaceReason(v.old, goal, r))
+	case b.surge > 0:
+		b.surge--
+		p.wants = append(p.wants, want{request: p.request(goal, v, only), rollout: i,
+			reason: p.placeReason(v, r), replaces: v.old, instead: b.instead > 0})
+		b.instead--
+	case b.down > 0:
+		b.down--
+		p.retire(v.old, p.replaceReason(v.old, goal, r))
+	}
+}
+
+// retireSpares ends what is neither the wanted instance nor the one that
+// serves in its place: left from a rollout that was superseded.
+func (p *pass) retireSpares(v *slotView, r *Rollout) {
+	for j := range v.entries {
+		e := &v.entries[j]
+		if e.order == nil || e == v.current || !p.nodes[e.node].fresh() || e == v.old && (v.current == nil || p.serves(e)) {
+			continue
+		}
+		p.retire(e, p.replaceReason(e, e.order.Workload, r))
+	}
+}
+
+// retireRest ends every other instance of a slot whose wanted one has settled.
+func (p *pass) retireRest(v *slotView, r *Rollout) {
+	for j := range v.entries {
+		e := &v.entries[j]
+		if e.order != nil && e.order != v.current.order && e.order.ID != "" {
+			p.retire(e, p.replaceReason(e, v.current.order.Workload, r))
+		}
+	}
+}
+
+// fill asks for a place for a slot that has nothing. A recreate waits until
+// every old instance is gone.
+func (p *pass) fill(i int, goal *schema.Workload, v *slotView, only string) {
+	if goal.Update.Strategy == "recreate" && p.stillStopping(i) {
+		return
+	}
+	p.wants = append(p.wants, want{request: p.request(goal, v, only), rollout: i, reason: p.placeReason(v, &p.facts.Rollouts[i])})
+}
+
+// stillStopping is whether an instance of the workload's old digest is not
+// gone from a node that answers.
+func (p *pass) stillStopping(i int) bool {
+	_, digest := p.facts.Rollouts[i].goal()
+	group := p.groupAt(i)
+	for j := range group {
+		e := &group[j]
+		if e.order != nil && e.order.Digest != digest && p.nodes[e.node].fresh() && !p.gone(e) {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *pass) placeReason(v *slotView, r *Rollout) nodes.Reason {
+	switch {
+	case v.lostFrom != "":
+		return nodes.NodeLost
+	case r.Stage == Reverting || r.Stage == Reverted:
+		return nodes.RolledBack
+	case v.old != nil && v.old.order.Digest == r.Target:
+		return nodes.Moved
+	case v.old != nil || v.stopping || r.Good != nil && r.Stage == Rolling:
+		return nodes.Updated
+	}
+	return nodes.Created
+}
+
+func (p *pass) replaceReason(e *entry, goal *schema.Workload, r *Rollout) nodes.Reason {
+	_, digest := r.goal()
+	switch {
+	case e.order.Digest == digest && !p.mayStay(&p.nodes[e.node], goal):
+		return nodes.Moved
+	case r.Stage == Reverting || r.Stage == Reverted:
+		return nodes.RolledBack
+	}
+	return nodes.Replaced
+}
+
+// mayStay is whether an instance may stay on its node as the node is now.
+func (p *pass) mayStay(n *nodeView, w *schema.Workload) bool {
+	return Matches(&n.fact.Node, w)
+}
+
+// workDaemon walks the nodes that the workload matches: each has one slot,
+// whose index it keeps.
+func (p *pass) workDaemon(i int, goal *schema.Workload, digest schema.Digest) {
+	out := &p.outcome[i]
+	p.covered = append(p.covered[:0], make([]bool, len(p.nodes))...)
+	b := p.daemonBudget(i, goal, digest)
+	next := 0
+	for entries := p.groupAt(i); len(entries) > 0; {
+		var mine []entry
+		index := entries[0].slot().Index
+		mine, entries = cut(entries, index)
+		next = index + 1
+		v := p.viewSlot(goal, digest, schema.Slot{Workload: goal.Name, Index: index}, mine)
+		node := mine[0].node
+		if !p.mayStay(&p.nodes[node], goal) {
+			p.retireDaemon(mine)
+			out.left++
+			continue
+		}
+		p.covered[node] = true
+		out.desired++
+		p.step(i, goal, &v, &b, p.nodes[node].fact.Name)
+	}
+	p.fillNodes(i, goal, next)
+}
+
+func (p *pass) retireDaemon(entries []entry) {
+	for j := range entries {
+		p.retire(&entries[j], nodes.Moved)
+	}
+}
+
+// fillNodes gives each matching node that has no slot yet the next index.
+func (p *pass) fillNodes(i int, goal *schema.Workload, next int) {
+	for n := range p.nodes {
+		if p.covered[n] || !p.mayStay(&p.nodes[n], goal) {
+			continue
+		}
+		v := slotView{slot: schema.Slot{Workload: goal.Name, Index: next}}
+		next++
+		p.outcome[i].desired++
+		p.fill(i, goal, &v, p.nodes[n].fact.Name)
+	}
+}
+
+func (p *pass) daemonBudget(i int, goal *schema.Workload, digest schema.Digest) budget {
+	var t tally
+	slots := 0
+	for entries := p.groupAt(i); len(entries) > 0; slots++ {
+		var mine []entry
+		mine, entries = cut(entries, entries[0].slot().Index)
+		t.count(p, goal, digest, mine)
+	}
+	return t.budget(goal, slots)
+}
+
+// sameText is whether two texts of a workload say the same.
+func sameText(a, b *schema.Workload) bool { return a == b || reflect.DeepEqual(a, b) }
