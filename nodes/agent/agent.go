@@ -1,0 +1,233 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/bayplan/bayplan/nodes"
+)
+
+// Config says which node the agent is and what it may use.
+type Config struct {
+	// Runtime holds the node's containers; required.
+	Runtime Runtime
+	// Dir is the agent's own folder, made if missing; required. It holds
+	// state.json; two agents never share one.
+	Dir string
+	// Node is the node's name, as in its certificate; required.
+	Node string
+	// Address is where other machines reach the node's published ports, and
+	// what programs find in HOST_IP; required.
+	Address string
+	// Attributes are the operator's; "os", "arch", "node" and "runtime" are
+	// added, and win.
+	Attributes map[string]string
+	// Capacity is what the operator grants the node in place of the engine's
+	// word; a part that is zero is the engine's.
+	Capacity nodes.Capacity
+	// Reserve is kept for the machine itself; nil is 5 % of the processor and
+	// 256 MiB, or a tenth of the memory where that is less.
+	Reserve *nodes.Capacity
+	// PortMin and PortMax bound (inclusive) the host ports that the scheduler
+	// may choose from; both zero is 20000 to 32000, which lies below what Linux
+	// hands out for outgoing connections.
+	PortMin, PortMax int
+	// Version is the program's.
+	Version string
+	// Log tells one line for each change; nil is slog.Default.
+	Log *slog.Logger
+	// Metrics takes the agent's collectors; nil is none.
+	Metrics prometheus.Registerer
+	// Dial connects health probes; nil is the net package's.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+// The range of host ports where the Config says none.
+const (
+	defaultPortMin = 20000
+	defaultPortMax = 32000
+)
+
+// Agent runs one node. It is what an [Uplink] sees as [Node].
+type Agent struct {
+	cfg     Config
+	log     *slog.Logger
+	tel     *telemetry
+	prober  prober
+	store   *store
+	began   time.Time
+	changed chan struct{}
+	// relist, durable and first wake the lister and the keeper, and tell that
+	// the engine was asked once.
+	relist, durable, first chan struct{}
+
+	// keeping is held while state.json is written, so that what is written
+	// last is newest. It is taken before mu.
+	keeping sync.Mutex
+
+	// mu guards what follows. Nothing slow happens under it.
+	mu sync.Mutex
+	// ctx is Run's; nil while nothing runs: then nothing is begun.
+	ctx     context.Context
+	acts    sync.WaitGroup
+	cancels map[string]context.CancelCauseFunc
+	wake    *time.Timer
+	local   *Local
+	held    nodes.Assignment
+	// refused is an Assignment that could not be written down yet.
+	refused *nodes.Assignment
+	info    Info
+	node    nodes.Node
+	shown   []nodes.Instance
+	// engineTrouble and diskTrouble are why the node cannot take on more.
+	engineTrouble, diskTrouble string
+}
+
+// New reads what an earlier run left in Dir. It does not need the engine. It
+// takes Dir for itself until Run returns.
+func New(cfg Config) (*Agent, error) {
+	if err := cfg.fill(); err != nil {
+		return nil, err
+	}
+	st, kept, err := openStore(cfg.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("agent %s: %w", cfg.Node, err)
+	}
+	if kept.Assignment.Node != "" && kept.Assignment.Node != cfg.Node {
+		st.close()
+		return nil, fmt.Errorf("agent %s: %s belongs to node %s: choose another folder", cfg.Node, cfg.Dir, kept.Assignment.Node)
+	}
+	a := &Agent{
+		cfg: cfg, log: cfg.Log.With("node", cfg.Node), tel: newTelemetry(cfg.Metrics), store: st,
+		prober: newProber(cfg), changed: make(chan struct{}, 1),
+		relist: make(chan struct{}, 1), durable: make(chan struct{}, 1), first: make(chan struct{}),
+		cancels: map[string]context.CancelCauseFunc{}, local: NewLocal(kept.Memory), held: kept.Assignment, info: kept.Info,
+	}
+	a.tel.assigned(a.held.Version)
+	a.describe()
+	return a, nil
+}
+
+func (c *Config) fill() error {
+	switch {
+	case c.Runtime == nil:
+		return errors.New("agent: Config.Runtime is missing")
+	case c.Dir == "" || c.Node == "" || c.Address == "":
+		return errors.New("agent: Config.Dir, Node and Address are required")
+	case c.PortMin == 0 && c.PortMax == 0:
+		c.PortMin, c.PortMax = defaultPortMin, defaultPortMax
+	case c.PortMin < 1 || c.PortMax > 65535 || c.PortMin > c.PortMax:
+		return fmt.Errorf("agent: ports %d to %d are no range within 1 to 65535", c.PortMin, c.PortMax)
+	}
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	if c.Dial == nil {
+		c.Dial = (&net.Dialer{}).DialContext
+	}
+	c.Attributes = maps.Clone(c.Attributes)
+	return nil
+}
+
+// firstList is how long the Uplink waits for the engine's first answer, so
+// that the first Report is one with an inventory where that is to be had.
+const firstList = 3 * time.Second
+
+// Run lives by the Assignment until ctx ends, with or without a server. It
+// leaves the containers as they are, and has ended all it began when it
+// returns. It is called once.
+func (a *Agent) Run(ctx context.Context, up Uplink) error {
+	defer a.store.close()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	a.open(ctx)
+	var parts sync.WaitGroup
+	parts.Go(func() { a.watcher(ctx) })
+	parts.Go(func() { a.lister(ctx) })
+	parts.Go(func() { a.keeper(ctx) })
+	err := a.uplink(ctx, up)
+	if ctx.Err() != nil {
+		err = nil
+	}
+	cancel()
+	parts.Wait()
+	a.close()
+	return errors.Join(err, a.keep())
+}
+
+func (a *Agent) uplink(ctx context.Context, up Uplink) error {
+	select {
+	case <-a.first:
+	case <-time.After(firstList):
+	case <-ctx.Done():
+	}
+	if up == nil {
+		<-ctx.Done()
+		return nil
+	}
+	return up.Run(ctx, a)
+}
+
+// open lets steps begin actions; close awaits those that were begun.
+func (a *Agent) open(ctx context.Context) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.began = time.Now()
+	a.ctx = ctx
+	a.wake = time.AfterFunc(time.Hour, func() { a.enter(Input{}) })
+}
+
+func (a *Agent) close() {
+	a.mu.Lock()
+	a.ctx = nil
+	a.wake.Stop()
+	a.mu.Unlock()
+	a.acts.Wait()
+}
+
+// Report is the node's present state.
+func (a *Agent) Report() nodes.Report {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return nodes.Report{
+		Node: a.node, Seen: a.held.Version, Now: time.Now().Round(0),
+		Instances: a.shown, Inventory: a.local.Inventory(),
+	}
+}
+
+// Changed yields after the Report changed.
+func (a *Agent) Changed() <-chan struct{} { return a.changed }
+
+// Holds is the Assignment that the agent lives by.
+func (a *Agent) Holds() nodes.Assignment {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.held
+}
+
+// Logs writes a container's output.
+func (a *Agent) Logs(ctx context.Context, id string, o LogOptions, w io.Writer) error {
+	return a.cfg.Runtime.Logs(ctx, id, o, w)
+}
+
+// Exec runs a command in a container.
+func (a *Agent) Exec(ctx context.Context, id string, e Exec) (int, error) {
+	return a.cfg.Runtime.Exec(ctx, id, e)
+}
+
+// poke wakes who waits on c; one wake is enough for many.
+func poke(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}

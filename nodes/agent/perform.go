@@ -1,0 +1,160 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/bayplan/bayplan/nodes"
+)
+
+// enter is the one way into the node's state: something happened, what now?
+func (a *Agent) enter(in Input) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.step(in)
+}
+
+// step asks Step and does as it says; mu is held.
+func (a *Agent) step(in Input) {
+	if a.ctx == nil || a.ctx.Err() != nil {
+		return // what ends now ends because the agent does, and says nothing
+	}
+	in.Local, in.Orders, in.Now = a.local, a.held.Orders, time.Now()
+	out := Step(in)
+	for _, act := range out.Actions {
+		a.begin(act)
+	}
+	if out.Changed {
+		a.tel.changes(a, a.shown, out.Instances)
+		a.shown = out.Instances
+		a.publish()
+	}
+	if out.Durable {
+		poke(a.durable)
+	}
+	if out.List {
+		poke(a.relist)
+	}
+	if !out.Wake.IsZero() {
+		a.wake.Reset(time.Until(out.Wake))
+	}
+}
+
+// publish says that the Report changed; mu is held.
+func (a *Agent) publish() {
+	a.describe()
+	poke(a.changed)
+}
+
+var (
+	errCancelled = errors.New("no longer wanted")
+	errTimeout   = errors.New("timed out")
+)
+
+// key names an action that can be cancelled.
+func key(act Action) string {
+	if act.Image != "" {
+		return "image " + act.Image
+	}
+	return act.ID
+}
+
+// begin gives an action its goroutine; mu is held.
+func (a *Agent) begin(act Action) {
+	k := key(act)
+	if act.Verb == Cancel {
+		if cancel := a.cancels[k]; cancel != nil {
+			cancel(errCancelled)
+		}
+		return
+	}
+	ctx, cancel := context.WithCancelCause(a.ctx)
+	if act.Verb == Pull || act.Verb == Start {
+		a.cancels[k] = cancel
+	}
+	a.acts.Go(func() {
+		defer cancel(nil)
+		a.end(act, k, a.perform(ctx, act))
+	})
+}
+
+// end takes in how an action ended.
+func (a *Agent) end(act Action, k string, r Result) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if act.Verb == Pull || act.Verb == Start {
+		delete(a.cancels, k)
+	}
+	a.step(Input{Results: []Result{r}})
+	if act.Verb != Probe && act.Verb != Pull {
+		poke(a.relist) // the engine's events about it came while it was under way
+	}
+}
+
+// perform does one action and tells how it ended. A panic in a runtime is that
+// action's failure and nobody else's.
+func (a *Agent) perform(ctx context.Context, act Action) (r Result) {
+	ctx, cancel := context.WithTimeoutCause(ctx, act.Timeout, errTimeout)
+	defer cancel()
+	r = Result{Verb: act.Verb, ID: act.ID, Image: act.Image, Life: act.Status.Started}
+	ctx, done := a.tel.begin(ctx, a.cfg.Node, act)
+	err := func() (err error) {
+		defer func() {
+			if p := recover(); p != nil {
+				err = fmt.Errorf("panic: %v", p)
+			}
+		}()
+		return a.do(ctx, act, &r)
+	}()
+	if err != nil {
+		r.Failure = failureOf(ctx, act, err)
+		r.Cancelled = context.Cause(ctx) == errCancelled
+	}
+	done(err)
+	return r
+}
+
+func (a *Agent) do(ctx context.Context, act Action, r *Result) error {
+	switch act.Verb {
+	case Pull:
+		return a.cfg.Runtime.Pull(ctx, act.Image)
+	case Start:
+		status, err := a.cfg.Runtime.Start(ctx, containerOf(act.Order, a.cfg.Node, a.cfg.Address))
+		if err == nil {
+			r.Status = &status
+		}
+		return err
+	case Stop:
+		return a.cfg.Runtime.Stop(ctx, act.ID, act.Signal, act.Grace)
+	case Remove:
+		return a.cfg.Runtime.Remove(ctx, act.ID)
+	default:
+		return a.prober.probe(ctx, act)
+	}
+}
+
+// failureOf makes data of an error, for one whom the runtime made none for.
+func failureOf(ctx context.Context, act Action, err error) *nodes.Failure {
+	if e, ok := errors.AsType[*Error](err); ok {
+		f := e.Failure
+		return &f
+	}
+	code, text := nodes.EngineDown, err.Error()
+	switch act.Verb {
+	case Pull:
+		code = nodes.PullFailed
+	case Start:
+		code = nodes.StartFailed
+	case Probe:
+		code = nodes.HealthFailing
+	}
+	if context.Cause(ctx) == errTimeout {
+		text = fmt.Sprintf("no end to the %s within %s", act.Verb, act.Timeout)
+		if act.Verb == Start {
+			code = nodes.EngineDown
+		}
+	}
+	return &nodes.Failure{Code: code, Text: text}
+}

@@ -1,0 +1,314 @@
+package agent_test
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/bayplan/bayplan/nodes"
+	"github.com/bayplan/bayplan/nodes/agent"
+	"github.com/bayplan/bayplan/schema"
+)
+
+// rig plays engine and shell for Step. Its commands, one a block:
+//
+//	assign            the orders follow, one a line: ID key=value…
+//	list              the engine tells what it holds
+//	done VERB NAME    an action ends well
+//	fail VERB NAME CODE [key=value…] [text]
+//	exit ID [code=N] [oom] [ran=D]   a container ends, and the engine tells
+//	lost ID           a container is removed by someone else
+//	alien ID          a container appears that no order names
+//	settle            every action under way ends well, until none is left
+//	tick D            time passes, with the steps that were asked for
+//	down              the engine does not answer
+//	restart           the agent starts again with its kept memories
+type rig struct {
+	began, now time.Time
+	local      *agent.Local
+	orders     []nodes.Order
+	boxes      map[string]*agent.Status
+	underway   []agent.Action
+	last       []nodes.Instance
+	wake       time.Time
+	made       int
+	out        strings.Builder
+}
+
+func newRig() *rig {
+	at := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
+	return &rig{began: at, now: at, local: agent.NewLocal(nil), boxes: map[string]*agent.Status{}}
+}
+
+func (r *rig) do(t *testing.T, command string, lines []string) string {
+	r.out.Reset()
+	args := strings.Fields(command)
+	switch verb := args[0]; verb {
+	case "assign":
+		r.orders = nil
+		for _, l := range lines {
+			r.orders = append(r.orders, parseOrder(t, l))
+		}
+		r.step(agent.Input{})
+	case "list":
+		r.step(agent.Input{Listing: r.listing()})
+	case "done":
+		r.finish(t, args[1], args[2], nil)
+	case "fail":
+		r.finish(t, args[1], args[2], parseFailure(args[3:]))
+	case "exit":
+		r.exit(args[1], args[2:])
+		r.step(agent.Input{Listing: r.listing()})
+	case "lost":
+		delete(r.boxes, args[1])
+		r.step(agent.Input{Listing: r.listing()})
+	case "alien":
+		r.boxes[args[1]] = r.newBox(parseOrder(t, args[1]+" image=x"))
+		r.step(agent.Input{Listing: r.listing()})
+	case "settle":
+		r.settle()
+	case "tick":
+		d, err := time.ParseDuration(args[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.tick(d)
+	case "down":
+		r.step(agent.Input{EngineDown: true})
+	case "restart":
+		r.local, r.underway, r.last, r.wake = agent.NewLocal(r.local.Memories()), nil, nil, time.Time{}
+		r.step(agent.Input{})
+	default:
+		t.Fatalf("no command %q", verb)
+	}
+	return r.out.String()
+}
+
+func (r *rig) listing() *agent.Listing {
+	l := &agent.Listing{Began: r.local.Pass()}
+	for _, id := range slices.Sorted(maps.Keys(r.boxes)) {
+		l.Items = append(l.Items, *r.boxes[id])
+	}
+	return l
+}
+
+// step calls Step and tells what it said.
+func (r *rig) step(in agent.Input) agent.Output {
+	in.Local, in.Orders, in.Now = r.local, r.orders, r.now
+	out := agent.Step(in)
+	for _, a := range out.Actions {
+		r.say("%s", tellAction(a))
+		if a.Verb == agent.Cancel {
+			continue
+		}
+		r.underway = append(r.underway, a)
+	}
+	if out.Changed {
+		r.tellChanges(out.Instances)
+	}
+	r.wake = out.Wake
+	if out.List {
+		r.say("wants a list")
+	}
+	return out
+}
+
+func (r *rig) say(format string, args ...any) {
+	fmt.Fprintf(&r.out, "%-7s "+format+"\n", append([]any{r.clock(r.now)}, args...)...)
+}
+
+func (r *rig) clock(t time.Time) string { return "+" + t.Sub(r.began).String() }
+
+func tellAction(a agent.Action) string {
+	text := "> " + a.Verb.String()
+	switch a.Verb {
+	case agent.Pull:
+		return text + " " + a.Image
+	case agent.Stop:
+		return fmt.Sprintf("%s %s %s %s", text, a.ID, a.Signal, a.Grace)
+	case agent.Cancel:
+		return text + " " + a.ID + a.Image
+	}
+	return text + " " + a.ID
+}
+
+func (r *rig) tellChanges(now []nodes.Instance) {
+	for i := range now {
+		text := r.tell(&now[i])
+		if j := slices.IndexFunc(r.last, func(x nodes.Instance) bool { return x.ID == now[i].ID }); j < 0 || r.tell(&r.last[j]) != text {
+			r.say("%s", text)
+		}
+	}
+	for i := range r.last {
+		if !slices.ContainsFunc(now, func(x nodes.Instance) bool { return x.ID == r.last[i].ID }) {
+			r.say("%s is gone", r.last[i].ID)
+		}
+	}
+	r.last = now
+}
+
+func (r *rig) tell(i *nodes.Instance) string {
+	text := fmt.Sprintf("%s %s", i.ID, i.Phase)
+	if i.Health != nodes.HealthUnknown && i.Health != nodes.NoCheck {
+		text += " " + i.Health.String()
+	}
+	if i.Container != "" {
+		text += " " + i.Container
+	}
+	if i.Restarts > 0 {
+		text += fmt.Sprintf(" restarts=%d", i.Restarts)
+	}
+	if f := i.Failure; f != nil {
+		text += fmt.Sprintf(" (%s ×%d: %s)", f.Code, f.Count, f.Text)
+	}
+	return text
+}
+
+func (r *rig) settle() {
+	for len(r.underway) > 0 {
+		r.end(0, nil)
+	}
+}
+
+// tick lets time pass, waking whenever Step asked to be woken.
+func (r *rig) tick(d time.Duration) {
+	end := r.now.Add(d)
+	for !r.wake.IsZero() && !r.wake.After(end) {
+		r.now = r.wake
+		r.step(agent.Input{})
+	}
+	r.now = end
+	if r.out.Len() == 0 {
+		r.say("nothing")
+	}
+}
+
+func (r *rig) finish(t *testing.T, verb, name string, f *nodes.Failure) {
+	i := slices.IndexFunc(r.underway, func(a agent.Action) bool {
+		return a.Verb.String() == verb && (a.ID == name || a.Image == name)
+	})
+	if i < 0 {
+		t.Fatalf("no %s of %s is under way", verb, name)
+	}
+	r.end(i, f)
+}
+
+// end ends the action i, and does to the boxes what an engine would.
+func (r *rig) end(i int, f *nodes.Failure) agent.Output {
+	a := r.underway[i]
+	r.underway = slices.Delete(r.underway, i, i+1)
+	res := agent.Result{Verb: a.Verb, ID: a.ID, Image: a.Image, Life: a.Status.Started, Failure: f}
+	if f != nil && f.Text == "cancelled" {
+		res.Cancelled = true
+	}
+	if f == nil {
+		r.apply(a, &res)
+	}
+	return r.step(agent.Input{Results: []agent.Result{res}})
+}
+
+func (r *rig) apply(a agent.Action, res *agent.Result) {
+	switch b := r.boxes[a.ID]; a.Verb {
+	case agent.Start:
+		if b == nil {
+			b = r.newBox(*a.Order)
+			r.boxes[a.ID] = b
+		}
+		b.State, b.Started, b.Finished = agent.StateRunning, r.now, time.Time{}
+		copied := *b
+		res.Status = &copied
+	case agent.Stop:
+		if b != nil {
+			b.State, b.Finished = agent.StateExited, r.now
+		}
+	case agent.Remove:
+		delete(r.boxes, a.ID)
+	}
+}
+
+func (r *rig) newBox(o nodes.Order) *agent.Status {
+	r.made++
+	return &agent.Status{
+		ID: o.ID, Slot: o.Slot, Digest: o.Digest, Container: fmt.Sprintf("c%d", r.made),
+		State: agent.StateRunning, Started: r.now, Ports: o.Ports,
+	}
+}
+
+func (r *rig) exit(id string, args []string) {
+	b := r.boxes[id]
+	b.State, b.Finished, b.ExitCode, b.OOM = agent.StateExited, r.now, 0, false
+	for _, a := range args {
+		k, v, _ := strings.Cut(a, "=")
+		switch k {
+		case "code":
+			b.ExitCode, _ = strconv.Atoi(v)
+		case "oom":
+			b.OOM, b.ExitCode = true, 137
+		}
+	}
+}
+
+// parseOrder reads "t/web.0@a image=web:a ports=http:20000 stop".
+func parseOrder(t testing.TB, line string) nodes.Order {
+	words := strings.Fields(line)
+	name, digest, _ := strings.Cut(words[0], "@")
+	slot, ok := schema.ParseSlot(name)
+	if !ok {
+		t.Fatalf("%q names no slot", name)
+	}
+	w := &schema.Workload{Name: slot.Workload, Image: "web:" + digest, Restart: schema.Restart{
+		Policy: "always", Backoff: schema.Duration(time.Second), MaxBackoff: schema.Duration(8 * time.Second),
+	}, Stop: schema.Stop{Signal: "SIGTERM", Grace: schema.Duration(10 * time.Second)}}
+	o := nodes.Order{ID: words[0], Slot: slot, Digest: schema.Digest(digest), Workload: w}
+	for _, word := range words[1:] {
+		k, v, _ := strings.Cut(word, "=")
+		setOrder(t, &o, w, k, v)
+	}
+	return o
+}
+
+func setOrder(t testing.TB, o *nodes.Order, w *schema.Workload, k, v string) {
+	d, _ := time.ParseDuration(v)
+	switch k {
+	case "image":
+		w.Image = v
+	case "stop":
+		o.Stop = true
+	case "policy":
+		w.Restart.Policy = v
+	case "max":
+		w.Restart.MaxBackoff = schema.Duration(d)
+	case "ports":
+		name, port, _ := strings.Cut(v, ":")
+		n, _ := strconv.Atoi(port)
+		o.Ports, w.Ports = map[string]int{name: n}, map[string]schema.Port{name: {Container: 8080, Protocol: "tcp"}}
+	case "health":
+		w.Health = &schema.Health{HTTP: &schema.HTTPCheck{Path: "/up", Port: v}, Interval: schema.Duration(10 * time.Second), Timeout: schema.Duration(time.Second), Retries: 3}
+	case "retries":
+		w.Health.Retries, _ = strconv.Atoi(v)
+	case "interval":
+		w.Health.Interval = schema.Duration(d)
+	case "startPeriod":
+		w.Health.StartPeriod = schema.Duration(d)
+	default:
+		t.Fatalf("no key %q", k)
+	}
+}
+
+func parseFailure(words []string) *nodes.Failure {
+	f := &nodes.Failure{Code: nodes.FailureCode(words[0])}
+	var text []string
+	for _, w := range words[1:] {
+		if v, ok := strings.CutPrefix(w, "port="); ok {
+			f.Port, _ = strconv.Atoi(v)
+			continue
+		}
+		text = append(text, w)
+	}
+	f.Text = strings.Join(text, " ")
+	return f
+}

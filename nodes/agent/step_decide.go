@@ -1,0 +1,212 @@
+package agent
+
+import (
+	"time"
+
+	"github.com/bayplan/bayplan/nodes"
+)
+
+// watch follows a container that no order names: it is reported and left
+// alone.
+func (l *berth) watch(now time.Time) {
+	if l.box == nil {
+		return
+	}
+	phase := nodes.Starting
+	switch l.box.State {
+	case StateRunning:
+		phase = nodes.Running
+	case StateExited:
+		phase = nodes.Stopped
+	}
+	if phase < l.phase {
+		l.begin(now)
+	}
+	l.advance(phase, now)
+	l.setHealth(nodes.HealthUnknown, now)
+}
+
+// misfit is whether the container was made for another order: other ports, or
+// another digest under the same short name.
+func (l *berth) misfit() bool {
+	if l.box == nil {
+		return false
+	}
+	if l.box.Digest != "" && l.box.Digest != l.order.Digest {
+		return true
+	}
+	return l.box.Ports != nil && !samePorts(l.box.Ports, l.order.Ports)
+}
+
+// end stops and removes, one action at a time.
+func (s *step) end(l *berth) {
+	l.pull = nil
+	l.advance(nodes.Stopping, s.now)
+	switch {
+	case l.busy == Start && !l.cancelled:
+		l.cancelled = true
+		s.act(Action{Verb: Cancel, ID: l.mem.ID})
+	case l.busy != Idle:
+	case l.box == nil:
+		l.gone = l.gone || l.verified()
+		s.out.List = s.out.List || !l.gone
+	case s.now.Before(l.endTry.next):
+		s.wake(l.endTry.next)
+	case l.box.State == StateRunning:
+		s.stop(l)
+	default:
+		l.advance(nodes.Stopped, s.now)
+		l.busy, l.touched = Remove, s.pass
+		s.act(Action{Verb: Remove, ID: l.mem.ID, Timeout: removeTimeout})
+	}
+}
+
+func (s *step) stop(l *berth) {
+	if s.underway[Stop] >= stopsAtOnce {
+		return
+	}
+	signal, grace := "SIGTERM", 10*time.Second // where an orphan's order has no workload
+	if w := l.order.Workload; w != nil {
+		signal, grace = w.Stop.Signal, w.Stop.Grace.D()
+	}
+	s.underway[Stop]++
+	l.busy, l.touched, l.mem.Halted = Stop, s.pass, true
+	s.act(Action{Verb: Stop, ID: l.mem.ID, Signal: signal, Grace: grace, Timeout: grace + stopMargin})
+}
+
+// run brings an instance up and keeps it there.
+func (s *step) run(l *berth) {
+	l.pull = nil
+	switch {
+	case l.busy != Idle:
+	case l.box != nil && l.box.State == StateRunning:
+		if l.phase > nodes.Running {
+			l.begin(s.now)
+		}
+		l.advance(nodes.Running, s.now)
+		s.check(l)
+	case l.box != nil && l.box.State == StateCreated:
+		s.wantStart(l)
+	default:
+		s.revive(l)
+	}
+}
+
+// revive starts what ended or never was.
+func (s *step) revive(l *berth) {
+	s.died(l)
+	if l.stays() {
+		l.advance(nodes.Stopped, s.now)
+		return
+	}
+	if l.phase > nodes.Starting {
+		l.begin(s.now)
+	}
+	if l.box == nil && !s.wantImage(l) {
+		return
+	}
+	s.wantStart(l)
+}
+
+// stays is whether the restart policy leaves an ended life ended.
+func (l *berth) stays() bool {
+	m := &l.mem
+	if m.Halted || m.Life.IsZero() || m.Failure == nil {
+		return false
+	}
+	switch l.order.Workload.Restart.Policy {
+	case "never":
+		return true
+	case "on-failure":
+		return m.Failure.Code == nodes.Exited && m.Failure.ExitCode == 0
+	}
+	return false
+}
+
+// wantImage is whether the image is there; if not it asks for it. One pull
+// serves all that wait for the same image.
+func (s *step) wantImage(l *berth) bool {
+	img := s.image(imageOf(l.order.Workload))
+	if img.present {
+		return true
+	}
+	l.pull = img
+	l.advance(nodes.Pulling, s.now)
+	if img.needed || img.busy {
+		img.needed = true
+		return false
+	}
+	img.needed = true
+	if s.now.Before(img.next) {
+		s.wake(img.next)
+		return false
+	}
+	img.first = l
+	s.pulls = append(s.pulls, img)
+	return false
+}
+
+func (s *step) wantStart(l *berth) {
+	l.advance(nodes.Starting, s.now)
+	_, most := restartBounds(l.order)
+	if limit := s.now.Add(most); l.mem.Next.After(limit) {
+		l.mem.Next = limit // the clock was set back, or MaxBackoff lowered
+	}
+	if s.now.Before(l.mem.Next) {
+		s.wake(l.mem.Next)
+		return
+	}
+	s.starts = append(s.starts, l)
+}
+
+// forget drops what neither an order nor the engine knows any more.
+func (s *step) forget() {
+	kept := s.berths[:0]
+	for _, l := range s.berths {
+		if l.order != nil || l.box != nil || !s.listed || !l.verified() {
+			s.out.List = s.out.List || l.order == nil && l.box == nil
+			kept = append(kept, l)
+			continue
+		}
+		s.out.Durable = s.out.Durable || l.kept != (Memory{ID: l.mem.ID})
+	}
+	clear(s.berths[len(kept):])
+	s.berths = kept
+	s.forgetImages()
+	s.forgetNotices()
+}
+
+func (s *step) forgetImages() {
+	for _, l := range s.berths {
+		if l.order != nil && l.order.Workload != nil && !l.order.Stop {
+			s.image(imageOf(l.order.Workload)).needed = true
+		}
+	}
+	kept := s.images[:0]
+	for _, img := range s.images {
+		if img.needed || img.busy {
+			kept = append(kept, img)
+		}
+	}
+	clear(s.images[len(kept):])
+	s.images = kept
+}
+
+func (s *step) forgetNotices() {
+	kept := s.busy[:0]
+	for _, b := range s.busy {
+		if s.now.Before(b.until) {
+			kept = append(kept, b)
+			s.wake(b.until)
+		}
+	}
+	s.nodeChanged = s.nodeChanged || len(kept) != len(s.busy)
+	s.busy = kept
+	switch {
+	case s.disk.text == "":
+	case s.now.Before(s.disk.until):
+		s.wake(s.disk.until)
+	default:
+		s.disk, s.nodeChanged = notice{}, true
+	}
+}
