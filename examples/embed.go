@@ -20,7 +20,12 @@ func HelloServer() []byte {
 	return b
 }
 
-// Hello is the sample repository as it looks from its root: the team "hello" is
-// its one folder. The server's Go source lies in there too; it is no part of
-// what a cluster reads.
-func Hello() fs.FS { return files }
+// Hello is the sample repository as it looks from its root. The server's Go
+// source lies in there too; it is no part of what a cluster reads.
+func Hello() fs.FS {
+	sub, err := fs.Sub(files, "hello")
+	if err != nil {
+		panic("examples: " + err.Error()) // the pattern above holds it
+	}
+	return sub
+}
