@@ -1,0 +1,259 @@
+package source
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-git/go-git/v5/plumbing"
+
+	"github.com/bayplan/bayplan/schema"
+)
+
+// Config says what to watch and how. URL and Dir are required.
+type Config struct {
+	// URL is the remote: a path or file:// URL of a repository on this machine,
+	// https://, http://, ssh:// or user@host:path. It may hold a user, never a
+	// password.
+	URL string
+	// Branch is the branch that is tracked; "main" if empty.
+	Branch string
+	// Root is the folder of the repository that Tips show, "/"-separated;
+	// empty is all of it.
+	Root string
+	// Dir is where the mirror is kept; it is made, and one process at a time
+	// may use it.
+	Dir string
+
+	// Poll is the time between two looks while nothing is heard; 15 s if zero.
+	Poll time.Duration
+	// FetchTimeout bounds one whole fetch by the wall clock; 10 min if zero.
+	FetchTimeout time.Duration
+	// MaxFile is the most bytes a file may have to be read; 1 MiB if zero.
+	MaxFile int64
+	// MaxFetch is the most bytes that one answer of a remote may have; 2 GiB
+	// if zero.
+	MaxFetch int64
+
+	// UserFile and TokenFile hold the user and the token (or password) for
+	// http; both are read again for each look, so that they can be rotated. A
+	// token without a user is sent as user "x-access-token".
+	UserFile, TokenFile string
+	// CAFile holds more certificates to trust for https, PEM.
+	CAFile string
+	// KeyFile is the private key for ssh, without passphrase.
+	KeyFile string
+	// KnownHostsFile lists the ssh hosts to trust; ~/.ssh/known_hosts if empty.
+	KnownHostsFile string
+
+	// Log is told of fetches, rebuilt mirrors and troubles; may be nil.
+	Log *slog.Logger
+}
+
+// Tip is one commit of the tracked branch.
+type Tip struct {
+	Revision schema.Revision
+	// Files is the root folder as of that commit. It is safe for concurrent
+	// use, lists neither symbolic links nor submodules, and refuses files of
+	// more than Config.MaxFile bytes when they are opened. A FileInfo of it has
+	// a method ObjectID() string: the git hash of the content.
+	Files fs.FS
+	// Detected is when the look began that found it.
+	Detected time.Time
+}
+
+// Trouble is why the newest state of the branch cannot be had.
+type Trouble struct {
+	// Code is one of the Code constants.
+	Code string
+	// Text is one cause, in a sentence.
+	Text string
+	// Next is what to type or do next.
+	Next string
+	// Since is when this code was first met without an end in between.
+	Since time.Time
+}
+
+// Update is what changed: a new Tip (nil if none), and the trouble in force
+// from now on (nil if none).
+type Update struct {
+	Tip     *Tip
+	Trouble *Trouble
+}
+
+// Source watches one branch. Its methods are safe for concurrent use, except
+// that Watch runs once at a time.
+type Source struct {
+	cfg    Config
+	log    *slog.Logger
+	remote remote
+	unlock func() error
+	wake   chan struct{}
+	poked  atomic.Bool
+
+	// current is the generation that is read; writing is held while it is
+	// written to or replaced, and guards what follows.
+	current atomic.Pointer[mirror]
+	writing sync.Mutex
+	former  *mirror
+	state   state
+	judged  verdict
+}
+
+// Open makes or opens the mirror and reads the credentials' form; it does not
+// yet talk to the remote.
+func Open(cfg Config) (*Source, error) {
+	cfg, err := complete(cfg)
+	if err != nil {
+		return nil, err
+	}
+	s := &Source{cfg: cfg, log: cfg.Log, wake: make(chan struct{}, 1)}
+	if s.remote, err = newRemote(cfg); err != nil {
+		return nil, err
+	}
+	if s.unlock, err = lockDir(cfg.Dir); err != nil {
+		return nil, err
+	}
+	if err := s.openMirror(); err != nil {
+		return nil, errors.Join(err, s.unlock())
+	}
+	return s, nil
+}
+
+// complete fills in the defaults and rejects what cannot be meant.
+func complete(cfg Config) (Config, error) {
+	cfg.Branch = cmp.Or(cfg.Branch, "main")
+	cfg.Poll = cmp.Or(cfg.Poll, 15*time.Second)
+	cfg.FetchTimeout = cmp.Or(cfg.FetchTimeout, 10*time.Minute)
+	cfg.MaxFile = cmp.Or(cfg.MaxFile, 1<<20)
+	cfg.MaxFetch = cmp.Or(cfg.MaxFetch, 2<<30)
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Dir == "" {
+		return cfg, errors.New("git source: no folder given for the mirror")
+	}
+	if err := branchRef(cfg.Branch).Validate(); err != nil {
+		return cfg, fmt.Errorf("git source: %q is no branch name: %w", cfg.Branch, err)
+	}
+	root := path.Clean(cmp.Or(cfg.Root, "."))
+	if !fs.ValidPath(root) {
+		return cfg, fmt.Errorf("git source: the root folder %q must be a path below the top of the repository", cfg.Root)
+	}
+	cfg.Root = root
+	return cfg, nil
+}
+
+func branchRef(name string) plumbing.ReferenceName { return plumbing.NewBranchReferenceName(name) }
+
+// openMirror takes up the newest generation and what was accepted of it.
+func (s *Source) openMirror() error {
+	m, err := openNewest(s.cfg.Dir)
+	if err != nil {
+		return err
+	}
+	s.current.Store(m)
+	s.state = readState(s.statePath(), state{Remote: s.cfg.URL, Branch: s.cfg.Branch, Root: s.cfg.Root})
+	return nil
+}
+
+func (s *Source) statePath() string { return filepath.Join(s.cfg.Dir, "state.json") }
+
+// Poke asks for a look now, whatever back-off is in force.
+func (s *Source) Poke() {
+	s.poked.Store(true)
+	s.nudge()
+}
+
+func (s *Source) nudge() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Descends says whether from is to or one of its ancestors. A from that the
+// mirror does not know is none (I12); a to that it does not know is an error.
+func (s *Source) Descends(ctx context.Context, from, to string) (bool, error) {
+	m := s.current.Load()
+	goal, err := m.resolve(from)
+	if errors.Is(err, ErrUnknownCommit) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	start, err := m.resolve(to)
+	if err != nil {
+		return false, err
+	}
+	return m.reaches(ctx, start, goal)
+}
+
+// At is a given commit as a Tip, by its full hash or an unambiguous beginning
+// of at least 4 digits. It does not change what Watch delivers.
+func (s *Source) At(ctx context.Context, commit string) (Tip, error) {
+	now := time.Now()
+	m := s.current.Load()
+	h, err := m.resolve(commit)
+	if err != nil {
+		return Tip{}, err
+	}
+	tip, err := s.tipOf(m, h, now)
+	if errors.Is(err, errDamaged) {
+		tip, err = s.recover(ctx, h, now)
+	}
+	if err != nil {
+		return Tip{}, fmt.Errorf("commit %s: %w", h.String()[:10], err)
+	}
+	return tip, nil
+}
+
+// recover completes a commit whose tree the mirror has not, or no longer: the
+// trees of older commits are not copied from a repository on this machine.
+func (s *Source) recover(ctx context.Context, h plumbing.Hash, now time.Time) (Tip, error) {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	m := s.current.Load()
+	if err := s.remote.complete(ctx, m, h); err != nil {
+		return Tip{}, err
+	}
+	return s.tipOf(m, h, now)
+}
+
+// Close releases the mirror. Watch must have returned. Files of Tips that were
+// delivered can still be read, as long as nothing else changes the folder.
+func (s *Source) Close() error {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	err := s.remote.close()
+	if s.former != nil {
+		err = errors.Join(err, s.former.discard())
+		s.former = nil
+	}
+	return errors.Join(err, s.current.Load().close(), s.unlock())
+}
+
+// lockDir makes dir and takes it for this process.
+func lockDir(dir string) (func() error, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("git mirror: %w", err)
+	}
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("git mirror: %w", err)
+	}
+	if err := flock(f); err != nil {
+		return nil, errors.Join(fmt.Errorf("git mirror: the folder %s is in use by another process: stop it, or give another folder", dir), f.Close())
+	}
+	return f.Close, nil
+}

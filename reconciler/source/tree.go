@@ -1,0 +1,106 @@
+package source
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/filemode"
+	"github.com/go-git/go-git/v5/plumbing/object"
+)
+
+// maxDepth is how many directories deep a tree is followed: more than any
+// layout of teams needs, and a bound for trees made to be endless.
+const maxDepth = 40
+
+// entry is one name of a directory: a file or a directory, nothing else.
+type entry struct {
+	name string
+	hash plumbing.Hash
+	mode filemode.FileMode
+}
+
+func (e entry) isDir() bool { return e.mode == filemode.Dir }
+
+// tree reads a directory's entries, sorted by name. Symbolic links, submodules
+// and names that no path can hold are left out.
+func (s *store) tree(h plumbing.Hash) ([]entry, error) {
+	data, err := s.read(h, plumbing.TreeObject, maxMeta)
+	if err != nil {
+		return nil, err
+	}
+	var t object.Tree
+	if err := t.Decode(memory(plumbing.TreeObject, data)); err != nil {
+		return nil, fmt.Errorf("tree %s: %w", h, damaged(err))
+	}
+	entries := make([]entry, 0, len(t.Entries))
+	for _, e := range t.Entries {
+		if usable(e) {
+			entries = append(entries, entry{e.Name, e.Hash, e.Mode})
+		}
+	}
+	slices.SortStableFunc(entries, func(a, b entry) int { return cmp.Compare(a.name, b.name) })
+	return slices.CompactFunc(entries, func(a, b entry) bool { return a.name == b.name }), nil
+}
+
+func usable(e object.TreeEntry) bool {
+	switch e.Mode {
+	case filemode.Dir, filemode.Regular, filemode.Executable:
+		return e.Name != "." && !strings.Contains(e.Name, "/") && fs.ValidPath(e.Name)
+	}
+	return false
+}
+
+// find is the entry of that name, if any.
+func find(entries []entry, name string) (entry, bool) {
+	i, ok := slices.BinarySearchFunc(entries, name, func(e entry, n string) int { return cmp.Compare(e.name, n) })
+	if !ok {
+		return entry{}, false
+	}
+	return entries[i], true
+}
+
+// folders are the tree hashes on the way from a commit's top to root, both
+// included; errNoFolder if there is none of that name.
+func (s *store) folders(top plumbing.Hash, root string) ([]plumbing.Hash, error) {
+	way := []plumbing.Hash{top}
+	if root == "." {
+		return way, nil
+	}
+	for name := range strings.SplitSeq(root, "/") {
+		entries, err := s.tree(way[len(way)-1])
+		if err != nil {
+			return nil, err
+		}
+		e, ok := find(entries, name)
+		if !ok || !e.isDir() {
+			return nil, errNoFolder
+		}
+		way = append(way, e.hash)
+	}
+	return way, nil
+}
+
+// errNoFolder is a root folder that a commit does not have.
+var errNoFolder = errors.New("no such folder")
+
+// hasFile says whether any file stands below a tree.
+func (s *store) hasFile(tree plumbing.Hash, depth int) (bool, error) {
+	entries, err := s.tree(tree)
+	if err != nil || depth > maxDepth {
+		return false, err
+	}
+	if slices.ContainsFunc(entries, func(e entry) bool { return !e.isDir() }) {
+		return true, nil
+	}
+	for _, e := range entries {
+		if ok, err := s.hasFile(e.hash, depth+1); ok || err != nil {
+			return ok, err
+		}
+	}
+	return false, nil
+}

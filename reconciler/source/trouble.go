@@ -1,0 +1,127 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"syscall"
+)
+
+// The codes of a Trouble. They are stable, for programs.
+const (
+	// CodeUnreachable: the remote does not answer.
+	CodeUnreachable = "git-unreachable"
+	// CodeUnauthorized: it answers and refuses who we are.
+	CodeUnauthorized = "git-unauthorized"
+	// CodeCredentials: a file with a user, token, key or certificate is unfit.
+	CodeCredentials = "git-credentials"
+	// CodeRepositoryMissing: there is no repository at that address.
+	CodeRepositoryMissing = "git-repository-missing"
+	// CodeBranchMissing: the repository has no such branch.
+	CodeBranchMissing = "git-branch-missing"
+	// CodeEmpty: the root folder of the newest commit holds no file.
+	CodeEmpty = "git-empty"
+	// CodeRootMissing: the newest commit has no such root folder.
+	CodeRootMissing = "git-root-missing"
+	// CodeCorrupt: objects of the newest commit are damaged or missing.
+	CodeCorrupt = "git-corrupt"
+	// CodeUnsupported: the repository uses a format that cannot be read.
+	CodeUnsupported = "git-unsupported"
+	// CodeTooLarge: the remote sends more than Config.MaxFetch.
+	CodeTooLarge = "git-too-large"
+	// CodeHostKeyUnknown: the ssh host is not in known_hosts.
+	CodeHostKeyUnknown = "git-host-key-unknown"
+	// CodeHostKeyChanged: the ssh host shows another key than known_hosts says.
+	CodeHostKeyChanged = "git-host-key-changed"
+	// CodeMirror: our own mirror cannot be written.
+	CodeMirror = "git-mirror"
+)
+
+// fault is an error that knows how to be told: one cause and the next step.
+type fault struct {
+	code, text, next string
+	cause            error
+}
+
+func (f *fault) Error() string {
+	if f.cause == nil {
+		return f.text
+	}
+	return f.text + ": " + f.cause.Error()
+}
+
+func (f *fault) Unwrap() error { return f.cause }
+
+// patient says that asking again soon is pointless or rude: someone has to
+// change something first.
+func (f *fault) patient() bool {
+	switch f.code {
+	case CodeUnreachable, CodeCorrupt, CodeMirror:
+		return false
+	}
+	return true
+}
+
+// answered says that the remote works and its content is what is wrong, so
+// that the usual poll goes on without back-off.
+func (f *fault) answered() bool {
+	switch f.code {
+	case CodeBranchMissing, CodeEmpty, CodeRootMissing:
+		return true
+	}
+	return false
+}
+
+// faultOf finds the fault in err, or tells err as a remote that is away.
+func (s *Source) faultOf(err error) *fault {
+	if f, ok := errors.AsType[*fault](err); ok {
+		return f
+	}
+	text := s.cfg.URL + " does not answer"
+	if errors.Is(err, context.DeadlineExceeded) {
+		text = s.cfg.URL + " did not answer in time"
+	}
+	return &fault{CodeUnreachable, text, "git ls-remote " + s.cfg.URL, err}
+}
+
+// mirrorFault is a trouble with our own disk.
+func mirrorFault(dir string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if _, ok := errors.AsType[*fault](err); ok {
+		return err
+	}
+	next := "ls -ld " + dir
+	if errors.Is(err, syscall.ENOSPC) {
+		next = "df -h " + dir
+	}
+	return &fault{CodeMirror, "the mirror in " + dir + " cannot be written", next, err}
+}
+
+func corruptFault(where string, err error) error {
+	return &fault{CodeCorrupt, where + " is damaged", "git -C " + where + " fsck", err}
+}
+
+func (s *Source) emptyFault(commit string) error {
+	return &fault{CodeEmpty, fmt.Sprintf("commit %s holds no file%s; the commit before stays in force", commit, inRoot(s.cfg.Root)),
+		"git revert " + commit, nil}
+}
+
+func (s *Source) rootFault(commit string) error {
+	return &fault{CodeRootMissing, fmt.Sprintf("commit %s has no folder %q, which is configured as the root", commit, s.cfg.Root),
+		"git ls-tree -d -r --name-only " + commit, nil}
+}
+
+func inRoot(root string) string {
+	if root == "." {
+		return ""
+	}
+	return " in folder " + root
+}
+
+// missingBranch is what remotes say of a branch that is not there.
+func missingBranch(cfg Config) error {
+	return &fault{CodeBranchMissing, fmt.Sprintf("%s has no branch %q", cfg.URL, cfg.Branch),
+		fmt.Sprintf("git push %s HEAD:refs/heads/%s", cfg.URL, cfg.Branch), nil}
+}
