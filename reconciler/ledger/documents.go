@@ -1,0 +1,112 @@
+package ledger
+
+import (
+	"strconv"
+
+	"github.com/bayplan/bayplan/nodes"
+	"github.com/bayplan/bayplan/reconciler"
+	"github.com/bayplan/bayplan/schema"
+)
+
+// The keys of the facts, below factsKey.
+const (
+	factsKey       = "facts/"
+	headKey        = factsKey + "head"
+	approvalsKey   = factsKey + "approvals"
+	specKey        = factsKey + "spec/"
+	textKey        = factsKey + "workloads/"
+	rolloutKey     = factsKey + "rollouts/"
+	commitKey      = factsKey + "commits/"
+	nodeKey        = factsKey + "nodes/"
+	assignmentKey  = factsKey + "assignments/"
+	journalKey     = factsKey + "journal/"
+	journalDoneKey = factsKey + "journal/ready"
+)
+
+// format is the layout's version; a reader refuses a higher one.
+const format = 1
+
+// headDoc is what the facts hold once. It is there as soon as anything is.
+type headDoc struct {
+	Format   int             `json:"format"`
+	Revision schema.Revision `json:"revision"`
+	Teams    []schema.Team   `json:"teams,omitempty"`
+	// Commits are the keys of the commits, oldest first.
+	Commits []string `json:"commits,omitempty"`
+}
+
+// teamDoc is what a team asks for: the hashes of its workloads' texts.
+type teamDoc struct {
+	Workloads []string `json:"workloads"`
+}
+
+// rolloutDoc is a rollout whose Good is a hash; empty is none.
+type rolloutDoc struct {
+	reconciler.Rollout
+	Good string `json:"good,omitempty"`
+}
+
+// orderDoc is an order whose Workload is a hash; empty is none.
+type orderDoc struct {
+	nodes.Order
+	Workload string `json:"workload,omitempty"`
+}
+
+// assignmentDoc is an assignment with such orders.
+type assignmentDoc struct {
+	Node    string        `json:"node"`
+	Version nodes.Version `json:"version"`
+	Orders  []orderDoc    `json:"orders,omitempty"`
+}
+
+// namedTeam is one team's part of a Spec.
+type namedTeam struct {
+	name      string
+	workloads []*schema.Workload
+}
+
+// byTeam groups a Spec's workloads by team, sorted by team. A team without any
+// is not among them: the head knows it.
+func byTeam(workloads []schema.Workload) []namedTeam {
+	groups := map[string][]*schema.Workload{}
+	for i := range workloads {
+		w := &workloads[i]
+		groups[w.Team()] = append(groups[w.Team()], w)
+	}
+	teams := make([]namedTeam, 0, len(groups))
+	for _, name := range sortedKeys(groups) {
+		teams = append(teams, namedTeam{name, groups[name]})
+	}
+	return teams
+}
+
+// namedCommit is a commit with the key that it is stored under.
+type namedCommit struct {
+	key    string
+	commit *reconciler.Commit
+}
+
+// byKey gives every commit its key: the hash, and a number where the same
+// commit came up more than once. In the order of the commits.
+func byKey(commits []reconciler.Commit) []namedCommit {
+	seen := map[string]int{}
+	named := make([]namedCommit, len(commits))
+	for i := range commits {
+		hash := commits[i].Revision.Commit
+		seen[hash]++
+		named[i] = namedCommit{hash, &commits[i]}
+		if n := seen[hash]; n > 1 {
+			named[i].key = hash + "~" + strconv.Itoa(n)
+		}
+	}
+	return named
+}
+
+// headOf is the head of these facts.
+func headOf(f *reconciler.Facts) headDoc {
+	head := headDoc{Format: format, Revision: f.Spec.Revision, Teams: f.Spec.Teams}
+	for _, c := range byKey(f.Commits) {
+		head.Commits = append(head.Commits, c.key)
+	}
+	return head
+}

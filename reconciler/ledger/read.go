@@ -1,0 +1,283 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/bayplan/bayplan/nodes"
+	"github.com/bayplan/bayplan/reconciler"
+	"github.com/bayplan/bayplan/schema"
+)
+
+// index is what a term knows to be stored.
+type index struct {
+	// keys are all facts but texts and journal, with the texts that each names.
+	keys map[string][]string
+	// uses is how many keys name each stored text.
+	uses map[string]int
+	log  eventLog
+}
+
+func (ix *index) has(key string) bool { _, ok := ix.keys[key]; return ok }
+
+// apply notes that a delta was written.
+func (ix *index) apply(d *delta) {
+	for h, n := range d.uses() {
+		if ix.uses[h] += n; ix.uses[h] == 0 {
+			delete(ix.uses, h)
+		}
+	}
+	for key, refs := range d.keys {
+		ix.keys[key] = refs
+	}
+	for _, o := range d.gone {
+		delete(ix.keys, o.Key)
+	}
+}
+
+// Facts are the recorded ones; zero in a new ledger. Workloads of one text are
+// one *schema.Workload wherever orders and rollouts name them.
+func (l *Ledger) Facts(ctx context.Context) (reconciler.Facts, error) {
+	var facts reconciler.Facts
+	err := l.do(ctx, func(ctx context.Context) error {
+		s, err := l.load(ctx)
+		if err != nil {
+			return err
+		}
+		facts, _, err = s.decode()
+		return err
+	})
+	if err != nil {
+		return reconciler.Facts{}, fmt.Errorf("reading the facts: %w", err)
+	}
+	return facts, nil
+}
+
+// stored are the facts' keys and values, of one revision of the store.
+type stored struct {
+	values map[string][]byte
+	// journal are the keys of a change under way, in order; ready is whether
+	// it counts already.
+	journal []string
+	ready   bool
+}
+
+// load reads all facts, and lets a journal that counts take effect in what it
+// returns.
+func (l *Ledger) load(ctx context.Context) (*stored, error) {
+	got, err := l.kv.Get(ctx, l.key(factsKey), clientv3.WithPrefix())
+	if err != nil {
+		return nil, err
+	}
+	s := &stored{values: make(map[string][]byte, len(got.Kvs))}
+	for _, kv := range got.Kvs {
+		key := strings.TrimPrefix(string(kv.Key), l.cfg.Prefix)
+		s.values[key] = kv.Value
+		if strings.HasPrefix(key, journalKey) {
+			s.journal = append(s.journal, key)
+		}
+	}
+	s.ready = slices.Contains(s.journal, journalDoneKey)
+	s.journal = slices.DeleteFunc(s.journal, func(k string) bool { return k == journalDoneKey })
+	return s, s.overlay()
+}
+
+// overlay applies the journal's batches that are left.
+func (s *stored) overlay() error {
+	if !s.ready {
+		return nil
+	}
+	for _, key := range s.journal {
+		ops, err := readBatch(key, s.values[key])
+		if err != nil {
+			return err
+		}
+		for _, o := range ops {
+			if s.values[o.Key] = o.Value; o.Gone {
+				delete(s.values, o.Key)
+			}
+		}
+	}
+	return nil
+}
+
+// decoder builds Facts out of stored values.
+type decoder struct {
+	values map[string][]byte
+	ix     *index
+	texts  map[string]*schema.Workload
+	facts  reconciler.Facts
+}
+
+func (s *stored) decode() (reconciler.Facts, *index, error) {
+	d := &decoder{values: s.values, texts: map[string]*schema.Workload{},
+		ix: &index{keys: map[string][]string{}, uses: map[string]int{}}}
+	if _, ok := s.values[headKey]; !ok {
+		return d.facts, d.ix, d.empty()
+	}
+	for _, part := range []func() error{d.head, d.approvals, d.spec, d.rollouts, d.nodes} {
+		if err := part(); err != nil {
+			return reconciler.Facts{}, nil, err
+		}
+	}
+	return d.facts, d.ix, nil
+}
+
+// empty checks that where there is no head there is nothing.
+func (d *decoder) empty() error {
+	for _, key := range sortedKeys(d.values) {
+		if !strings.HasPrefix(key, journalKey) {
+			return fmt.Errorf("%w: %s stands without %s", ErrCorrupt, key, headKey)
+		}
+	}
+	return nil
+}
+
+func (d *decoder) read(key string, v any) error {
+	b, ok := d.values[key]
+	if !ok {
+		return fmt.Errorf("%w: %s is missing", ErrCorrupt, key)
+	}
+	d.ix.keys[key] = nil
+	return unpack(key, b, v)
+}
+
+// under are the keys that begin with prefix, sorted.
+func (d *decoder) under(prefix string) []string {
+	var keys []string
+	for k := range d.values {
+		if strings.HasPrefix(k, prefix) {
+			keys = append(keys, k)
+		}
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// text is the workload of a hash, one for all that name it.
+func (d *decoder) text(hash string) (*schema.Workload, error) {
+	if hash == "" {
+		return nil, nil
+	}
+	if w, ok := d.texts[hash]; ok {
+		return w, nil
+	}
+	b, ok := d.values[textKey+hash]
+	if !ok {
+		return nil, fmt.Errorf("%w: %s%s is missing", ErrCorrupt, textKey, hash)
+	}
+	w := new(schema.Workload)
+	if err := unpack(textKey+hash, b, w); err != nil {
+		return nil, err
+	}
+	d.texts[hash] = w
+	return w, nil
+}
+
+// refers notes which texts a key names.
+func (d *decoder) refers(key string, refs []string) {
+	slices.Sort(refs)
+	refs = slices.Compact(refs)
+	d.ix.keys[key] = refs
+	for _, h := range refs {
+		d.ix.uses[h]++
+	}
+}
+
+func (d *decoder) head() error {
+	var head headDoc
+	if err := d.read(headKey, &head); err != nil {
+		return err
+	}
+	if head.Format > format {
+		return fmt.Errorf("%w: format %d, this one reads up to %d; start the newer version again", ErrNewer, head.Format, format)
+	}
+	d.facts.Spec.Revision, d.facts.Spec.Teams = head.Revision, head.Teams
+	d.facts.Commits = make([]reconciler.Commit, len(head.Commits))
+	for i, key := range head.Commits {
+		if err := d.read(commitKey+key, &d.facts.Commits[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *decoder) approvals() error {
+	if _, ok := d.values[approvalsKey]; !ok {
+		return nil
+	}
+	return d.read(approvalsKey, &d.facts.Approvals)
+}
+
+func (d *decoder) spec() error {
+	for _, key := range d.under(specKey) {
+		var doc teamDoc
+		if err := d.read(key, &doc); err != nil {
+			return err
+		}
+		for _, hash := range doc.Workloads {
+			w, err := d.text(hash)
+			if err != nil {
+				return err
+			}
+			d.facts.Spec.Workloads = append(d.facts.Spec.Workloads, *w)
+		}
+		d.refers(key, doc.Workloads)
+	}
+	slices.SortFunc(d.facts.Spec.Workloads, func(a, b schema.Workload) int { return strings.Compare(a.Name, b.Name) })
+	return nil
+}
+
+func (d *decoder) rollouts() (err error) {
+	for _, key := range d.under(rolloutKey) {
+		var doc rolloutDoc
+		if err := d.read(key, &doc); err != nil {
+			return err
+		}
+		if doc.Rollout.Good, err = d.text(doc.Good); err != nil {
+			return err
+		}
+		d.facts.Rollouts = append(d.facts.Rollouts, doc.Rollout)
+		d.refers(key, hashes(doc.Good))
+	}
+	return nil
+}
+
+func (d *decoder) nodes() error {
+	for _, key := range d.under(nodeKey) {
+		fact := reconciler.NodeFact{Name: strings.TrimPrefix(key, nodeKey)}
+		if err := d.read(key, &fact.Node); err != nil {
+			return err
+		}
+		if err := d.assignment(assignmentKey+fact.Name, &fact.Assignment); err != nil {
+			return err
+		}
+		d.facts.Nodes = append(d.facts.Nodes, fact)
+	}
+	return nil
+}
+
+func (d *decoder) assignment(key string, a *nodes.Assignment) error {
+	var doc assignmentDoc
+	if err := d.read(key, &doc); err != nil {
+		return err
+	}
+	a.Node, a.Version = doc.Node, doc.Version
+	a.Orders = make([]nodes.Order, len(doc.Orders))
+	refs := make([]string, 0, len(doc.Orders))
+	for i, o := range doc.Orders {
+		w, err := d.text(o.Workload)
+		if err != nil {
+			return err
+		}
+		a.Orders[i] = o.Order
+		a.Orders[i].Workload = w
+		refs = append(refs, hashes(o.Workload)...)
+	}
+	d.refers(key, refs)
+	return nil
+}
