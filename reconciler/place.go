@@ -34,7 +34,11 @@ func (p *pass) edit(e edit) { p.edits = append(p.edits, e) }
 
 func (p *pass) request(goal *schema.Workload, v *slotView, only string) scheduler.Request {
 	_, digest := p.facts.Rollouts[p.byName[goal.Name]].goal()
-	return scheduler.Request{Slot: v.slot, Workload: goal, Only: only, Except: p.ending(v, nodes.InstanceID(v.slot, digest))}
+	r := scheduler.Request{Slot: v.slot, Workload: goal, Only: only, Except: p.ending(v, nodes.InstanceID(v.slot, digest))}
+	if v.old != nil {
+		r.Leaves = p.nodes[v.old.node].fact.Name
+	}
+	return r
 }
 
 // ending are the nodes that still hold an order of the same name.

@@ -56,7 +56,17 @@ func better(a *Node, sa Score, b *Node, sb Score, r *Request) bool {
 	if sa.Total() != sb.Total() {
 		return sa.Total() > sb.Total()
 	}
-	return a.Slots[r.Workload.Name] < b.Slots[r.Workload.Name]
+	return a.crowd(r) < b.crowd(r)
+}
+
+// crowd is how many slots of the workload are on the node beside the one that
+// is placed.
+func (n *Node) crowd(r *Request) int {
+	k := n.Slots[r.Workload.Name]
+	if r.Leaves != "" && r.Leaves == n.Node.Name {
+		k--
+	}
+	return k
 }
 
 // Weigh is how well a feasible node suits the request: the best fit of Borg and Nomad, 20 − (10^freeCPU + 10^freeMemory)
@@ -67,7 +77,7 @@ func Weigh(n *Node, r *Request) Score {
 	cpu := freeShare(int64(after.CPU), int64(n.Node.Allocatable.CPU))
 	mem := freeShare(int64(after.Memory), int64(n.Node.Allocatable.Memory))
 	s := Score{Fit: int(math.Round((20 - math.Pow(10, cpu) - math.Pow(10, mem)) / 18 * 1000))}
-	if k := n.Slots[r.Workload.Name]; k > 0 {
+	if k := n.crowd(r); k > 0 {
 		s.Spread = -1000 * k / (k + 1)
 	}
 	if r.Avoid != "" && r.Avoid == n.Node.Name {

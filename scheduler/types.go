@@ -36,6 +36,9 @@ type Request struct {
 	// Except are nodes that cannot take it, sorted or not: an instance of the
 	// same name is still ending there.
 	Except []string
+	// Leaves is the node of the instance that it takes over from ("" is none):
+	// that one does not count as crowding, since it goes.
+	Leaves string
 	// Avoid is a node that is taken only if no other fits: where the slot
 	// failed lately.
 	Avoid string
