@@ -1,0 +1,264 @@
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/bayplan/bayplan/reconciler"
+	"github.com/bayplan/bayplan/reconciler/status"
+)
+
+// binary is bayplan, built once.
+var binary = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "bayplan-e2e-")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "bayplan")
+	out, err := exec.Command("go", "build", "-ldflags", "-s -w", "-o", path, "github.com/bayplan/bayplan/cmd/bayplan").CombinedOutput()
+	if err != nil {
+		err = errors.New(string(out))
+	}
+	return path, err
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if os.Getenv("BAYPLAN_E2E") != "" {
+		if path, err := binary(); err == nil {
+			os.RemoveAll(filepath.Dir(path))
+		}
+	}
+	os.Exit(code)
+}
+
+// dev is one `bayplan dev` with a clone of its repository.
+type dev struct {
+	t     *testing.T
+	dir   string
+	clone string
+	image string
+	// took is from the start to the sample's health.
+	took time.Duration
+	cmd  *exec.Cmd
+	gone chan error
+}
+
+func needs(t *testing.T) {
+	t.Helper()
+	if os.Getenv("BAYPLAN_E2E") == "" {
+		t.Skip("takes minutes; run by: make e2e")
+	}
+	if out, err := exec.Command("docker", "version").CombinedOutput(); err != nil {
+		if os.Getenv("BAYPLAN_TEST_ENGINE") == "required" {
+			t.Fatalf("docker version: %v\n%s", err, out)
+		}
+		t.Skip("no Docker Engine answers")
+	}
+}
+
+// start runs `bayplan dev` in dir until the sample is up; it is stopped with t.
+func start(t *testing.T, dir string) *dev {
+	t.Helper()
+	needs(t)
+	path, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &dev{t: t, dir: dir, clone: filepath.Join(t.TempDir(), "clone"), gone: make(chan error, 1)}
+	d.cmd = exec.Command(path, "dev", "--dir", dir)
+	out, err := d.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.cmd.Stderr = logWriter{t}
+	began := time.Now()
+	if err := d.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(d.stop)
+	if !d.said(out, "Next, in another terminal") {
+		d.gone <- d.cmd.Wait()
+		t.Fatal("bayplan dev ended before the sample was up")
+	}
+	d.took = time.Since(began)
+	d.image = d.shell(`. "$D/env" && echo "$BAYPLAN_DEMO_IMAGE"`)
+	d.shell(`git clone -q "$D/repo.git" ` + d.clone)
+	d.shell(`cd ` + d.clone + ` && git config user.name e2e && git config user.email e2e@example.invalid`)
+	return d
+}
+
+// said reads out to the line with text, and on in the background.
+func (d *dev) said(out interface{ Read([]byte) (int, error) }, text string) bool {
+	lines := bufio.NewScanner(out)
+	for lines.Scan() {
+		d.t.Log(lines.Text())
+		if strings.Contains(lines.Text(), text) {
+			go func() {
+				for lines.Scan() {
+				}
+				d.gone <- d.cmd.Wait()
+			}()
+			return true
+		}
+	}
+	return false
+}
+
+// stop is Ctrl-C; it wants everything gone.
+func (d *dev) stop() {
+	if d.cmd == nil {
+		return
+	}
+	d.cmd.Process.Signal(os.Interrupt)
+	d.cmd = nil
+	select {
+	case err := <-d.gone:
+		if err != nil {
+			d.t.Errorf("bayplan dev ended with %v", err)
+		}
+	case <-time.After(time.Minute):
+		d.t.Error("bayplan dev does not end")
+		return
+	}
+	if left := d.containers(); len(left) > 0 {
+		d.t.Errorf("containers left: %v", left)
+	}
+}
+
+type logWriter struct{ t *testing.T }
+
+func (w logWriter) Write(b []byte) (int, error) {
+	w.t.Log(strings.TrimSuffix(string(b), "\n"))
+	return len(b), nil
+}
+
+// shell runs a script with $D set and everything that D/env exports.
+func (d *dev) shell(script string) string {
+	d.t.Helper()
+	out, code := d.try(script)
+	if code != 0 {
+		d.t.Fatalf("%s: exit code %d\n%s", script, code, out)
+	}
+	return out
+}
+
+// try is shell with the exit code; standard error goes to the test's log.
+func (d *dev) try(script string) (string, int) {
+	d.t.Helper()
+	cmd := exec.Command("bash", "-c", `. "$D/env"; `+script)
+	cmd.Env = append(os.Environ(), "D="+d.dir)
+	cmd.Stderr = logWriter{d.t}
+	out, err := cmd.Output()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		d.t.Fatal(err)
+	}
+	return strings.TrimSpace(string(out)), cmd.ProcessState.ExitCode()
+}
+
+func (d *dev) status() status.Status {
+	d.t.Helper()
+	var s status.Status
+	if err := json.Unmarshal([]byte(d.shell("bayplan status -o json")), &s); err != nil {
+		d.t.Fatal(err)
+	}
+	return s
+}
+
+// push changes the clone by a script, commits and pushes; it returns the commit.
+func (d *dev) push(script string) string {
+	d.t.Helper()
+	return d.shell("cd " + d.clone + " && " + script + " && git add -A && git commit -q -m '" + strings.ReplaceAll(script, "'", "") + "' && git push -q && git rev-parse HEAD")
+}
+
+// await waits for the end of a commit and returns its outcome.
+func (d *dev) await(commit string) reconciler.Outcome {
+	d.t.Helper()
+	d.try("bayplan status --wait --revision " + commit + " --timeout 120s >/dev/null")
+	s := d.status()
+	for _, r := range append([]status.Revision{s.Revision}, s.History...) {
+		if r.Commit == commit {
+			return r.Outcome
+		}
+	}
+	d.t.Fatalf("the status does not know commit %s", commit)
+	return ""
+}
+
+// containers are this cluster's: id to "slot started-at".
+func (d *dev) containers() map[string]string {
+	d.t.Helper()
+	var ready struct{ Cluster string }
+	b, err := os.ReadFile(filepath.Join(d.dir, "server.ready"))
+	if err != nil || json.Unmarshal(b, &ready) != nil {
+		d.t.Fatalf("server.ready: %s %v", b, err)
+	}
+	found := map[string]string{}
+	ids := strings.Fields(run(d.t, "docker", "ps", "-aq", "--no-trunc", "--filter", "label=io.bayplan.cluster="+ready.Cluster))
+	for _, id := range ids {
+		var out bytes.Buffer
+		cmd := exec.Command("docker", "inspect", "--format", "{{.Name}} {{.State.StartedAt}}", id)
+		cmd.Stdout = &out
+		if cmd.Run() == nil { // else it went meanwhile
+			found[id] = strings.TrimSpace(out.String())
+		}
+	}
+	return found
+}
+
+func run(t *testing.T, name string, args ...string) string {
+	t.Helper()
+	out, err := exec.Command(name, args...).Output()
+	if err != nil {
+		t.Fatalf("%s %s: %v", name, strings.Join(args, " "), err)
+	}
+	return string(out)
+}
+
+// kill ends a child of dev with SIGKILL and waits until another took its place.
+func (d *dev) kill(name string) {
+	d.t.Helper()
+	path := filepath.Join(d.dir, "pid", name)
+	old := d.shell("cat " + path)
+	d.shell("kill -KILL " + old)
+	d.eventually("another "+name, func() bool {
+		b, err := os.ReadFile(path)
+		return err == nil && strings.TrimSpace(string(b)) != old
+	})
+}
+
+// eventually asks again and again for a minute.
+func (d *dev) eventually(what string, holds func() bool) {
+	d.t.Helper()
+	ctx, cancel := context.WithTimeout(d.t.Context(), time.Minute)
+	defer cancel()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for !holds() {
+		select {
+		case <-ctx.Done():
+			d.t.Fatalf("no %s", what)
+		case <-tick.C:
+		}
+	}
+}
+
+// alive is whether the process still runs; one that merely waits to be reaped
+// does not.
+func alive(pid int) bool {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	_, after, _ := strings.Cut(string(b), ") ")
+	return err == nil && !strings.HasPrefix(after, "Z")
+}
