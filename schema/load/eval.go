@@ -37,24 +37,33 @@ type evaluation struct {
 	out    result
 }
 
-// evaluate never panics: what a package does to CUE stays its own affair (I27).
-func evaluate(t *tree, module, dir string, policy bool) (out result) {
+// evaluate is the whole way from one package's files to its workloads.
+func evaluate(t *tree, module, dir string, policy bool) result {
+	return guarded(t, dir, func(e *evaluation) {
+		e.policy, e.im, e.ctx = policy, newImporter(t, module), cuecontext.New()
+		if dir == "." {
+			e.root()
+		} else {
+			e.team()
+		}
+		e.out.read = e.im.read
+	})
+}
+
+// guarded never panics: what a package does to CUE stays its own affair (I27).
+func guarded(t *tree, dir string, work func(*evaluation)) (out result) {
 	defer func() {
 		if p := recover(); p != nil {
-			out = result{team: true, errs: []*Error{{Team: team(dir), File: dir, Next: nextValidate,
+			out = result{team: true, broken: true, errs: []*Error{{Team: team(dir), File: dir, Next: nextValidate,
 				Message: fmt.Sprintf("evaluating the package broke off: %v", p)}}}
 		}
 	}()
-	e := &evaluation{tree: t, dir: dir, policy: policy, im: newImporter(t, module), ctx: cuecontext.New()}
-	if dir == "." {
-		e.root()
-	} else {
-		e.team()
-	}
+	e := &evaluation{tree: t, dir: dir}
+	work(e)
 	for _, bad := range e.out.errs {
 		bad.Team = team(dir)
 	}
-	e.out.errs, e.out.read = tidy(e.out.errs), e.im.read
+	e.out.errs = tidy(e.out.errs)
 	return e.out
 }
 

@@ -1,0 +1,238 @@
+package load
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/bayplan/bayplan/schema"
+)
+
+// populated says everything that a workload can say, with no default among it.
+const populated = `
+	image:   "registry.example/x@sha256:%064d"
+	command: ["/bin/x", "run"]
+	args: ["-v"]
+	env: A: "b"
+	user:    "1000:1000"
+	workdir: "/srv"
+	resources: {cpu: "1500m", memory: "1Gi", limit: {cpu: "2", memory: "2Gi"}}
+	ports: http: {container: 80, host: 8080, protocol: "tcp"}
+	volumes: data: {path: "/data", readOnly: true}
+	health: {%s, interval: "1m30s", timeout: "3s", retries: 5, startPeriod: "1s"}
+	restart: {policy: "on-failure", backoff: "2s", maxBackoff: "2m"}
+	stop: {signal: "SIGINT", grace: "30s"}
+	constraints: [{attribute: "zone", op: "!=", value: "a"}, {attribute: "zone", op: "in", values: ["b", "c"]}]
+	pool: "batch"
+	update: {
+		strategy:         "recreate"
+		maxSurge:         "50%%"
+		maxUnavailable:   2
+		minHealthyTime:   "1s"
+		healthyDeadline:  "1h"
+		progressDeadline: "2h"
+	}
+	lostAfter: "5m"
+	labels: a: "b"
+`
+
+var checks = []string{`http: {path: "/", port: "http"}`, `tcp: port: "http"`, `exec: command: ["x"]`}
+
+// What users write comes back unchanged through CUE, JSON, Go and JSON.
+func TestAgree_RoundTrip(t *testing.T) {
+	for kind, extra := range map[schema.Kind]string{schema.Service: "replicas: 7", schema.Daemon: ""} {
+		for _, check := range checks {
+			text := fmt.Sprintf("{kind: %q\n%s\n%s}", kind, extra, fmt.Sprintf(populated, 1, check))
+			written := asJSON(t, text)
+			spec, err := Load(fstest.MapFS{"t/a.cue": {Data: []byte("workloads: x: " + text)}}, testRevision)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := fields(&spec.Workloads[0])
+			delete(got, "name")
+			if diff := cmp.Diff(written, got); diff != "" {
+				t.Errorf("%s, %s (-written +got):\n%s", kind, check, diff)
+			}
+		}
+	}
+}
+
+// The examples above leave out no field of either side.
+func TestAgree_PopulatedIsComplete(t *testing.T) {
+	seen := map[string]bool{}
+	for _, check := range checks {
+		note(seen, "", asJSON(t, fmt.Sprintf("{kind: \"service\", replicas: 7\n%s}", fmt.Sprintf(populated, 1, check))))
+	}
+	for path := range leaves(rules().kinds["service"], "") {
+		if !seen[path] {
+			t.Errorf("the populated example leaves out %s", path)
+		}
+	}
+}
+
+func note(seen map[string]bool, path string, v any) {
+	switch v := v.(type) {
+	case map[string]any:
+		for name, f := range v {
+			note(seen, path+"."+name, f)
+			note(seen, path+".*", f)
+		}
+	case []any:
+		for _, f := range v {
+			note(seen, path+".*", f)
+		}
+	default:
+		seen[path] = true
+	}
+}
+
+// leaves are the paths of a rule's fields that hold no other fields.
+func leaves(r *rule, path string) map[string]bool {
+	out := map[string]bool{}
+	for name, f := range r.fields {
+		for p := range leaves(f, path+"."+name) {
+			out[p] = true
+		}
+	}
+	if r.each != nil {
+		for p := range leaves(r.each, path+".*") {
+			out[p] = true
+		}
+	}
+	if len(out) == 0 {
+		out[path] = true
+	}
+	return out
+}
+
+func asJSON(t *testing.T, text string) (m map[string]any) {
+	t.Helper()
+	v := compile(text)
+	b, err := v.MarshalJSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(b, &m); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// The loader sets these; no file may.
+var notInCUE = map[string]bool{".name": true, ".pinned": true}
+
+// One side cannot grow a field without the other.
+func TestAgree_SameFields(t *testing.T) {
+	goFields := goLeaves(reflect.TypeFor[schema.Workload](), "")
+	cueFields := map[string]bool{}
+	for _, kind := range rules().names() {
+		for path := range leaves(rules().kinds[kind], "") {
+			cueFields[path] = true
+		}
+	}
+	for path := range goFields {
+		if !cueFields[path] && !notInCUE[path] {
+			t.Errorf("schema.Workload has %s and the CUE files do not", path)
+		}
+	}
+	for path := range cueFields {
+		if !goFields[path] {
+			t.Errorf("the CUE files have %s and schema.Workload does not", path)
+		}
+	}
+}
+
+func goLeaves(typ reflect.Type, path string) map[string]bool {
+	out := map[string]bool{}
+	add := func(typ reflect.Type, path string) {
+		for p := range goLeaves(typ, path) {
+			out[p] = true
+		}
+	}
+	switch {
+	case typ.Kind() == reflect.Pointer:
+		return goLeaves(typ.Elem(), path)
+	case typ.Kind() == reflect.Map || typ.Kind() == reflect.Slice:
+		add(typ.Elem(), path+".*")
+	case typ.Kind() == reflect.Struct && !typ.Implements(reflect.TypeFor[json.Marshaler]()):
+		for i := range typ.NumField() {
+			name, _, _ := strings.Cut(typ.Field(i).Tag.Get("json"), ",")
+			add(typ.Field(i).Type, path+"."+name)
+		}
+	default:
+		out[path] = true
+	}
+	return out
+}
+
+// The kinds of both sides are the same.
+func TestAgree_Kinds(t *testing.T) {
+	if diff := cmp.Diff([]string{string(schema.Daemon), string(schema.Service)}, rules().names()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// Each default is what a user could have written, and is stated in the manual's words.
+func TestAgree_Defaults(t *testing.T) {
+	spec, err := Load(fstest.MapFS{"t/a.cue": {Data: []byte(`workloads: x: {kind: "service", image: "x", health: exec: command: ["x"], ports: a: container: 1}`)}}, testRevision)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := spec.Workloads[0]
+	got, err := json.Marshal(w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = `{"name":"t/x","kind":"service","image":"x","replicas":1,` +
+		`"resources":{"cpu":"100m","memory":"128Mi","limit":{}},"ports":{"a":{"container":1,"protocol":"tcp"}},` +
+		`"health":{"exec":{"command":["x"]},"interval":"10s","timeout":"2s","retries":3,"startPeriod":"0s"},` +
+		`"restart":{"policy":"always","backoff":"1s","maxBackoff":"1m"},"stop":{"signal":"SIGTERM","grace":"10s"},"pool":"default",` +
+		`"update":{"strategy":"rolling","maxSurge":"25%","maxUnavailable":0,"minHealthyTime":"10s","healthyDeadline":"5m","progressDeadline":"10m"},` +
+		`"lostAfter":"30s"}`
+	if diff := cmp.Diff(want, string(got)); diff != "" {
+		t.Error(diff)
+	}
+	var back any
+	dec := json.NewDecoder(bytes.NewReader(got))
+	dec.UseNumber()
+	if err := dec.Decode(&back); err != nil {
+		t.Fatal(err)
+	}
+	delete(back.(map[string]any), "name")
+	again, err := json.Marshal(map[string]any{"workloads": map[string]any{"x": back}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	same, err := Load(fstest.MapFS{"t/a.json": {Data: again}}, testRevision)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(w, same.Workloads[0]); diff != "" {
+		t.Errorf("what was rendered reads differently:\n%s", diff)
+	}
+}
+
+// Every field has words for a user whose value does not fit.
+func TestAgree_Wants(t *testing.T) {
+	for _, kind := range rules().names() {
+		wants(t, kind, rules().kinds[kind])
+	}
+}
+
+func wants(t *testing.T, path string, r *rule) {
+	if r.want == "" {
+		t.Errorf("%s has no @want", path)
+	}
+	for name, f := range r.fields {
+		wants(t, path+"."+name, f)
+	}
+	if r.each != nil {
+		wants(t, path+".*", r.each)
+	}
+}
