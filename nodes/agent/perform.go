@@ -150,7 +150,7 @@ func failureOf(ctx context.Context, act Action, err error) *nodes.Failure {
 	case Probe:
 		code = nodes.HealthFailing
 	}
-	if context.Cause(ctx) == errTimeout {
+	if context.Cause(ctx) == errTimeout && act.Verb != Probe {
 		text = fmt.Sprintf("no end to the %s within %s", act.Verb, act.Timeout)
 		if act.Verb == Start {
 			code = nodes.EngineDown

@@ -232,6 +232,9 @@ func (r *rig) apply(a agent.Action, res *agent.Result) {
 
 func (r *rig) newBox(o nodes.Order) *agent.Status {
 	r.made++
+	if o.Ports == nil {
+		o.Ports = map[string]int{} // it is known to have none
+	}
 	return &agent.Status{
 		ID: o.ID, Slot: o.Slot, Digest: o.Digest, Container: fmt.Sprintf("c%d", r.made),
 		State: agent.StateRunning, Started: r.now, Ports: o.Ports,
@@ -253,7 +256,7 @@ func (r *rig) exit(id string, args []string) {
 }
 
 // parseOrder reads "t/web.0@a image=web:a ports=http:20000 stop".
-func parseOrder(t testing.TB, line string) nodes.Order {
+func parseOrder(t fataler, line string) nodes.Order {
 	words := strings.Fields(line)
 	name, digest, _ := strings.Cut(words[0], "@")
 	slot, ok := schema.ParseSlot(name)
@@ -271,7 +274,7 @@ func parseOrder(t testing.TB, line string) nodes.Order {
 	return o
 }
 
-func setOrder(t testing.TB, o *nodes.Order, w *schema.Workload, k, v string) {
+func setOrder(t fataler, o *nodes.Order, w *schema.Workload, k, v string) {
 	d, _ := time.ParseDuration(v)
 	switch k {
 	case "image":
@@ -312,3 +315,6 @@ func parseFailure(words []string) *nodes.Failure {
 	f.Text = strings.Join(text, " ")
 	return f
 }
+
+// fataler is a testing.T or a rapid.T.
+type fataler interface{ Fatalf(string, ...any) }
