@@ -194,7 +194,7 @@ func (c *copier) writePack(batch []queued) error {
 	for i, q := range batch {
 		hashes[i] = q.hash
 	}
-	if err := c.to.addPack(func(w io.Writer) error { return c.encode(w, hashes) }); err != nil {
+	if err := c.send(hashes); err != nil {
 		return err
 	}
 	for _, q := range batch {
@@ -203,6 +203,20 @@ func (c *copier) writePack(batch []queued) error {
 		}
 	}
 	return nil
+}
+
+// send lets the two stores work at the same time.
+func (c *copier) send(hashes []plumbing.Hash) error {
+	r, w := io.Pipe()
+	encoded := make(chan struct{})
+	go func() {
+		defer close(encoded)
+		w.CloseWithError(c.encode(w, hashes)) // nil ends the pack
+	}()
+	err := c.to.addPack(r)
+	r.CloseWithError(err)
+	<-encoded
+	return err
 }
 
 func (c *copier) encode(w io.Writer, hashes []plumbing.Hash) (err error) {

@@ -107,7 +107,7 @@ func (f *files) content(name string, e entry) ([]byte, error) {
 // damage remembers that the mirror needs to be built anew.
 func (f *files) damage(op, name string, err error) error {
 	if errors.Is(err, errDamaged) {
-		f.m.damaged.Store(true)
+		f.m.report()
 	}
 	return &fs.PathError{Op: op, Path: name, Err: err}
 }
@@ -201,7 +201,7 @@ func (i info) Size() int64 {
 	}
 	n, err := i.f.m.size(i.hash)
 	if err != nil {
-		i.f.m.damaged.Store(true)
+		i.f.m.report()
 		return 0
 	}
 	return n

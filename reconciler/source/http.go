@@ -1,6 +1,7 @@
 package source
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -8,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -37,6 +39,14 @@ func newHTTP(cfg Config, ep *transport.Endpoint) (remote, error) {
 	}
 	h := &httpRemote{cfg: cfg, ep: ep, client: githttp.NewClient(&http.Client{Transport: &limited{tr, cfg.MaxFetch}})}
 	return &network{cfg: cfg, dial: h.dial, tell: h.tell, done: tr.CloseIdleConnections}, nil
+}
+
+// withoutURL drops the address that net/http repeats in its errors.
+func withoutURL(err error) error {
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		return e.Err
+	}
+	return err
 }
 
 func moreCAs(file string) (*x509.CertPool, error) {
@@ -117,7 +127,8 @@ func (h *httpRemote) tell(err error) error {
 	case errors.Is(err, transport.ErrAuthorizationFailed):
 		return &fault{CodeUnauthorized, h.cfg.URL + " does not let this user read", "give the user read access to the repository", nil}
 	case errors.As(err, &unknown), errors.As(err, &host), errors.As(err, &invalid):
-		return &fault{CodeUnauthorized, h.cfg.URL + " shows a certificate that is not trusted", "openssl s_client -connect " + h.ep.Host + ":443 -showcerts", err}
+		return &fault{CodeUnauthorized, h.cfg.URL + " shows a certificate that is not trusted",
+			fmt.Sprintf("openssl s_client -connect %s:%d -showcerts", h.ep.Host, cmp.Or(h.ep.Port, 443)), withoutURL(err)}
 	}
 	return tellCommon(h.cfg, err)
 }

@@ -9,6 +9,9 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 )
 
+// repairEvery bounds how often readers can have the mirror built anew.
+const repairEvery = time.Minute
+
 // verdict is what a look found out about a commit, so that it is not judged
 // again while the branch stays there.
 type verdict struct {
@@ -59,7 +62,7 @@ func (s *Source) judge(h plumbing.Hash, tip Tip, err error) error {
 // generation where the present one turns out damaged.
 func (s *Source) bring(ctx context.Context, m *mirror, a answer) (*mirror, error) {
 	if m.damaged.Load() {
-		return s.rebuild(ctx, m, "a damaged object")
+		return s.repair(ctx, m)
 	}
 	err := m.verify(a.head(), s.cfg.Root)
 	if !errors.Is(err, errDamaged) {
@@ -71,6 +74,20 @@ func (s *Source) bring(ctx context.Context, m *mirror, a answer) (*mirror, error
 	err = m.verify(a.head(), s.cfg.Root)
 	if errors.Is(err, errDamaged) {
 		return s.rebuild(ctx, m, err.Error())
+	}
+	return m, err
+}
+
+// repair replaces a generation in which a reader met a damaged object, and has
+// the present commit delivered again. A disk that damages one generation after
+// the other is not given one after the other.
+func (s *Source) repair(ctx context.Context, m *mirror) (*mirror, error) {
+	if time.Since(s.repaired) < repairEvery {
+		return m, &fault{CodeMirror, "the mirror in " + s.cfg.Dir + " is damaged again, soon after it was built anew", "dmesg | tail", nil}
+	}
+	m, err := s.rebuild(ctx, m, "a damaged object")
+	if err == nil {
+		s.repaired, s.again = time.Now(), true
 	}
 	return m, err
 }
@@ -119,6 +136,7 @@ func (s *Source) fill(ctx context.Context, m, old *mirror, a answer) error {
 // replace makes m current. The generation before the present one goes; the
 // present one stays for those who are reading it.
 func (s *Source) replace(old, m *mirror) error {
+	m.hurt = s.nudge
 	s.current.Store(m)
 	s.judged = verdict{}
 	var err error
@@ -170,6 +188,15 @@ func (s *Source) accepted(began time.Time) (*Tip, error) {
 		return nil, err
 	}
 	return &tip, nil
+}
+
+// redeliver says, once, that the present commit has to be delivered again.
+func (s *Source) redeliver() bool {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	again := s.again
+	s.again = false
+	return again
 }
 
 // tidy builds a worn mirror anew, at a time when nothing waits for it.

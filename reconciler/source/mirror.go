@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -34,8 +35,9 @@ const (
 type mirror struct {
 	*store
 	number int
-	// damaged is set by a reader that met a damaged object.
+	// damaged is set by a reader that met a damaged object, which then calls hurt.
 	damaged atomic.Bool
+	hurt    func()
 	// packs and loose are what came since the generation was built.
 	packs, loose int
 	// verified are trees that are whole with all below them.
@@ -78,7 +80,7 @@ func generationNumber(name string) (int, bool) {
 }
 
 func newMirror(path string, n int) *mirror {
-	return &mirror{store: openStore(path), number: n, verified: map[plumbing.Hash]struct{}{}}
+	return &mirror{store: openStore(path), number: n, verified: map[plumbing.Hash]struct{}{}, hurt: func() {}}
 }
 
 // createMirror makes an empty generation in its final place.
@@ -119,27 +121,57 @@ func (m *mirror) discard() error {
 	return errors.Join(m.close(), os.RemoveAll(m.dir))
 }
 
+// report is how a reader tells of a damaged object.
+func (m *mirror) report() {
+	if !m.damaged.Swap(true) {
+		m.hurt()
+	}
+}
+
 // worn says that enough has gathered to build a new generation.
 func (m *mirror) worn() bool { return m.packs > morePacks || m.loose > moreLoose }
 
-// addPack stores a pack that fill writes. Until the pack is complete and its
-// checksum right, nothing of it can be read.
-func (m *mirror) addPack(fill func(io.Writer) error) error {
+// addPack stores a pack. Until it is complete and its checksum right, nothing of
+// it can be read. Its errors are the reader's, or a mirror fault for our disk, or
+// errDamaged for the pack.
+func (m *mirror) addPack(pack io.Reader) error {
 	st := newStorage(m.dir)
 	defer st.Close()
 	w, err := st.PackfileWriter()
 	if err != nil {
 		return mirrorFault(m.dir, err)
 	}
-	if err := fill(w); err != nil {
-		_ = w.Close() // it fails too, as the pack is not whole
-		return errors.Join(err, m.clearPartial())
+	_, err = io.Copy(onDisk{w, m.dir}, pack)
+	if cerr := w.Close(); err == nil { // broken off, closing fails too and says less
+		err = packFault(m.dir, cerr)
 	}
-	if err := w.Close(); err != nil {
+	if err != nil {
 		return errors.Join(err, m.clearPartial())
 	}
 	m.packs++
 	return m.reopen()
+}
+
+// onDisk names the errors of writing, so as not to take them for the reader's.
+type onDisk struct {
+	w   io.Writer
+	dir string
+}
+
+func (d onDisk) Write(p []byte) (int, error) {
+	n, err := d.w.Write(p)
+	return n, mirrorFault(d.dir, err)
+}
+
+// packFault tells a disk that fails from a pack that does not parse.
+func packFault(dir string, err error) error {
+	if _, ok := errors.AsType[*fs.PathError](err); ok {
+		return mirrorFault(dir, err)
+	}
+	if err != nil {
+		return damaged(err)
+	}
+	return nil
 }
 
 // clearPartial removes packs that did not become whole.

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/plumbing/format/packfile"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/sideband"
@@ -127,42 +127,23 @@ func (f *fetch) bring(ctx context.Context, m *mirror, haves []plumbing.Hash) err
 		return f.tell(ctx, err)
 	}
 	defer res.Close()
-	err = m.addPack(func(w io.Writer) error {
-		_, err := io.Copy(w, packOf(req, res))
-		return err
-	})
-	return f.tell(ctx, err)
+	return f.tell(ctx, m.addPack(packOf(req, res)))
 }
 
-// tell says why a fetch broke off: time, or damage on the way or at the source.
+// tell says why a fetch broke off: time, the line, or damage at the source.
 func (f *fetch) tell(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
 	}
 	if ctx.Err() != nil {
-		return fmt.Errorf("fetching: %w", errors.Join(ctx.Err(), err))
+		return fmt.Errorf("fetching: %w: %w", ctx.Err(), err)
 	}
-	err = f.n.tell(err)
-	if _, ok := errors.AsType[*fault](err); ok {
-		return err
+	if errors.Is(err, errDamaged) {
+		return &fault{CodeCorrupt, f.n.cfg.URL + " sends damaged objects",
+			"git clone --bare " + f.n.cfg.URL + " check.git && git -C check.git fsck", err}
 	}
-	if isPackDamage(err) {
-		return &fault{CodeCorrupt, f.n.cfg.URL + " sends damaged objects", "git clone --bare " + f.n.cfg.URL + " /tmp/check.git && git -C /tmp/check.git fsck", err}
-	}
-	return err
+	return f.n.tell(err)
 }
-
-// isPackDamage says whether the pack itself is wrong rather than the line: a
-// parser's complaint, or the word of the server's own git.
-func isPackDamage(err error) bool {
-	if _, ok := errors.AsType[*packfile.Error](err); ok {
-		return true
-	}
-	return errors.Is(err, packfile.ErrInvalidObject) || errors.Is(err, errServerAborted) || errors.Is(err, plumbing.ErrObjectNotFound)
-}
-
-// errServerAborted is a server that gave up in the middle of a pack.
-var errServerAborted = errors.New("the server broke off the transfer")
 
 // request asks for the tip, and names what we have along its former line.
 func (f *fetch) request(m *mirror, haves []plumbing.Hash) *packp.UploadPackRequest {
@@ -205,13 +186,14 @@ func packOf(req *packp.UploadPackRequest, res io.Reader) io.Reader {
 	return res
 }
 
-// packReader names the errors that the server itself reports.
+// packReader tells the server's own word that it cannot go on, which it says
+// where its objects are damaged, from a line that breaks.
 type packReader struct{ r io.Reader }
 
 func (p *packReader) Read(b []byte) (int, error) {
 	n, err := p.r.Read(b)
-	if err != nil && !errors.Is(err, io.EOF) {
-		err = errors.Join(errServerAborted, err)
+	if err != nil && strings.HasPrefix(err.Error(), "unexpected error: ") {
+		err = damaged(fmt.Errorf("the server says: %s", strings.TrimPrefix(err.Error(), "unexpected error: ")))
 	}
 	return n, err
 }

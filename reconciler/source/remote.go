@@ -61,18 +61,10 @@ func newRemote(cfg Config) (remote, error) {
 func checkURL(text string) error {
 	u, err := url.Parse(text)
 	if err != nil {
-		return fmt.Errorf("git source: the repository's address is no URL: %w", redact(err))
+		return fmt.Errorf("git source: the repository's address is no URL: %w", withoutURL(err))
 	}
 	if _, ok := u.User.Password(); ok {
 		return fmt.Errorf("git source: %s holds a password: remove it and put it into a file of its own", u.Redacted())
 	}
 	return nil
-}
-
-// redact drops the URL that url.Parse repeats in its errors.
-func redact(err error) error {
-	if e, ok := err.(*url.Error); ok {
-		return e.Err
-	}
-	return err
 }

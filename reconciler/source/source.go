@@ -107,6 +107,10 @@ type Source struct {
 	former  *mirror
 	state   state
 	judged  verdict
+	// repaired is when a damaged generation was last replaced; again asks for the
+	// Tip to be delivered once more since.
+	repaired time.Time
+	again    bool
 }
 
 // Open makes or opens the mirror and reads the credentials' form; it does not
@@ -161,6 +165,7 @@ func (s *Source) openMirror() error {
 	if err != nil {
 		return err
 	}
+	m.hurt = s.nudge
 	s.current.Store(m)
 	s.state = readState(s.statePath(), state{Remote: s.cfg.URL, Branch: s.cfg.Branch, Root: s.cfg.Root})
 	return nil

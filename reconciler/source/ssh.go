@@ -43,7 +43,7 @@ func newSSH(cfg Config, ep *transport.Endpoint) (remote, error) {
 func (s *sshRemote) tell(err error) error {
 	if err != nil && strings.Contains(err.Error(), "ssh: unable to authenticate") {
 		return &fault{CodeUnauthorized, s.cfg.URL + " refuses the key " + s.cfg.KeyFile,
-			"ssh-keygen -y -f " + s.cfg.KeyFile + " prints the public half to allow there", nil}
+			"ssh-keygen -y -f " + s.cfg.KeyFile + ", and allow the key that it prints there", nil}
 	}
 	return tellCommon(s.cfg, err)
 }

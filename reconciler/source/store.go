@@ -151,12 +151,13 @@ func memory(t plumbing.ObjectType, data []byte) *plumbing.MemoryObject {
 }
 
 // commit reads a commit.
-func (s *store) commit(h plumbing.Hash) (*object.Commit, error) {
+func (s *store) commit(h plumbing.Hash) (c *object.Commit, err error) {
 	data, err := s.read(h, plumbing.CommitObject, maxMeta)
 	if err != nil {
 		return nil, err
 	}
-	c := &object.Commit{}
+	defer shield(&err)
+	c = &object.Commit{}
 	if err := c.Decode(memory(plumbing.CommitObject, data)); err != nil {
 		return nil, fmt.Errorf("commit %s: %w", h, damaged(err))
 	}

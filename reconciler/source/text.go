@@ -26,6 +26,11 @@ func revisionOf(c *object.Commit) schema.Revision {
 	}
 }
 
+// oneLine is for texts that stand in a table or a log.
+func oneLine(text string) string {
+	return strings.ReplaceAll(plain(strings.TrimSpace(text)), "\n", "; ")
+}
+
 // plain drops control characters other than the end of a line and a tab, and
 // marks that would turn the reading direction.
 func plain(text string) string {

@@ -28,16 +28,17 @@ func (e entry) isDir() bool { return e.mode == filemode.Dir }
 
 // tree reads a directory's entries, sorted by name. Symbolic links, submodules
 // and names that no path can hold are left out.
-func (s *store) tree(h plumbing.Hash) ([]entry, error) {
+func (s *store) tree(h plumbing.Hash) (entries []entry, err error) {
 	data, err := s.read(h, plumbing.TreeObject, maxMeta)
 	if err != nil {
 		return nil, err
 	}
+	defer shield(&err)
 	var t object.Tree
 	if err := t.Decode(memory(plumbing.TreeObject, data)); err != nil {
 		return nil, fmt.Errorf("tree %s: %w", h, damaged(err))
 	}
-	entries := make([]entry, 0, len(t.Entries))
+	entries = make([]entry, 0, len(t.Entries))
 	for _, e := range t.Entries {
 		if usable(e) {
 			entries = append(entries, entry{e.Name, e.Hash, e.Mode})

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"syscall"
+
+	githttp "github.com/go-git/go-git/v5/plumbing/transport/http"
 )
 
 // The codes of a Trouble. They are stable, for programs.
@@ -77,11 +79,14 @@ func (s *Source) faultOf(err error) *fault {
 	if f, ok := errors.AsType[*fault](err); ok {
 		return f
 	}
+	if e, ok := errors.AsType[*githttp.Err](err); ok {
+		return &fault{CodeUnreachable, fmt.Sprintf("%s answers with status %d", s.cfg.URL, e.StatusCode()), "git ls-remote " + s.cfg.URL, nil}
+	}
 	text := s.cfg.URL + " does not answer"
 	if errors.Is(err, context.DeadlineExceeded) {
 		text = s.cfg.URL + " did not answer in time"
 	}
-	return &fault{CodeUnreachable, text, "git ls-remote " + s.cfg.URL, err}
+	return &fault{CodeUnreachable, text, "git ls-remote " + s.cfg.URL, withoutURL(err)}
 }
 
 // mirrorFault is a trouble with our own disk.

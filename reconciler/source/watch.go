@@ -19,7 +19,8 @@ type watching struct {
 // Watch looks until ctx ends and tells sink, from this goroutine, what changed:
 // first the present commit (or the last good one of the mirror, with the
 // Trouble, if the remote cannot be had), then each new one, and each Trouble and
-// its end. It returns ctx's error, or why it could not begin.
+// its end. A Tip comes once more when its files had become unreadable and can be
+// read again. Watch returns ctx's error, or why it could not begin.
 func (s *Source) Watch(ctx context.Context, sink func(Update)) error {
 	stop, err := s.remote.listen(s.nudge)
 	if err != nil {
@@ -41,6 +42,9 @@ func (s *Source) Watch(ctx context.Context, sink func(Update)) error {
 func (w *watching) look(ctx context.Context) time.Duration {
 	began := time.Now()
 	tip, err := w.s.look(ctx, began)
+	if w.s.redeliver() {
+		w.delivered = ""
+	}
 	if ctx.Err() != nil {
 		return 0
 	}
@@ -67,7 +71,7 @@ func (w *watching) succeed(tip Tip) {
 }
 
 func (w *watching) fail(f *fault, now time.Time) {
-	t := &Trouble{Code: f.code, Text: plain(f.Error()), Next: f.next, Since: now}
+	t := &Trouble{Code: f.code, Text: oneLine(f.Error()), Next: f.next, Since: now}
 	if w.trouble != nil && w.trouble.Code == t.Code {
 		t.Since = w.trouble.Since
 		if w.trouble.Text == t.Text {
