@@ -1,0 +1,346 @@
+package wire
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/bayplan/bayplan/nodes"
+	"github.com/bayplan/bayplan/nodes/agent"
+	"github.com/bayplan/bayplan/nodes/roster"
+	"github.com/bayplan/bayplan/schema"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// patienceOfTests is when a test gives up waiting for an event; nothing waits
+// this long where all is well.
+const patienceOfTests = 20 * time.Second
+
+// tokens is a working Tokens in memory.
+type tokens struct {
+	mu   sync.Mutex
+	good map[string]time.Time // zero once used
+}
+
+func (k *tokens) PutToken(_ context.Context, hash string, expires time.Time) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.good == nil {
+		k.good = map[string]time.Time{}
+	}
+	k.good[hash] = expires
+	return nil
+}
+
+func (k *tokens) TakeToken(_ context.Context, hash string, now time.Time) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	expires, ok := k.good[hash]
+	switch {
+	case !ok:
+		return nodes.ErrTokenUnknown
+	case expires.IsZero():
+		return nodes.ErrTokenUsed
+	case now.After(expires):
+		return nodes.ErrTokenExpired
+	}
+	k.good[hash] = time.Time{}
+	return nil
+}
+
+// machine is a working agent.Node whose containers are a list.
+type machine struct {
+	changed chan struct{}
+	// orders yields every Assignment that was taken over.
+	orders chan nodes.Assignment
+	logs   func(ctx context.Context, id string, o agent.LogOptions, w io.Writer) error
+	exec   func(ctx context.Context, id string, e agent.Exec) (int, error)
+
+	mu     sync.Mutex
+	report nodes.Report
+	holds  nodes.Assignment
+	quiet  bool // changes are not signalled
+}
+
+func newMachine(name string) *machine {
+	return &machine{
+		changed: make(chan struct{}, 1), orders: make(chan nodes.Assignment, 100),
+		report: nodes.Report{Node: nodes.Node{Name: name, Address: "127.0.0.1"}, Inventory: true},
+	}
+}
+
+func (m *machine) Report() nodes.Report {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r := m.report
+	r.Now = time.Now()
+	return r
+}
+
+func (m *machine) Changed() <-chan struct{} { return m.changed }
+
+func (m *machine) Assign(a nodes.Assignment) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if a.Version.Compare(m.holds.Version) < 0 {
+		return fmt.Errorf("epoch %d is older than %d, which this node holds", a.Version.Epoch, m.holds.Version.Epoch)
+	}
+	m.holds = a
+	m.orders <- a
+	return nil
+}
+
+func (m *machine) Holds() nodes.Assignment {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.holds
+}
+
+func (m *machine) Logs(ctx context.Context, id string, o agent.LogOptions, w io.Writer) error {
+	return m.logs(ctx, id, o, w)
+}
+
+func (m *machine) Exec(ctx context.Context, id string, e agent.Exec) (int, error) {
+	return m.exec(ctx, id, e)
+}
+
+// set makes the machine report these instances.
+func (m *machine) set(list ...nodes.Instance) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.report.Instances = list
+	if m.quiet {
+		return
+	}
+	select {
+	case m.changed <- struct{}{}:
+	default:
+	}
+}
+
+func instance(id string, p nodes.Phase) nodes.Instance {
+	return nodes.Instance{ID: id, Slot: schema.Slot{Workload: "shop/web"}, Phase: p, Since: time.Now()}
+}
+
+// cluster is a server on loopback with the parts that outlive it.
+type cluster struct {
+	t      testing.TB
+	ca     *CA
+	tokens *tokens
+	cfg    ServerConfig
+	log    *transcript
+
+	// Of the present run of the server.
+	roster *roster.Roster
+	server *Server
+	addr   atomic.Value // string: where the server listens now
+	stop   func()
+}
+
+func newCluster(t testing.TB, edit ...func(*ServerConfig)) *cluster {
+	t.Helper()
+	ca, err := NewCA("test", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &cluster{t: t, ca: ca, tokens: &tokens{}, log: &transcript{}}
+	c.cfg = ServerConfig{CA: ca, Tokens: c.tokens, Log: c.log.logger()}
+	for _, e := range edit {
+		e(&c.cfg)
+	}
+	c.start()
+	t.Cleanup(func() { c.stop() })
+	return c
+}
+
+// start begins a run of the server, with an empty roster.
+func (c *cluster) start() {
+	c.t.Helper()
+	c.roster = roster.New(time.Now)
+	if l, ok := c.cfg.Roster.(*lossyRoster); ok {
+		l.Roster = c.roster
+	} else {
+		c.cfg.Roster = c.roster
+	}
+	c.server = NewServer(c.cfg)
+	mux := http.NewServeMux()
+	c.server.Mount(mux)
+	conf, err := TLSConfig(c.ca, []string{"127.0.0.1"}, c.cfg.Now)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	srv := NewHTTPServer(mux, conf)
+	srv.ErrorLog = slog.NewLogLogger(c.log.logger().Handler(), slog.LevelInfo)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = srv.ServeTLS(l, "", "") // ends by Close
+	}()
+	server := c.server
+	c.addr.Store(l.Addr().String())
+	c.stop = sync.OnceFunc(func() {
+		server.Close()
+		_ = srv.Close()
+		<-done
+	})
+}
+
+// dial goes to the present run, wherever it listens.
+func (c *cluster) dial(ctx context.Context, network, _ string) (net.Conn, error) {
+	return dialTCP(ctx, network, c.addr.Load().(string))
+}
+
+func (c *cluster) token() JoinInfo {
+	c.t.Helper()
+	token := NewToken()
+	if err := c.tokens.PutToken(context.Background(), TokenHash(token), time.Now().Add(time.Hour)); err != nil {
+		c.t.Fatal(err)
+	}
+	return JoinInfo{Token: token, Server: c.addr.Load().(string), Pin: c.ca.Pin()}
+}
+
+// join makes a folder with a node's credentials.
+func (c *cluster) join(node string) string {
+	c.t.Helper()
+	dir := c.t.TempDir()
+	if err := Join(context.Background(), c.token(), dir, node); err != nil {
+		c.t.Fatal(err)
+	}
+	return dir
+}
+
+// client dials with the credentials in dir.
+func (c *cluster) client(dir string, edit ...func(*ClientConfig)) *Client {
+	c.t.Helper()
+	cfg := ClientConfig{Dir: dir, Log: c.log.logger(), dial: c.dial}
+	for _, e := range edit {
+		e(&cfg)
+	}
+	k, err := Dial(cfg)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return k
+}
+
+// run keeps a node's session until stop, or the test, ends.
+func (c *cluster) run(k *Client, m *machine) (stop func()) {
+	c.t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- k.Run(ctx, m) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			c.t.Errorf("Run: %v", err)
+		}
+	})
+	c.t.Cleanup(stop)
+	return stop
+}
+
+// node joins, runs and is seen.
+func (c *cluster) node(name string) (*machine, func()) {
+	c.t.Helper()
+	m := newMachine(name)
+	stop := c.run(c.client(c.join(name)), m)
+	c.see(name+" reports", func(s *nodes.Snapshot) bool { return s.Node(name) != nil })
+	return m, stop
+}
+
+// see waits until the snapshot is as wanted.
+func (c *cluster) see(what string, ok func(*nodes.Snapshot) bool) {
+	c.t.Helper()
+	late := time.After(patienceOfTests)
+	for {
+		if s := c.roster.Snapshot(); ok(&s) {
+			return
+		}
+		select {
+		case <-c.roster.Changed():
+		case <-late:
+			c.t.Fatalf("%s: never seen; the log:\n%s", what, c.log.text())
+		}
+	}
+}
+
+// orders is the next Assignment that the machine took over.
+func (m *machine) next(t testing.TB) nodes.Assignment {
+	t.Helper()
+	return recv(t, m.orders, "an Assignment")
+}
+
+func recv[T any](t testing.TB, c <-chan T, what string) T {
+	t.Helper()
+	select {
+	case v := <-c:
+		return v
+	case <-time.After(patienceOfTests):
+		t.Fatalf("%s never came", what)
+		panic("unreachable")
+	}
+}
+
+// transcript is a log that a test reads.
+type transcript struct {
+	mu   sync.Mutex
+	b    bytes.Buffer
+	news chan struct{}
+}
+
+func (l *transcript) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.news != nil {
+		close(l.news)
+		l.news = nil
+	}
+	return l.b.Write(b)
+}
+
+func (l *transcript) logger() *slog.Logger {
+	return slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+func (l *transcript) text() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// says waits until the log has n lines with the text.
+func (l *transcript) says(t testing.TB, n int, text string) {
+	t.Helper()
+	late := time.After(patienceOfTests)
+	for {
+		l.mu.Lock()
+		if l.news == nil {
+			l.news = make(chan struct{})
+		}
+		news, got := l.news, bytes.Count(l.b.Bytes(), []byte(text))
+		l.mu.Unlock()
+		if got >= n {
+			return
+		}
+		select {
+		case <-news:
+		case <-late:
+			t.Fatalf("the log never said %q %d times:\n%s", text, n, l.text())
+		}
+	}
+}

@@ -1,0 +1,378 @@
+package wire
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"connectrpc.com/connect"
+
+	"github.com/bayplan/bayplan/nodes"
+	"github.com/bayplan/bayplan/nodes/wire/wirepb"
+)
+
+// fleet is the service for nodes.
+type fleet struct{ s *Server }
+
+type sessionStream = connect.BidiStream[wirepb.AgentMessage, wirepb.ServerMessage]
+
+// session is one node's connection. Its handler's goroutine reads; one other
+// writes, and is the only one to touch what stands below it.
+type session struct {
+	s      *Server
+	peer   Identity
+	log    *slog.Logger
+	stream *sessionStream
+	cancel context.CancelCauseFunc
+	// done is closed when the session delivers nothing more.
+	done chan struct{}
+
+	// control carries what is neither report nor Assignment. It is bounded:
+	// where it is full the node does not listen.
+	control chan *wirepb.ServerMessage
+	// again asks the writer to send the Assignment once more.
+	again chan struct{}
+
+	mu   sync.Mutex
+	sent nodes.Version // the newest Assignment that was written
+
+	// The reader's own.
+	watch    *time.Timer // ends a session that says nothing
+	seq      uint64
+	reported bool
+	report   nodes.Report // as the agent sent it, on its clock
+	resync   patience
+	resend   patience
+	parked   nodes.Version // whose sum is sum
+	sum      nodes.Sum
+}
+
+// controlQueue is how many consoles may be asked for faster than a node's
+// connection takes them.
+const controlQueue = 32
+
+// Session serves one node until either side ends it.
+func (f fleet) Session(ctx context.Context, stream *sessionStream) error {
+	if err := f.s.begin(); err != nil {
+		return err
+	}
+	defer f.s.work.Done()
+	peer, err := f.s.admit(ctx)
+	if err != nil {
+		f.s.cfg.Log.Warn("session refused", "node", peer.Name, "err", err)
+		return err
+	}
+	ctx, end := context.WithDeadlineCause(ctx, time.Now().Add(peer.Expires.Sub(f.s.cfg.Now())), errExpired)
+	defer end()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	e := &session{
+		s: f.s, peer: peer, stream: stream, cancel: cancel, log: f.s.cfg.Log.With("node", peer.Name),
+		done: make(chan struct{}), control: make(chan *wirepb.ServerMessage, controlQueue), again: make(chan struct{}, 1),
+	}
+	defer hangUpWhen(ctx)()
+	e.watch = time.AfterFunc(e.patience(), func() { cancel(errSilent) })
+	defer e.watch.Stop()
+	if err := e.hello(); err != nil {
+		return e.ended(ctx, err)
+	}
+	if err := f.s.enter(ctx, e); err != nil {
+		return e.ended(ctx, err)
+	}
+	defer f.s.leave(e)
+	return e.ended(ctx, e.serve(ctx))
+}
+
+var (
+	errExpired  = connect.NewError(connect.CodeUnauthenticated, errors.New("the node's certificate has expired"))
+	errSilent   = connect.NewError(connect.CodeDeadlineExceeded, errors.New("the agent's session is silent"))
+	errReplaced = connect.NewError(connect.CodeAborted, errors.New("a newer session of this node took over"))
+)
+
+// patience is how long a connection may stand without a message: the node has
+// long been unreachable by then, and the agent dials anew.
+func (e *session) patience() time.Duration { return max(4*e.s.cfg.Heartbeat, 10*time.Second) }
+
+// hello is the agent's first message.
+func (e *session) hello() error {
+	m, err := e.receive()
+	if err != nil {
+		return err
+	}
+	h := m.GetHello()
+	if h == nil {
+		return invalid("the first message is no hello")
+	}
+	if h.Protocol != Protocol {
+		return connect.NewError(connect.CodeFailedPrecondition, fmt.Errorf(
+			"the agent (%s) speaks protocol %d, this server %d: upgrade the older of the two", h.Version, h.Protocol, Protocol))
+	}
+	return nil
+}
+
+// enter makes e the node's session, after the one before has ended.
+func (s *Server) enter(ctx context.Context, e *session) error {
+	for {
+		s.mu.Lock()
+		old := s.sessions[e.peer.Name]
+		if old == nil && !s.closed {
+			s.sessions[e.peer.Name] = e
+		}
+		closed := s.closed
+		s.mu.Unlock()
+		if closed {
+			return errStopping
+		}
+		if old == nil {
+			return nil
+		}
+		old.cancel(errReplaced)
+		select {
+		case <-old.done:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+func (s *Server) leave(e *session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.sessions, e.peer.Name)
+	close(e.done)
+}
+
+// serve reads here and writes beside, until one of both ends.
+func (e *session) serve(ctx context.Context) error {
+	e.log.Info("node connected", "run", e.s.run)
+	var writer sync.WaitGroup
+	writer.Go(func() { e.cancel(e.write(ctx)) })
+	e.cancel(e.read())
+	writer.Wait()
+	return context.Cause(ctx)
+}
+
+// ended is what the node is told of why its session ended; the first cause
+// counts, for what follows comes of hanging up.
+func (e *session) ended(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause
+	}
+	switch code := connect.CodeOf(err); {
+	case errors.Is(err, io.EOF):
+		e.log.Info("node left")
+		return nil
+	case errors.Is(err, context.Canceled), code == connect.CodeCanceled:
+		e.log.Info("node disconnected")
+	case code == connect.CodeResourceExhausted:
+		e.log.Error("message over the limit", "limit", e.s.cfg.MaxMessage, "err", err)
+		err = connect.NewError(connect.CodeResourceExhausted,
+			fmt.Errorf("a message is over the limit of %d bytes: %w", e.s.cfg.MaxMessage, err))
+	default:
+		e.log.Warn("session ended", "err", err)
+	}
+	return err
+}
+
+// write sends the Welcome, then the newest Assignment whenever there is one,
+// and control messages as they come.
+func (e *session) write(ctx context.Context) error {
+	var seq uint64
+	send := func(m *wirepb.ServerMessage) error {
+		seq++
+		m.Seq = seq
+		return e.stream.Send(m)
+	}
+	err := send(&wirepb.ServerMessage{Body: &wirepb.ServerMessage_Welcome{Welcome: &wirepb.Welcome{
+		Run: e.s.run, HeartbeatMs: uint32(e.s.cfg.Heartbeat.Milliseconds()), Cluster: e.s.cfg.CA.Cluster(),
+	}}})
+	for again := false; err == nil; {
+		a, newer := e.s.cfg.Roster.Parked(e.peer.Name)
+		if m := e.assignment(a, again); m != nil {
+			if err = send(m); err != nil {
+				return err
+			}
+		}
+		again = false
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-newer:
+		case <-e.again:
+			again = true
+		case m := <-e.control:
+			err = send(m)
+		}
+	}
+	return err
+}
+
+// assignment is the message that delivers a; nil where it was delivered, or
+// cannot be.
+func (e *session) assignment(a nodes.Assignment, again bool) *wirepb.ServerMessage {
+	e.mu.Lock()
+	sent := e.sent
+	e.sent = a.Version
+	e.mu.Unlock()
+	if a.Version == (nodes.Version{}) || sent == a.Version && !again {
+		return nil
+	}
+	b, err := json.Marshal(a)
+	if err == nil && len(b)+64 > e.s.cfg.MaxMessage {
+		err = fmt.Errorf("the Assignment has %d bytes, over the limit of %d", len(b), e.s.cfg.MaxMessage)
+	}
+	if err != nil {
+		e.refused(a.Version, err.Error())
+		return nil
+	}
+	return &wirepb.ServerMessage{Body: &wirepb.ServerMessage_Assignment{Assignment: b}}
+}
+
+func (e *session) refused(v nodes.Version, why string) {
+	e.log.Error("assignment refused", "epoch", v.Epoch, "serial", v.Serial, "why", why)
+	e.s.cfg.Roster.Refused(e.peer.Name, v, why)
+}
+
+// tell queues a control message; false if the node does not keep up.
+func (e *session) tell(m *wirepb.ServerMessage) bool {
+	select {
+	case e.control <- m:
+		return true
+	default:
+		return false
+	}
+}
+
+// receive is the next message, if it is the next.
+func (e *session) receive() (*wirepb.AgentMessage, error) {
+	m, err := e.stream.Receive()
+	if err != nil {
+		return nil, err
+	}
+	e.watch.Reset(e.patience())
+	if e.seq++; m.Seq != e.seq {
+		return nil, invalid("message %d came where %d was due", m.Seq, e.seq)
+	}
+	return m, nil
+}
+
+func (e *session) read() error {
+	for {
+		m, err := e.receive()
+		if err == nil {
+			err = e.handle(m)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (e *session) handle(m *wirepb.AgentMessage) error {
+	switch b := m.Body.(type) {
+	case *wirepb.AgentMessage_Report:
+		r, err := decodeReport(b.Report, e.peer.Name)
+		if err != nil {
+			return invalid("%w", err)
+		}
+		e.take(r)
+	case *wirepb.AgentMessage_Change:
+		c, err := decodeChange(b.Change, e.peer.Name)
+		if err != nil {
+			return invalid("%w", err)
+		}
+		if !e.reported {
+			return invalid("a change came before the report that it changes")
+		}
+		e.take(e.report.Apply(c))
+	case *wirepb.AgentMessage_Heartbeat:
+		e.heartbeat(b.Heartbeat)
+	case *wirepb.AgentMessage_Refused:
+		e.refused(nodes.Version{Epoch: b.Refused.Epoch, Serial: b.Refused.Serial}, b.Refused.Why)
+	default:
+		return invalid("a message of an unknown kind")
+	}
+	return nil
+}
+
+func (e *session) take(r nodes.Report) {
+	e.report, e.reported = r, true
+	e.s.cfg.Roster.Report(e.peer.Name, r)
+}
+
+// heartbeat compares what both sides believe, and sends the whole where they
+// differ.
+func (e *session) heartbeat(h *wirepb.Heartbeat) {
+	if !e.reported {
+		return
+	}
+	e.s.cfg.Roster.Heard(e.peer.Name)
+	sum := e.report.Sum()
+	if bytes.Equal(h.ReportDigest, sum[:]) {
+		e.resync.reset()
+	} else if e.resync.due() {
+		e.log.Warn("a change was lost: asking for a full report")
+		e.tell(&wirepb.ServerMessage{Body: &wirepb.ServerMessage_Resync{Resync: &wirepb.Resync{}}})
+	}
+	e.compareAssignment(h.AssignmentDigest)
+}
+
+func (e *session) compareAssignment(held []byte) {
+	a, _ := e.s.cfg.Roster.Parked(e.peer.Name)
+	e.mu.Lock()
+	sent := e.sent
+	e.mu.Unlock()
+	if a.Version == (nodes.Version{}) || sent != a.Version {
+		return
+	}
+	if e.parked != a.Version {
+		e.parked, e.sum = a.Version, a.Sum()
+	}
+	if bytes.Equal(held, e.sum[:]) {
+		e.resend.reset()
+		e.s.cfg.Roster.Refused(e.peer.Name, a.Version, "")
+	} else if e.resend.due() {
+		select {
+		case e.again <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// patience spaces out the repetitions of a cure that does not help: after 1, 2,
+// 4 … 64 heartbeats. The first heartbeat that differs is let pass, since it may
+// have crossed with the message that settles it.
+type patience struct{ wait, left int }
+
+func (p *patience) reset() { *p = patience{} }
+
+func (p *patience) due() bool {
+	if p.wait == 0 {
+		p.wait, p.left = 1, 1
+	}
+	if p.left > 0 {
+		p.left--
+		return false
+	}
+	p.wait = min(2*p.wait, 64)
+	p.left = p.wait - 1
+	return true
+}
+
+func invalid(format string, args ...any) error {
+	return connect.NewError(connect.CodeInvalidArgument, fmt.Errorf(format, args...))
+}
+
+func randomID() string {
+	var b [16]byte
+	rand.Read(b[:])
+	return hex.EncodeToString(b[:])
+}

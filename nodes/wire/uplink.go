@@ -1,0 +1,246 @@
+package wire
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"connectrpc.com/connect"
+
+	"github.com/bayplan/bayplan/nodes"
+	"github.com/bayplan/bayplan/nodes/agent"
+	"github.com/bayplan/bayplan/nodes/wire/wirepb"
+	"github.com/bayplan/bayplan/nodes/wire/wirepb/wirepbconnect"
+)
+
+// welcomeWait is how long a server may take to answer a hello.
+const welcomeWait = 10 * time.Second
+
+// renewRetry is how long after a failed renewal the next one is tried.
+const renewRetry = time.Minute
+
+type uplinkStream = connect.BidiStreamForClient[wirepb.AgentMessage, wirepb.ServerMessage]
+
+// uplink is one session, seen from the agent. One goroutine writes, one reads
+// and hands Assignments to the node, each console has its own; run awaits all.
+type uplink struct {
+	c    *Client
+	node agent.Node
+	name string
+	rpc  wirepbconnect.FleetClient
+	// due is when the certificate wants to be renewed.
+	due time.Time
+
+	// From the reader to the writer, each holding the newest of its kind.
+	welcome  chan *wirepb.Welcome
+	resync   chan struct{}
+	refusals chan *wirepb.Refused
+
+	mu       sync.Mutex
+	consoles map[string]context.CancelFunc
+	work     sync.WaitGroup
+
+	// The writer's own.
+	stream *uplinkStream
+	seq    uint64
+	sent   nodes.Report
+}
+
+// run never returns nil.
+func (u *uplink) run(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	u.stream = u.rpc.Session(ctx)
+	defer closeWhen(ctx, u.stream)()
+	u.work.Go(func() { cancel(u.read(ctx)) })
+	err := u.write(ctx, cancel)
+	if !errors.Is(err, io.EOF) {
+		cancel(err)
+	}
+	// After an EOF it is the reader who learns why.
+	<-ctx.Done()
+	u.work.Wait()
+	return context.Cause(ctx)
+}
+
+// closeWhen ends the writing side of a stream when ctx ends. Without it HTTP/2
+// looks at ctx only after the next write.
+func closeWhen(ctx context.Context, s interface{ CloseRequest() error }) (stop func() bool) {
+	return context.AfterFunc(ctx, func() { _ = s.CloseRequest() }) // a pipe's Close cannot fail
+}
+
+// write says hello, sends the full report, then what differs and that the node
+// lives.
+func (u *uplink) write(ctx context.Context, cancel context.CancelCauseFunc) error {
+	err := u.send(&wirepb.AgentMessage{Body: &wirepb.AgentMessage_Hello{Hello: &wirepb.Hello{Version: u.c.cfg.Version, Protocol: Protocol}}})
+	if err != nil {
+		return err
+	}
+	w, err := u.await(ctx)
+	if err != nil {
+		return err
+	}
+	if err := u.sendReport(); err != nil {
+		return err
+	}
+	u.c.connected(w)
+	u.work.Go(func() { u.keepCertificate(ctx, cancel) })
+	beat := time.NewTicker(max(time.Duration(w.HeartbeatMs)*time.Millisecond, time.Millisecond))
+	defer beat.Stop()
+	for err == nil {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-u.node.Changed():
+			err = u.sendChange()
+		case <-u.resync:
+			err = u.sendReport()
+		case r := <-u.refusals:
+			err = u.send(&wirepb.AgentMessage{Body: &wirepb.AgentMessage_Refused{Refused: r}})
+		case <-beat.C:
+			err = u.heartbeat()
+		}
+	}
+	return err
+}
+
+func (u *uplink) await(ctx context.Context) (*wirepb.Welcome, error) {
+	late := time.NewTimer(welcomeWait)
+	defer late.Stop()
+	select {
+	case w := <-u.welcome:
+		return w, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	case <-late.C:
+		return nil, context.DeadlineExceeded
+	}
+}
+
+func (u *uplink) send(m *wirepb.AgentMessage) error {
+	u.seq++
+	m.Seq = u.seq
+	return u.stream.Send(m)
+}
+
+func (u *uplink) sendReport() error {
+	r := u.node.Report()
+	b, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("writing the report: %w", err)
+	}
+	u.sent = r
+	return u.send(&wirepb.AgentMessage{Body: &wirepb.AgentMessage_Report{Report: b}})
+}
+
+// sendChange sends what differs from what was sent, if anything.
+func (u *uplink) sendChange() error {
+	r := u.node.Report()
+	c := nodes.Diff(u.sent, r)
+	if !c.Alters(&u.sent) {
+		return nil
+	}
+	b, err := json.Marshal(c)
+	if err != nil {
+		return fmt.Errorf("writing a change: %w", err)
+	}
+	u.sent = r
+	return u.send(&wirepb.AgentMessage{Body: &wirepb.AgentMessage_Change{Change: b}})
+}
+
+// heartbeat looks for a change that nobody signalled, too.
+func (u *uplink) heartbeat() error {
+	if err := u.sendChange(); err != nil {
+		return err
+	}
+	holds := u.node.Holds()
+	said, held := u.sent.Sum(), holds.Sum()
+	return u.send(&wirepb.AgentMessage{Body: &wirepb.AgentMessage_Heartbeat{Heartbeat: &wirepb.Heartbeat{
+		ReportDigest: said[:], AssignmentDigest: held[:],
+	}}})
+}
+
+// read takes what the server sends until the session ends, and returns why.
+func (u *uplink) read(ctx context.Context) error {
+	for seq := uint64(1); ; seq++ {
+		m, err := u.stream.Receive()
+		if errors.Is(err, io.EOF) {
+			return errors.New("it ended the session")
+		}
+		if err != nil {
+			return err
+		}
+		if m.Seq != seq {
+			return fmt.Errorf("it sent message %d where %d was due", m.Seq, seq)
+		}
+		u.handle(ctx, m)
+	}
+}
+
+// handle ignores a kind of message that a newer server may know.
+func (u *uplink) handle(ctx context.Context, m *wirepb.ServerMessage) {
+	switch b := m.Body.(type) {
+	case *wirepb.ServerMessage_Welcome:
+		put(u.welcome, b.Welcome)
+	case *wirepb.ServerMessage_Assignment:
+		u.assign(b.Assignment)
+	case *wirepb.ServerMessage_Resync:
+		put(u.resync, struct{}{})
+	case *wirepb.ServerMessage_OpenConsole:
+		u.openConsole(ctx, b.OpenConsole)
+	case *wirepb.ServerMessage_CloseConsole:
+		u.closeConsole(b.CloseConsole.Id)
+	}
+}
+
+// assign hands an Assignment to the node; a refusal goes to the log and to the
+// server.
+func (u *uplink) assign(b []byte) {
+	a, err := decodeAssignment(b, u.name)
+	if err == nil {
+		err = u.node.Assign(a)
+	}
+	if err == nil {
+		return
+	}
+	u.c.cfg.Log.Error("assignment refused", "epoch", a.Version.Epoch, "serial", a.Version.Serial, "err", err)
+	put(u.refusals, &wirepb.Refused{Epoch: a.Version.Epoch, Serial: a.Version.Serial, Why: err.Error()})
+}
+
+// keepCertificate renews it in time, and ends the session then, so that the
+// next one shows the new one. Until that succeeds the session goes on.
+func (u *uplink) keepCertificate(ctx context.Context, cancel context.CancelCauseFunc) {
+	for {
+		wait := u.due.Sub(u.c.cfg.Now())
+		if wait <= 0 {
+			err := u.c.renew(ctx, u.rpc)
+			if err == nil {
+				cancel(errRenewed)
+				return
+			}
+			u.c.cfg.Log.Warn("certificate not renewed", "err", err, "retry", renewRetry)
+			wait = renewRetry
+		}
+		// A day at most: a timer stands still while the machine sleeps.
+		timer := time.NewTimer(min(wait, 24*time.Hour))
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-timer.C:
+		}
+	}
+}
+
+// put leaves v in a channel that holds one, in place of what was there. It has
+// one sender.
+func put[T any](c chan T, v T) {
+	select {
+	case <-c:
+	default:
+	}
+	c <- v
+}
