@@ -21,11 +21,11 @@ type bridge struct {
 	zapcore.LevelEnabler
 	log    *slog.Logger
 	fields []zapcore.Field
-	died   func(error)
+	died   func(*death)
 }
 
 // newZap builds the logger that etcd gets.
-func newZap(log *slog.Logger, died func(error)) *zap.Logger {
+func newZap(log *slog.Logger, died func(*death)) *zap.Logger {
 	b := &bridge{LevelEnabler: zapcore.WarnLevel, log: log, died: died}
 	return zap.New(b, zap.WithFatalHook(b), zap.WithPanicHook(b))
 }
@@ -68,17 +68,32 @@ func (b *bridge) Sync() error { return nil }
 
 // OnWrite is called after a Fatal or Panic entry, and must not return.
 func (b *bridge) OnWrite(ce *zapcore.CheckedEntry, fields []zapcore.Field) {
-	b.died(death(ce.Entry, fields))
+	b.died(newDeath(ce.Entry, fields))
 	runtime.Goexit()
 }
 
-// death is the error that ended the member: ErrDiskFull where it can be seen.
-func death(e zapcore.Entry, fields []zapcore.Field) error {
+// death is why a member can go on no longer: ErrFailed, and ErrDiskFull where
+// that can be seen.
+type death struct {
+	text string
+	full bool
+}
+
+func newDeath(e zapcore.Entry, fields []zapcore.Field) *death {
 	text := line(e, fields)
-	if full(text, fields) {
-		return fmt.Errorf("%w: %w: %s; free some space and start the server again, nothing recorded is lost", ErrFailed, ErrDiskFull, text)
+	return &death{text, full(text, fields)}
+}
+
+func (d *death) Error() string {
+	if d.full {
+		return fmt.Sprintf("%v: %v: %s; free some space and start the server again, nothing recorded is lost", ErrFailed, ErrDiskFull, d.text)
 	}
-	return fmt.Errorf("%w: %s; start the server again", ErrFailed, text)
+	return fmt.Sprintf("%v: %s; start the server again", ErrFailed, d.text)
+}
+
+// Is makes it ErrFailed, and ErrDiskFull where it is.
+func (d *death) Is(target error) bool {
+	return target == ErrFailed || d.full && target == ErrDiskFull
 }
 
 func full(text string, fields []zapcore.Field) bool {

@@ -31,6 +31,7 @@ type headDoc struct {
 	Format   int             `json:"format"`
 	Revision schema.Revision `json:"revision"`
 	Teams    []schema.Team   `json:"teams,omitempty"`
+	Accepted string          `json:"accepted,omitempty"`
 	// Commits are the keys of the commits, oldest first.
 	Commits []string `json:"commits,omitempty"`
 }
@@ -40,9 +41,10 @@ type teamDoc struct {
 	Workloads []string `json:"workloads"`
 }
 
-// rolloutDoc is a rollout whose Good is a hash; empty is none.
+// rolloutDoc is a rollout whose Want and Good are hashes; empty is none.
 type rolloutDoc struct {
 	reconciler.Rollout
+	Want string `json:"want,omitempty"`
 	Good string `json:"good,omitempty"`
 }
 
@@ -104,7 +106,7 @@ func byKey(commits []reconciler.Commit) []namedCommit {
 
 // headOf is the head of these facts.
 func headOf(f *reconciler.Facts) headDoc {
-	head := headDoc{Format: format, Revision: f.Spec.Revision, Teams: f.Spec.Teams}
+	head := headDoc{Format: format, Revision: f.Spec.Revision, Teams: f.Spec.Teams, Accepted: f.Accepted}
 	for _, c := range byKey(f.Commits) {
 		head.Commits = append(head.Commits, c.key)
 	}

@@ -107,7 +107,7 @@ func drawCommit(t *rapid.T, i int) reconciler.Commit {
 
 func drawRollout(t *rapid.T, name string, text *rapid.Generator[*schema.Workload]) reconciler.Rollout {
 	return reconciler.Rollout{Workload: name, Stage: rapid.SampledFrom([]reconciler.Stage{reconciler.Rolling, reconciler.Done}).Draw(t, "stage"),
-		Target: schema.Digest(drawText(t, "target")), Good: text.Draw(t, "good"), Commit: drawText(t, "rollout commit"),
+		Target: schema.Digest(drawText(t, "target")), Want: text.Draw(t, "want"), Good: text.Draw(t, "good"), GoodDigest: schema.Digest(drawText(t, "good digest")), Commit: drawText(t, "rollout commit"),
 		Began: drawTime(t, "began"), Moved: drawTime(t, "moved"), Progress: rapid.IntRange(0, 5).Draw(t, "progress"), Reason: drawText(t, "reason")}
 }
 
@@ -125,5 +125,5 @@ func drawNode(t *rapid.T, name string, text *rapid.Generator[*schema.Workload]) 
 func drawOrder(t *rapid.T, id string, text *rapid.Generator[*schema.Workload]) nodes.Order {
 	return nodes.Order{ID: id, Slot: schema.Slot{Workload: "a/" + id, Index: rapid.IntRange(0, 3).Draw(t, "index")}, Digest: schema.Digest(drawText(t, "digest")),
 		Workload: text.Draw(t, "workload"), Ports: maps.Collect(maps.All(map[string]int{"http": rapid.IntRange(1, 65535).Draw(t, "port")})),
-		Stop: rapid.Bool().Draw(t, "stop"), Reason: nodes.Created, Commit: drawText(t, "order commit"), Since: nodes.Version{Epoch: 1, Serial: 2}, Trace: drawText(t, "trace")}
+		Stop: rapid.Bool().Draw(t, "stop"), Reason: nodes.Created, Commit: drawText(t, "order commit"), Placed: drawTime(t, "placed"), Since: nodes.Version{Epoch: 1, Serial: 2}, Trace: drawText(t, "trace")}
 }

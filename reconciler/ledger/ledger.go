@@ -117,7 +117,7 @@ func (l *Ledger) startEmbedded(ctx context.Context) error {
 	if err := roomFor(l.cfg.Dir, MinFree); err != nil {
 		return err
 	}
-	m, err := startMember(ctx, l.cfg.Dir, l.cfg.Log, func(err error) { l.stop(err) })
+	m, err := startMember(ctx, l.cfg.Dir, l.cfg.Log, func(d *death) { l.stop(d) })
 	if err != nil {
 		return err
 	}
@@ -138,7 +138,9 @@ func (l *Ledger) dismiss(ctx context.Context) error {
 }
 
 // Close ends the terms, so that another server can lead at once, and then the
-// store. Calls under way fail with ErrClosed. Closing twice is no error.
+// store. Calls under way fail with ErrClosed. Closing twice is no error. A
+// member that died before or while it closed is one (ErrFailed): what was
+// recorded is safe, but this process cannot open the folder again.
 func (l *Ledger) Close() error {
 	l.mu.Lock()
 	closed := l.closed
@@ -152,21 +154,18 @@ func (l *Ledger) Close() error {
 	for t := range terms {
 		t.Resign()
 	}
-	died := l.Err()
 	l.stop(ErrClosed)
 	l.busy.Wait()
-	return errors.Join(l.shutAfter(died), l.unlock())
+	return errors.Join(l.shut(), l.unlock())
 }
 
-func (l *Ledger) shut() error { return l.shutAfter(nil) }
-
-func (l *Ledger) shutAfter(died error) error {
+func (l *Ledger) shut() error {
 	err := l.kv.Close()
 	if errors.Is(err, context.Canceled) {
 		err = nil // the in-process client says how its context ended
 	}
 	if l.member != nil {
-		l.member.close(died)
+		err = errors.Join(err, l.member.close())
 	}
 	return err
 }

@@ -25,6 +25,9 @@ const childEnv, childDirEnv = "BAYPLAN_LEDGER_CHILD", "BAYPLAN_LEDGER_DIR"
 
 var children = map[string]func(dir string){
 	"open":   childOpen,
+	"record": childRecord,
+	"fill":   childFill,
+	"idle":   childIdle,
 }
 
 func TestMain(m *testing.M) {

@@ -24,9 +24,11 @@ const (
 	// readyWithin is how long a start may take: 30,000 keys of 4 KiB take 0.6 s,
 	// a slow disk may need fifty times that.
 	readyWithin = 30 * time.Second
-	// stopWithin is how long a member that has died is waited for; its
-	// goroutines may hang on each other then.
-	stopWithin = 2 * time.Second
+	// closeWithin is how long a member may take to stop: milliseconds usually.
+	closeWithin = 10 * time.Second
+	// lateWithin is how long is waited for what may never come: the end of a
+	// member that died, a start that nobody wants any more.
+	lateWithin = time.Second
 	// segment is the size of a file of the write-ahead log. etcd's own 64 MB,
 	// twice, is more than these facts ever fill.
 	segment = 8 << 20
@@ -40,16 +42,38 @@ var smallSegments = sync.OnceFunc(func() { wal.SegmentSizeBytes = segment })
 // member is an etcd server inside this process.
 type member struct {
 	etcd *embed.Etcd
+	end  *ending
+}
+
+// ending is the first death that was told of.
+type ending struct {
+	once  sync.Once
+	known chan struct{}
+	death *death
+}
+
+func (e *ending) set(d *death) {
+	e.once.Do(func() { e.death = d; close(e.known) })
+}
+
+// err is nil while none is known.
+func (e *ending) err() error {
+	select {
+	case <-e.known:
+		return e.death
+	default:
+		return nil
+	}
 }
 
 // startMember starts etcd on dir and waits until it serves. died is called, once
 // or more and from any goroutine, when it can go on no longer.
-func startMember(ctx context.Context, dir string, log *slog.Logger, died func(error)) (*member, error) {
+func startMember(ctx context.Context, dir string, log *slog.Logger, died func(*death)) (*member, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, readyWithin, ErrNotReady)
 	defer cancel()
-	var death firstError
-	lg := newZap(log, func(err error) { death.set(err); died(err) })
-	started := launch(memberConfig(dir, lg), &death)
+	end := &ending{known: make(chan struct{})}
+	lg := newZap(log, func(d *death) { end.set(d); died(d) })
+	started := launch(memberConfig(dir, lg), end)
 	select {
 	case r := <-started:
 		if r.err != nil {
@@ -59,6 +83,9 @@ func startMember(ctx context.Context, dir string, log *slog.Logger, died func(er
 			return nil, err
 		}
 		return r.member, nil
+	case <-end.known:
+		closeLate(started)
+		return nil, startError(dir, end.death)
 	case <-ctx.Done():
 		closeLate(started)
 		return nil, notReady(ctx, dir)
@@ -71,27 +98,27 @@ type startResult struct {
 }
 
 // launch starts etcd on a goroutine of its own, since on damaged data it ends
-// the goroutine or panics. The channel yields once.
-func launch(cfg *embed.Config, death *firstError) <-chan startResult {
+// the goroutine, panics, or waits for a part of itself that has ended. The
+// channel yields at most once.
+func launch(cfg *embed.Config, end *ending) <-chan startResult {
 	started := make(chan startResult, 1)
 	go func() {
-		result := startResult{}
+		result := startResult{err: ErrFailed}
 		defer func() {
 			if p := recover(); p != nil {
-				result.err = fmt.Errorf("%v", p)
-			} else if result.member == nil && result.err == nil {
-				result.err = death.get()
+				result = startResult{err: fmt.Errorf("%v", p)}
+			} else if err := end.err(); err != nil && result.member == nil {
+				result.err = err
 			}
 			started <- result
 		}()
 		// A damaged database, mapped into memory, faults where it is read.
 		debug.SetPanicOnFault(true)
-		e, err := embed.StartEtcd(cfg)
-		if err != nil {
+		if e, err := embed.StartEtcd(cfg); err != nil {
 			result.err = err
-			return
+		} else {
+			result = startResult{member: &member{e, end}}
 		}
-		result.member = &member{etcd: e}
 	}()
 	return started
 }
@@ -102,9 +129,9 @@ func closeLate(started <-chan startResult) {
 	select {
 	case r := <-started:
 		if r.member != nil {
-			r.member.close(nil)
+			r.member.close()
 		}
-	case <-time.After(stopWithin):
+	case <-time.After(lateWithin):
 	}
 }
 
@@ -141,36 +168,49 @@ func (m *member) ready(ctx context.Context, dir string) error {
 	case <-m.etcd.Server.ReadyNotify():
 		return nil
 	case <-m.etcd.Server.StopNotify():
-		m.close(nil)
+		m.close()
 		return startError(dir, errors.New("etcd stopped by itself"))
+	case <-m.end.known:
+		m.close()
+		return startError(dir, m.end.death)
 	case <-ctx.Done():
-		m.close(ErrNotReady)
+		m.close()
 		return notReady(ctx, dir)
 	}
 }
 
 func (m *member) client() *clientv3.Client { return v3client.New(m.etcd.Server) }
 
-// close ends the member. One that has died for a cause is waited for only so
-// long.
-func (m *member) close(cause error) {
+// close ends the member, and tells if it died instead. Once it has died, its
+// goroutines may hang on each other: they are waited for only so long.
+func (m *member) close() error {
 	closed := make(chan struct{})
 	go func() { defer close(closed); m.etcd.Close() }()
-	if cause == nil {
-		<-closed
-		return
+	late := time.NewTimer(closeWithin)
+	defer late.Stop()
+	select {
+	case <-closed:
+		return m.end.err()
+	case <-m.end.known:
+		late.Reset(lateWithin)
+	case <-late.C:
+		return fmt.Errorf("%w: etcd did not stop within %s; what is recorded is safe", ErrFailed, closeWithin)
 	}
 	select {
 	case <-closed:
-	case <-time.After(stopWithin):
+	case <-late.C:
 	}
+	return m.end.err()
 }
 
 // startError names the cause of a member that did not start.
 func startError(dir string, err error) error {
+	var dead *death
 	switch {
 	case errors.Is(err, ErrDiskFull):
 		return err
+	case errors.As(err, &dead):
+		err = errors.New(dead.text)
 	case errors.Is(err, unix.ENOSPC):
 		return fmt.Errorf("%w: %v; free some space under %s", ErrDiskFull, err, dir)
 	case errors.Is(err, fs.ErrPermission):
@@ -186,27 +226,4 @@ func notReady(ctx context.Context, dir string) error {
 	}
 	return fmt.Errorf("%w: etcd on %s did not serve within %s; is the disk slow, or does another etcd hold the folder (fuser -v %s)?",
 		ErrNotReady, dir, readyWithin, filepath.Join(dir, "etcd/member/snap/db"))
-}
-
-// firstError keeps the first of several.
-type firstError struct {
-	mu  sync.Mutex
-	err error
-}
-
-func (f *firstError) set(err error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.err == nil {
-		f.err = err
-	}
-}
-
-func (f *firstError) get() error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.err == nil {
-		return ErrFailed
-	}
-	return f.err
 }

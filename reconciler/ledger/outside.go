@@ -25,7 +25,7 @@ func (l *Ledger) openOutside(ctx context.Context) error {
 		DialTimeout:          dialWithin,
 		DialKeepAliveTime:    aliveEvery,
 		DialKeepAliveTimeout: aliveWithin,
-		Logger:               newZap(l.cfg.Log, func(err error) { l.stop(err) }),
+		Logger:               newZap(l.cfg.Log, func(d *death) { l.stop(d) }),
 	})
 	if err != nil {
 		return l.unreachable(err)

@@ -197,6 +197,7 @@ func (d *decoder) head() error {
 		return fmt.Errorf("%w: format %d, this one reads up to %d; start the newer version again", ErrNewer, head.Format, format)
 	}
 	d.facts.Spec.Revision, d.facts.Spec.Teams = head.Revision, head.Teams
+	d.facts.Accepted = head.Accepted
 	d.facts.Commits = make([]reconciler.Commit, len(head.Commits))
 	for i, key := range head.Commits {
 		if err := d.read(commitKey+key, &d.facts.Commits[i]); err != nil {
@@ -238,11 +239,14 @@ func (d *decoder) rollouts() (err error) {
 		if err := d.read(key, &doc); err != nil {
 			return err
 		}
+		if doc.Rollout.Want, err = d.text(doc.Want); err != nil {
+			return err
+		}
 		if doc.Rollout.Good, err = d.text(doc.Good); err != nil {
 			return err
 		}
 		d.facts.Rollouts = append(d.facts.Rollouts, doc.Rollout)
-		d.refers(key, hashes(doc.Good))
+		d.refers(key, append(hashes(doc.Want), hashes(doc.Good)...))
 	}
 	return nil
 }

@@ -49,11 +49,15 @@ func (d *delta) rollouts(before, after *reconciler.Facts) error {
 }
 
 func (d *delta) rolloutDoc(r *reconciler.Rollout) (any, []string, error) {
+	want, err := d.text(r.Want)
+	if err != nil {
+		return nil, nil, err
+	}
 	good, err := d.text(r.Good)
 	if err != nil {
 		return nil, nil, err
 	}
-	return rolloutDoc{*r, good}, hashes(good), nil
+	return rolloutDoc{*r, want, good}, append(hashes(want), hashes(good)...), nil
 }
 
 // commits writes the outcomes that changed; their order stands in the head.

@@ -18,6 +18,8 @@ const (
 	// leaseTTL is how long a leader that went silent stands in the way of the
 	// next. Its writes fail from that instant on; its nodes run on regardless.
 	leaseTTL = 10 // seconds
+	// resignWithin bounds giving the lease back; it ends by itself otherwise.
+	resignWithin = 2 * time.Second
 	// standAgain is the pause before a candidacy that expired is renewed.
 	standAgain = 100 * time.Millisecond
 )
@@ -240,7 +242,7 @@ func (t *Term) end() {
 	if err := t.l.Err(); err != nil && !errors.Is(err, ErrClosed) {
 		return // a dead member takes nothing back
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.l.ctx), stopWithin)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.l.ctx), resignWithin)
 	defer cancel()
 	// Where this fails the lease expires by itself, or has already.
 	_, _ = t.l.kv.Revoke(ctx, t.session.Lease())

@@ -7,13 +7,15 @@ import (
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/bayplan/bayplan/nodes"
 )
 
 // Why a token does not open the door.
 var (
-	ErrTokenUnknown = errors.New("join token is unknown")
-	ErrTokenUsed    = errors.New("join token was used already")
-	ErrTokenExpired = errors.New("join token has expired")
+	ErrTokenUnknown = nodes.ErrTokenUnknown
+	ErrTokenUsed    = nodes.ErrTokenUsed
+	ErrTokenExpired = nodes.ErrTokenExpired
 	// ErrTokenExists is a second token of one hash.
 	ErrTokenExists = errors.New("join token exists already")
 	// ErrTooManyTokens is more than MaxTokens that still count.

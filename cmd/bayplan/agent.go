@@ -1,0 +1,72 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/bayplan/bayplan/cmd/bayplan/internal/build"
+	"github.com/bayplan/bayplan/cmd/bayplan/internal/exit"
+	"github.com/bayplan/bayplan/cmd/bayplan/internal/node"
+	"github.com/bayplan/bayplan/cmd/bayplan/internal/telemetry"
+)
+
+const agentLong = `Run the agent: it makes this machine a node, runs what the server assigns to it,
+and goes on running it while the server is away. The first start joins with the
+line that the server printed (or "bayplan node token"); from then on the
+certificate in --data-dir is enough, and it renews itself.`
+
+func newAgentCommand() *cobra.Command {
+	var cfg node.Config
+	var debug bool
+	cmd := &cobra.Command{
+		Use:     "agent --join LINE --data-dir DIR",
+		Short:   "Make this machine a node of a cluster",
+		Long:    agentLong,
+		Example: "  bayplan agent --data-dir /var/lib/bayplan --join 'bayplan://TOKEN@bay1.example:7443?ca=…'",
+		Args:    takes(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if cfg.Dir == "" {
+				return exit.Usagef("bayplan agent --help", "an agent wants --data-dir")
+			}
+			cfg.Version = build.Version()
+			cfg.Log = telemetry.Log(cmd.ErrOrStderr(), levelOf(debug))
+			slog.SetDefault(cfg.Log)
+			end, err := telemetry.Trace(cmd.Context(), "bayplan-agent", cfg.Version, cfg.Name)
+			if err != nil {
+				return err
+			}
+			defer flush(end)
+			return node.Run(cmd.Context(), cfg)
+		},
+	}
+	host, _ := os.Hostname() // only a default: "" makes --node required
+	f := cmd.Flags()
+	f.StringVar(&cfg.Name, "node", host, "the node's name")
+	f.StringVar(&cfg.Dir, "data-dir", "", "folder for the certificate and the state")
+	f.StringVar(&cfg.Join, "join", "", "the line that the server printed; needed once")
+	f.StringVar(&cfg.Server, "server", "", "host:port of the server, where it moved since the node joined")
+	f.StringVar(&cfg.Address, "address", "", "address by which others reach this node's ports (the one that leads to the server)")
+	f.StringVar(&cfg.Publish, "publish", "0.0.0.0", "address that ports are published on")
+	f.StringVar(&cfg.Runtime, "runtime", "auto", "what runs containers: auto or docker")
+	f.StringVar(&cfg.DockerHost, "docker-host", "", "address of the Docker Engine (DOCKER_HOST, or its usual socket)")
+	f.StringToStringVar(&cfg.Attributes, "attribute", nil, "name=value that constraints see; pool=NAME puts the node into a pool")
+	f.StringVar(&cfg.Ports, "ports", "20000-32000", "host ports that the scheduler may choose from")
+	f.StringVar(&cfg.ReserveCPU, "reserve-cpu", "", "cpu kept for the machine itself (5%)")
+	f.StringVar(&cfg.ReserveMemory, "reserve-memory", "", "memory kept for the machine itself (256Mi, or a tenth)")
+	f.StringVar(&cfg.MetricsListen, "metrics-listen", "", "address for /metrics in plain HTTP")
+	f.BoolVar(&debug, "debug", false, "log more")
+	return cmd
+}
+
+// flush gives the last spans a moment to leave.
+func flush(end func(context.Context) error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	if err := end(ctx); err != nil {
+		slog.Warn("traces", "err", err)
+	}
+}

@@ -1,0 +1,168 @@
+// Package node puts the parts of `bayplan agent` together: a runtime, the agent
+// and its link to the server.
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strconv"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/bayplan/bayplan/cmd/bayplan/internal/telemetry"
+	"github.com/bayplan/bayplan/nodes"
+	"github.com/bayplan/bayplan/nodes/agent"
+	"github.com/bayplan/bayplan/nodes/docker"
+	"github.com/bayplan/bayplan/nodes/wire"
+	"github.com/bayplan/bayplan/schema"
+)
+
+// Config is what `bayplan agent` was told; Dir and Name are required.
+type Config struct {
+	Name, Dir string
+	// Join is a join line; needed until the node has joined.
+	Join string
+	// Server is "host:port" where it moved since; empty is as joined.
+	Server string
+	// Address is where others reach the node's ports, empty for the one that
+	// leads to the server; Publish the one that ports are bound on.
+	Address, Publish string
+	// Runtime is "auto" or "docker"; DockerHost its address.
+	Runtime, DockerHost string
+	Attributes          map[string]string
+	// Ports is "FIRST-LAST", the range for dynamic ports.
+	Ports string
+	// ReserveCPU and ReserveMemory are kept for the machine; empty is the
+	// agent's own choice.
+	ReserveCPU, ReserveMemory string
+	MetricsListen             string
+	Version                   string
+	Log                       *slog.Logger
+}
+
+// Run joins if need be, then runs the node until ctx ends. Containers go on
+// without it.
+func Run(ctx context.Context, cfg Config) error {
+	creds, err := join(ctx, &cfg)
+	if err != nil {
+		return err
+	}
+	registry := telemetry.NewRegistry()
+	a, err := build(ctx, &cfg, creds, registry)
+	if err != nil {
+		return err
+	}
+	url, err := telemetry.ServeMetrics(ctx, cfg.MetricsListen, registry)
+	if err != nil {
+		return err
+	}
+	client, err := wire.Dial(wire.ClientConfig{Dir: cfg.Dir, Server: cfg.Server, Version: cfg.Version, Log: cfg.Log})
+	if err != nil {
+		return err
+	}
+	cfg.Log.Info("node", "node", creds.Name, "cluster", creds.Cluster, "server", creds.Server, "metrics", url)
+	if err := a.Run(ctx, client); err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// join makes sure of the node's credentials.
+func join(ctx context.Context, cfg *Config) (wire.Credentials, error) {
+	if cfg.Name == "" {
+		return wire.Credentials{}, errors.New("this machine has no host name; name the node with --node")
+	}
+	if cfg.Join == "" {
+		return wire.LoadCredentials(cfg.Dir)
+	}
+	info, err := wire.ParseJoin(cfg.Join)
+	if err != nil {
+		return wire.Credentials{}, err
+	}
+	if err := wire.Join(ctx, info, cfg.Dir, cfg.Name); err != nil {
+		return wire.Credentials{}, err
+	}
+	return wire.LoadCredentials(cfg.Dir)
+}
+
+func build(ctx context.Context, cfg *Config, creds wire.Credentials, metrics prometheus.Registerer) (*agent.Agent, error) {
+	if cfg.Address == "" {
+		cfg.Address = addressTowards(creds.Server)
+	}
+	low, high, err := parseRange(cfg.Ports)
+	if err != nil {
+		return nil, err
+	}
+	reserve, err := parseReserve(cfg.ReserveCPU, cfg.ReserveMemory)
+	if err != nil {
+		return nil, err
+	}
+	rt, err := openRuntime(ctx, cfg, creds)
+	if err != nil {
+		return nil, err
+	}
+	return agent.New(agent.Config{Runtime: rt, Dir: cfg.Dir, Node: creds.Name, Address: cfg.Address,
+		Attributes: cfg.Attributes, Reserve: reserve, PortMin: low, PortMax: high, Version: cfg.Version, Log: cfg.Log, Metrics: metrics})
+}
+
+// openRuntime opens what runs containers here. "auto" takes the Docker Engine.
+func openRuntime(_ context.Context, cfg *Config, creds wire.Credentials) (agent.Runtime, error) {
+	switch cfg.Runtime {
+	case "auto", "docker", "":
+		return docker.New(docker.Config{Host: cfg.DockerHost, Cluster: creds.Cluster, Node: creds.Name, PublishIP: cfg.Publish, Log: cfg.Log})
+	}
+	return nil, fmt.Errorf("no runtime %q; there are auto and docker", cfg.Runtime)
+}
+
+// addressTowards is this machine's address on the way to the server. Nothing is
+// sent to find it out.
+func addressTowards(server string) string {
+	c, err := net.Dial("udp", server)
+	if err != nil {
+		return "127.0.0.1"
+	}
+	defer c.Close()
+	host, _, err := net.SplitHostPort(c.LocalAddr().String())
+	if err != nil {
+		return "127.0.0.1"
+	}
+	return host
+}
+
+func parseRange(text string) (low, high int, err error) {
+	a, b, ok := strings.Cut(text, "-")
+	if ok {
+		low, err = strconv.Atoi(a)
+	}
+	if ok && err == nil {
+		high, err = strconv.Atoi(b)
+	}
+	if !ok || err != nil || low < 1 || high > 65535 || low > high {
+		return 0, 0, fmt.Errorf("ports %q: want FIRST-LAST, such as 20000-32000", text)
+	}
+	return low, high, nil
+}
+
+// parseReserve is nil where neither is given.
+func parseReserve(cpu, memory string) (*nodes.Capacity, error) {
+	if cpu == "" && memory == "" {
+		return nil, nil
+	}
+	var c nodes.Capacity
+	var err error
+	if cpu != "" {
+		if c.CPU, err = schema.ParseCPU(cpu); err != nil {
+			return nil, fmt.Errorf("--reserve-cpu: %w", err)
+		}
+	}
+	if memory != "" {
+		if c.Memory, err = schema.ParseBytes(memory); err != nil {
+			return nil, fmt.Errorf("--reserve-memory: %w", err)
+		}
+	}
+	return &c, nil
+}

@@ -1,0 +1,56 @@
+package server
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/bayplan/bayplan/nodes/wire"
+	"github.com/bayplan/bayplan/reconciler/ledger"
+	"github.com/bayplan/bayplan/reconciler/loop"
+)
+
+// tokens keeps join tokens in the ledger.
+type tokens struct{ *ledger.Ledger }
+
+func (t tokens) PutToken(ctx context.Context, hash string, expires time.Time) error {
+	return t.Ledger.PutToken(ctx, hash, ledger.Token{Created: time.Now(), Expires: expires})
+}
+
+// joiner makes join lines.
+type joiner struct {
+	tokens tokens
+	server string // "host:port" that nodes reach
+	pin    string
+}
+
+func (j joiner) JoinLine(ctx context.Context, life time.Duration) (string, time.Time, error) {
+	if life <= 0 || life > JoinLife {
+		life = JoinLife
+	}
+	token, expires := wire.NewToken(), time.Now().Add(life)
+	if err := j.tokens.PutToken(ctx, wire.TokenHash(token), expires); err != nil {
+		return "", expires, err
+	}
+	return wire.JoinLine(wire.JoinInfo{Token: token, Server: j.server, Pin: j.pin}), expires, nil
+}
+
+// memory is the ledger as the loop wants it.
+type memory struct{ *ledger.Ledger }
+
+func (m memory) Campaign(ctx context.Context) (loop.Term, error) {
+	t, err := m.Ledger.Campaign(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// operator is the name of an operator who calls, "" for anyone else.
+func operator(r *http.Request) string {
+	who, err := wire.PeerOf(r.TLS)
+	if err != nil || who.Role != wire.RoleOperator {
+		return ""
+	}
+	return who.Name
+}

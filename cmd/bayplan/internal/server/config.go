@@ -1,0 +1,69 @@
+// Package server puts the parts of `bayplan server` together: ledger, source,
+// roster, loop, the nodes' protocol and the operators' API, on one listener.
+package server
+
+import (
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/bayplan/bayplan/reconciler/source"
+)
+
+// Config is what `bayplan server` was told. Dir and Source.URL are required.
+type Config struct {
+	// Name is the cluster's; it counts when the cluster is made, once.
+	Name string
+	// Dir holds the ledger, the mirror of the repository and the operator's
+	// credentials.
+	Dir string
+	// Listen is "host:port"; Advertise the hosts or addresses by which nodes
+	// and operators reach it, the first being the one of join lines.
+	Listen    string
+	Advertise []string
+	// Etcd are the endpoints of an outside cluster; empty runs one in this
+	// process.
+	Etcd []string
+	// MetricsListen serves /metrics in plain HTTP; empty does not.
+	MetricsListen string
+	// ReadyFile gets a Ready once the server answers; empty is none.
+	ReadyFile string
+	// JoinTokens is how many join lines are made at the start.
+	JoinTokens int
+	Source     source.Config
+	Version    string
+	Log        *slog.Logger
+}
+
+// JoinLife is how long a join line is good.
+const JoinLife = 24 * time.Hour
+
+func (c *Config) check() error {
+	if c.Dir == "" || c.Source.URL == "" || c.Listen == "" {
+		return errors.New("a server wants a data folder, a repository and an address to listen on")
+	}
+	if c.Name == "" {
+		c.Name = "bayplan"
+	}
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	return nil
+}
+
+// Ready is what Config.ReadyFile says: how to reach the server.
+type Ready struct {
+	// URL is "https://host:port".
+	URL string `json:"server"`
+	// Cluster is the cluster's identity, as its containers carry it.
+	Cluster string `json:"cluster"`
+	// CA, Cert and Key are files: the cluster's CA and an operator's
+	// credentials.
+	CA   string `json:"ca"`
+	Cert string `json:"cert"`
+	Key  string `json:"key"`
+	// Join are lines for new nodes, each good once.
+	Join []string `json:"join"`
+	// Metrics is the URL of /metrics, where one is served in plain HTTP.
+	Metrics string `json:"metrics,omitempty"`
+}

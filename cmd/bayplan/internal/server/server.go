@@ -1,0 +1,251 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/bayplan/bayplan/cmd/bayplan/internal/telemetry"
+	"github.com/bayplan/bayplan/nodes/roster"
+	"github.com/bayplan/bayplan/nodes/wire"
+	"github.com/bayplan/bayplan/reconciler/ledger"
+	"github.com/bayplan/bayplan/reconciler/loop"
+	"github.com/bayplan/bayplan/reconciler/registry"
+	"github.com/bayplan/bayplan/reconciler/serve"
+	"github.com/bayplan/bayplan/reconciler/source"
+	"github.com/bayplan/bayplan/reconciler/status"
+	"github.com/bayplan/bayplan/schema"
+	"github.com/bayplan/bayplan/schema/load"
+)
+
+// Run serves until ctx ends. out gets the join lines.
+func Run(ctx context.Context, cfg Config, out io.Writer) error {
+	if err := cfg.check(); err != nil {
+		return err
+	}
+	s := &server{Config: cfg, registry: telemetry.NewRegistry()}
+	defer s.close()
+	if err := s.open(ctx); err != nil {
+		return err
+	}
+	if err := s.announce(ctx, out); err != nil {
+		return err
+	}
+	return s.serve(ctx)
+}
+
+// server is everything that one process holds open.
+type server struct {
+	Config
+	registry *prometheus.Registry
+	listener net.Listener
+	ledger   *ledger.Ledger
+	source   *source.Source
+	cluster  ledger.Cluster
+	roster   *roster.Roster
+	fleet    *wire.Server
+	loop     *loop.Loop
+	joiner   joiner
+	operator operatorFiles
+	tls      *tls.Config
+	metrics  string
+}
+
+// open opens everything in the order in which it depends on each other. The
+// address comes first: a port that is taken is the commonest mistake.
+func (s *server) open(ctx context.Context) (err error) {
+	if err := os.MkdirAll(s.Dir, 0o700); err != nil {
+		return fmt.Errorf("data folder: %w", err)
+	}
+	if s.listener, err = net.Listen("tcp", s.Listen); err != nil {
+		return fmt.Errorf("%w; choose another --listen", err)
+	}
+	if s.ledger, err = ledger.Open(ctx, ledger.Config{Dir: filepath.Join(s.Dir, "ledger"), Endpoints: s.Etcd, Log: s.Log}); err != nil {
+		return err
+	}
+	var ca *wire.CA
+	if s.cluster, ca, err = openCluster(ctx, s.ledger, s.Name); err != nil {
+		return err
+	}
+	if s.operator, err = writeOperator(s.Dir, ca, time.Now()); err != nil {
+		return err
+	}
+	if s.tls, err = wire.TLSConfig(ca, s.hosts(), nil); err != nil {
+		return err
+	}
+	s.Source.Dir, s.Source.Log = filepath.Join(s.Dir, "mirror"), s.Log
+	if s.source, err = source.Open(s.Source); err != nil {
+		return err
+	}
+	s.joiner = joiner{tokens{s.ledger}, s.reachedBy(), ca.Pin()}
+	return s.openLoop(ctx, ca)
+}
+
+func (s *server) openLoop(ctx context.Context, ca *wire.CA) (err error) {
+	s.roster = roster.New(time.Now)
+	s.fleet = wire.NewServer(wire.ServerConfig{CA: ca, Tokens: s.joiner.tokens, Roster: s.roster, Log: s.Log})
+	s.loop, err = loop.New(loop.Config{
+		Cluster: s.cluster.ID, Source: s.source, Fleet: s.roster, Ledger: memory{s.ledger},
+		Resolver: registry.Resolver{}, Load: evaluate, Troubles: s.troubles, Log: s.Log, Metrics: s.registry,
+	})
+	if err != nil {
+		return err
+	}
+	s.metrics, err = telemetry.ServeMetrics(ctx, s.MetricsListen, s.registry)
+	return err
+}
+
+// evaluate is the loader with its defaults.
+func evaluate(files fs.FS, rev schema.Revision) (schema.Spec, error) { return load.Load(files, rev) }
+
+// troubles are what the loop does not see itself.
+func (s *server) troubles() []status.Problem {
+	if err := s.ledger.Low(); err != nil {
+		return []status.Problem{{Code: "disk-low", Text: err.Error(), Next: "free space under " + s.Dir + "; what runs goes on running"}}
+	}
+	return nil
+}
+
+// hosts are the names that the server's certificate is for.
+func (s *server) hosts() []string {
+	hosts := append([]string{"localhost", "127.0.0.1", "::1"}, s.Advertise...)
+	if host, _, err := net.SplitHostPort(s.Listen); err == nil && host != "" {
+		hosts = append(hosts, host)
+	}
+	if name, err := os.Hostname(); err == nil {
+		hosts = append(hosts, name)
+	}
+	return hosts
+}
+
+// reachedBy is "host:port" for join lines and operators.
+func (s *server) reachedBy() string {
+	host, port, err := net.SplitHostPort(s.listener.Addr().String())
+	if err != nil {
+		return s.listener.Addr().String()
+	}
+	if len(s.Advertise) > 0 {
+		return net.JoinHostPort(s.Advertise[0], port)
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		if name, err := os.Hostname(); err == nil {
+			host = name
+		}
+	}
+	return net.JoinHostPort(host, port)
+}
+
+// announce prints join lines and writes the ready file. Connections queue in
+// the listener from here on, so whoever reads it may call at once.
+func (s *server) announce(ctx context.Context, out io.Writer) error {
+	ready := Ready{URL: "https://" + s.reachedBy(), Cluster: s.cluster.ID, Join: []string{}, Metrics: s.metrics,
+		CA: s.operator.ca, Cert: s.operator.cert, Key: s.operator.key}
+	for range s.JoinTokens {
+		line, expires, err := s.joiner.JoinLine(ctx, JoinLife)
+		if err != nil {
+			return err
+		}
+		ready.Join = append(ready.Join, line)
+		if s.ReadyFile == "" {
+			fmt.Fprintf(out, "to add a node, until %s:\n  %s\n", expires.Format(time.DateTime), line)
+		}
+	}
+	s.Log.Info("serving", "address", ready.URL, "cluster", ready.Cluster, "metrics", s.metrics)
+	if s.ReadyFile == "" {
+		fmt.Fprintf(out, "for the client's verbs:\n  export BAYPLAN_SERVER=%s BAYPLAN_CA=%s BAYPLAN_CERT=%s BAYPLAN_KEY=%s\n",
+			ready.URL, ready.CA, ready.Cert, ready.Key)
+		return nil
+	}
+	text, err := json.MarshalIndent(ready, "", "  ")
+	if err != nil {
+		return err
+	}
+	return replaceFile(s.ReadyFile, append(text, '\n'))
+}
+
+// handler is everything that answers on the one address.
+func (s *server) handler() http.Handler {
+	mux := http.NewServeMux()
+	s.fleet.Mount(mux)
+	path, api := serve.New(serve.Config{Cluster: s.loop, Consoles: s.fleet, Joiner: s.joiner, Identity: operator,
+		Name: s.cluster.Name, Version: s.Version, Source: s.Source.URL, Branch: s.Source.Branch, Log: s.Log})
+	mux.Handle(path, api)
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	metrics := telemetry.Metrics(s.registry)
+	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) {
+		if operator(r) == "" {
+			http.Error(w, "metrics want an operator's certificate; or start the server with --metrics-listen", http.StatusForbidden)
+			return
+		}
+		metrics.ServeHTTP(w, r)
+	})
+	return mux
+}
+
+// stopWithin is how long calls under way may take when the server ends.
+const stopWithin = 2 * time.Second
+
+// serve runs until ctx ends or a part fails; then all the others end.
+func (s *server) serve(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	web := wire.NewHTTPServer(s.handler(), s.tls)
+	web.BaseContext = func(net.Listener) context.Context { return ctx }
+	g.Go(func() error {
+		if err := web.ServeTLS(s.listener, "", ""); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	g.Go(func() error {
+		<-ctx.Done()
+		s.fleet.Close()
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
+		defer cancel()
+		if web.Shutdown(stop) != nil {
+			_ = web.Close()
+		}
+		return nil
+	})
+	g.Go(func() error { return s.loop.Run(ctx) })
+	g.Go(func() error { return s.watchLedger(ctx) })
+	err := g.Wait()
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// watchLedger ends the server with a ledger that has died: it starts anew with
+// a fresh one, and what runs goes on running meanwhile.
+func (s *server) watchLedger(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-s.ledger.Done():
+		return s.ledger.Err()
+	}
+}
+
+func (s *server) close() {
+	if s.source != nil {
+		_ = s.source.Close()
+	}
+	if s.ledger != nil {
+		_ = s.ledger.Close()
+	}
+	if s.listener != nil {
+		_ = s.listener.Close()
+	}
+}

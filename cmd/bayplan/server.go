@@ -1,0 +1,72 @@
+package main
+
+import (
+	"log/slog"
+
+	"github.com/spf13/cobra"
+
+	"github.com/bayplan/bayplan/cmd/bayplan/internal/build"
+	"github.com/bayplan/bayplan/cmd/bayplan/internal/exit"
+	"github.com/bayplan/bayplan/cmd/bayplan/internal/server"
+	"github.com/bayplan/bayplan/cmd/bayplan/internal/telemetry"
+)
+
+const serverLong = `Run the server: it watches the repository, decides what runs where, and drives
+the agents. Everything that must outlive it stands under --data-dir; it can be
+killed at any moment and started again, and no container notices.
+
+It prints a line to type on each new node, good once, and the variables by which
+the client's verbs reach it.`
+
+func newServerCommand() *cobra.Command {
+	var cfg server.Config
+	var debug bool
+	cmd := &cobra.Command{
+		Use:     "server --repo URL --data-dir DIR",
+		Short:   "Run the server of a cluster",
+		Long:    serverLong,
+		Example: "  bayplan server --repo https://git.example/ops.git --data-dir /var/lib/bayplan --advertise bay1.example",
+		Args:    takes(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if cfg.Source.URL == "" || cfg.Dir == "" {
+				return exit.Usagef("bayplan server --help", "a server wants --repo and --data-dir")
+			}
+			cfg.Version = build.Version()
+			cfg.Log = telemetry.Log(cmd.ErrOrStderr(), levelOf(debug))
+			slog.SetDefault(cfg.Log)
+			end, err := telemetry.Trace(cmd.Context(), "bayplan-server", cfg.Version, cfg.Name)
+			if err != nil {
+				return err
+			}
+			defer flush(end)
+			return server.Run(cmd.Context(), cfg, cmd.OutOrStdout())
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&cfg.Name, "name", "bayplan", "the cluster's name, used when it is made")
+	f.StringVar(&cfg.Dir, "data-dir", "", "folder for all that outlives the server")
+	f.StringVar(&cfg.Listen, "listen", ":7443", "address for nodes and operators")
+	f.StringSliceVar(&cfg.Advertise, "advertise", nil, "host or address by which they reach it; the first one stands in join lines")
+	f.StringSliceVar(&cfg.Etcd, "etcd", nil, "endpoints of an outside etcd; without it one runs inside the server")
+	f.StringVar(&cfg.MetricsListen, "metrics-listen", "", "address for /metrics in plain HTTP; it is always on --listen for operators")
+	f.StringVar(&cfg.ReadyFile, "ready-file", "", "write how to reach the server here (JSON) once it serves")
+	f.IntVar(&cfg.JoinTokens, "join-tokens", 1, "how many join lines to make at the start")
+	f.StringVar(&cfg.Source.URL, "repo", "", "repository: a path, file://, https:// or ssh://")
+	f.StringVar(&cfg.Source.Branch, "branch", "main", "branch that is reconciled")
+	f.StringVar(&cfg.Source.Root, "root", "", "folder of the repository that is reconciled")
+	f.DurationVar(&cfg.Source.Poll, "poll", 0, "time between two looks at a remote (15s)")
+	f.StringVar(&cfg.Source.UserFile, "git-user-file", "", "file with the user for https")
+	f.StringVar(&cfg.Source.TokenFile, "git-token-file", "", "file with the token or password for https")
+	f.StringVar(&cfg.Source.CAFile, "git-ca-file", "", "certificates to trust for https, PEM")
+	f.StringVar(&cfg.Source.KeyFile, "git-key-file", "", "private key for ssh")
+	f.StringVar(&cfg.Source.KnownHostsFile, "git-known-hosts", "", "known_hosts for ssh (~/.ssh/known_hosts)")
+	f.BoolVar(&debug, "debug", false, "log more")
+	return cmd
+}
+
+func levelOf(debug bool) slog.Level {
+	if debug {
+		return slog.LevelDebug
+	}
+	return slog.LevelInfo
+}
