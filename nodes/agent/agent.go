@@ -86,8 +86,10 @@ type Agent struct {
 	// refused is an Assignment that could not be written down yet.
 	refused *nodes.Assignment
 	info    Info
-	node    nodes.Node
-	shown   []nodes.Instance
+	// asked is whether info is from this run.
+	asked bool
+	node  nodes.Node
+	shown []nodes.Instance
 	// engineTrouble and diskTrouble are why the node cannot take on more.
 	engineTrouble, diskTrouble string
 }

@@ -15,7 +15,7 @@ func (a *Agent) describe() {
 		Name: a.cfg.Node, Address: a.cfg.Address, Attributes: a.attributes(),
 		Allocatable: allocatable(a.cfg.Capacity, a.info.Capacity, a.cfg.Reserve),
 		PortMin:     a.cfg.PortMin, PortMax: a.cfg.PortMax, BusyPorts: a.busyPorts(),
-		Runtime: a.info.Name + " " + a.info.Version, Version: a.cfg.Version, Trouble: a.trouble(),
+		Runtime: strings.TrimSpace(a.info.Name + " " + a.info.Version), Version: a.cfg.Version, Trouble: a.trouble(),
 	}
 }
 

@@ -74,7 +74,7 @@ func (a *Agent) list(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeoutCause(ctx, listTimeout, errTimeout)
 	defer cancel()
 	a.mu.Lock()
-	began, known := a.local.Pass(), a.engineTrouble == "" && a.info.Name != ""
+	began, known := a.local.Pass(), a.engineTrouble == "" && a.asked
 	a.mu.Unlock()
 	items, err := a.cfg.Runtime.List(ctx)
 	var info Info
@@ -90,7 +90,7 @@ func (a *Agent) list(ctx context.Context) bool {
 	defer a.mu.Unlock()
 	a.engineTrouble = ""
 	if !known {
-		a.info = info
+		a.info, a.asked = info, true
 		poke(a.durable)
 		a.publish()
 	}
