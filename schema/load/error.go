@@ -54,6 +54,19 @@ func tidy(errs []*Error) []*Error {
 	return slices.CompactFunc(errs, func(a, b *Error) bool { return a.compare(b) == 0 })
 }
 
+// maxErrors is how many errors of one package are told: they are kept in the
+// status of a commit, and nobody reads more at once.
+const maxErrors = 100
+
+func bounded(errs []*Error) []*Error {
+	if len(errs) <= maxErrors {
+		return errs
+	}
+	last := *errs[maxErrors-1]
+	last.Path, last.Message = "", fmt.Sprintf("and %d more errors from here on", len(errs)-maxErrors+1)
+	return append(errs[:maxErrors-1:maxErrors-1], &last)
+}
+
 // combine makes one error of many, nil of none; its text has a line for each.
 func combine(errs []*Error) error {
 	if len(errs) == 0 {

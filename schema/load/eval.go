@@ -63,7 +63,7 @@ func guarded(t *tree, dir string, work func(*evaluation)) (out result) {
 	for _, bad := range e.out.errs {
 		bad.Team = team(dir)
 	}
-	e.out.errs = tidy(e.out.errs)
+	e.out.errs = bounded(tidy(e.out.errs))
 	return e.out
 }
 
@@ -107,9 +107,6 @@ func (e *evaluation) fail(err *Error) { e.out.errs = append(e.out.errs, err) }
 // topLevel looks for slips that would make workloads vanish: a file may hold
 // whatever helps it, yet nothing that looks like workloads and is not.
 func (e *evaluation) topLevel(src source) {
-	if src.syntax == nil {
-		return
-	}
 	for _, f := range topFields(src.syntax) {
 		name, _, _ := ast.LabelName(f.Label)
 		switch {
@@ -190,19 +187,6 @@ func (e *evaluation) workloads(all cue.Value) {
 	}
 }
 
-// policyValue is the cluster's policy in this evaluation's own context; it does
-// not exist where there is none.
-func (e *evaluation) policyValue() (cue.Value, bool) {
-	if !e.policy {
-		return cue.Value{}, true
-	}
-	sources, _ := parseAll(".", e.tree.dirs["."])
-	root, ok := e.build(".", rootSources(sources))
-	return root.LookupPath(policyPath), ok
-}
-
-var policyPath = cue.ParsePath("cluster.policy")
-
 // remaining reports what is wrong with the package besides its workloads, and
 // with its workloads as a whole.
 func (e *evaluation) remaining(value cue.Value) {
@@ -224,79 +208,4 @@ func (e *evaluation) covered(below string) bool {
 	return slices.ContainsFunc(e.out.errs, func(b *Error) bool {
 		return b.Path == "workloads."+name || strings.HasPrefix(b.Path, "workloads."+name+".")
 	})
-}
-
-// root checks the operators' part.
-func (e *evaluation) root() {
-	sources, errs := parseAll(".", e.tree.dirs["."])
-	e.out.errs = append(errs, e.tree.refused["."]...)
-	e.out.broken = slices.ContainsFunc(e.out.errs, func(bad *Error) bool { return ext(bad.File) == ".cue" })
-	sources = rootSources(sources)
-	for _, src := range sources {
-		e.rootLevel(src)
-	}
-	e.out.team = len(sources) > 0
-	if len(errs) > 0 {
-		return
-	}
-	value, ok := e.build(".", sources)
-	before := len(e.out.errs)
-	if ok {
-		e.cluster(value.LookupPath(cue.ParsePath("cluster")))
-		e.out.policy = value.LookupPath(policyPath).Exists()
-		if err := value.Validate(); err != nil {
-			e.out.errs = append(e.out.errs, plainErrors(".", err)...)
-		}
-	}
-	e.out.broken = !ok || len(e.out.errs) > before
-}
-
-// rootSources leaves out data files at the root that are not ours: many tools
-// keep theirs there.
-func rootSources(sources []source) []source {
-	return slices.DeleteFunc(sources, func(src source) bool {
-		return src.data && src.syntax != nil && !slices.ContainsFunc(topFields(src.syntax), func(f *ast.Field) bool {
-			name, _, _ := ast.LabelName(f.Label)
-			return nearest(name, []string{"cluster", "workloads"}) != ""
-		})
-	})
-}
-
-func (e *evaluation) rootLevel(src source) {
-	if src.syntax == nil {
-		return
-	}
-	for _, f := range topFields(src.syntax) {
-		name, _, _ := ast.LabelName(f.Label)
-		switch near := nearest(name, []string{"cluster", "workloads"}); {
-		case name == "workloads":
-			bad := at(f.Label.Pos(), src.name, name, "the root holds no workloads: a folder's path is the team, and the root has none")
-			bad.Next = nextMove
-			e.fail(bad)
-		case near != "" && name != near:
-			e.fail(at(f.Label.Pos(), src.name, name, unknownField(name, []string{near})))
-		}
-	}
-}
-
-// cluster checks names that are close to those that matter, since the rest is open.
-func (e *evaluation) cluster(v cue.Value) {
-	if !v.Exists() {
-		return
-	}
-	known := rules().cluster.names()
-	it, err := v.Fields()
-	if err != nil {
-		e.fail(at(v.Pos(), ".", "cluster", "want "+rules().cluster.want+", got "+got(v)))
-		return
-	}
-	for it.Next() {
-		name := it.Selector().Unquoted()
-		if near := nearest(name, known); near != "" && near != name {
-			e.fail(at(it.Value().Pos(), ".", dotted([]string{"cluster", name}), unknownField(name, known)))
-		}
-		if slices.Contains(known, name) && it.Value().IncompleteKind() != cue.StructKind {
-			e.fail(at(it.Value().Pos(), ".", dotted([]string{"cluster", name}), "want fields in braces, got "+got(it.Value())))
-		}
-	}
 }

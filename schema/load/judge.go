@@ -10,6 +10,7 @@ import (
 
 	"cuelang.org/go/cue"
 	"cuelang.org/go/cue/errors"
+	"cuelang.org/go/cue/token"
 
 	"github.com/bayplan/bayplan/schema"
 )
@@ -57,9 +58,24 @@ func (c *candidate) fail(path []string, format string, args ...any) {
 	c.errs = append(c.errs, at(placeOf(c.user, path), c.dir, dotted(full), fmt.Sprintf(format, args...)))
 }
 
+// failAt adds an error at places that CUE names.
+func (c *candidate) failAt(places []token.Pos, path []string, message string) {
+	if len(places) == 0 {
+		c.fail(path, "%s", message)
+		return
+	}
+	full := append([]string{"workloads", c.name}, path...)
+	c.errs = append(c.errs, at(places[0], c.dir, dotted(full), message+also(places[1:])))
+}
+
 // kind reads the discriminator first, since all other rules hang on it.
 func (c *candidate) kind(v cue.Value) (string, bool) {
-	if _, err := v.Fields(); err != nil {
+	if _, err := v.Fields(); err != nil && v.Err() != nil {
+		for _, e := range telling(v.Err()) {
+			c.failAt(userPlaces(e, c.dir), nil, words(e))
+		}
+		return "", false
+	} else if err != nil {
 		c.fail(nil, "want a workload, got %s", got(v))
 		return "", false
 	}
@@ -82,18 +98,20 @@ func (c *candidate) kind(v cue.Value) (string, bool) {
 // while anything else is wrong: unknown and missing fields.
 func (c *candidate) explain(err error, full cue.Value) {
 	c.walk(nil, full, c.rule)
-	for _, e := range errors.Errors(err) {
-		path := unlabelled(e.Path())
-		if i := slices.Index(path, "#Kinds"); i == 0 {
-			path = path[2:]
-		} else if len(path) >= 2 && path[0] == "workloads" {
-			path = path[2:]
+	for _, e := range telling(err) {
+		if path := inside(unlabelled(e.Path())); !c.told(path) {
+			c.explainOne(e, path, full)
 		}
-		if c.told(path) {
-			continue
-		}
-		c.explainOne(e, path, full)
 	}
+}
+
+// inside cuts what leads to the workload off a path: "workloads.web" or, seen
+// from the schema, "#Kinds.service".
+func inside(path []string) []string {
+	if len(path) >= 2 && (path[0] == "#Kinds" || path[0] == "workloads") {
+		return path[2:]
+	}
+	return path
 }
 
 // told tells that a path, or one above it, has its error already; CUE has
@@ -111,15 +129,12 @@ func (c *candidate) told(path []string) bool {
 func (c *candidate) explainOne(e errors.Error, path []string, full cue.Value) {
 	mine, _ := descend(c.user, path)
 	both, _ := descend(full, path)
-	r := c.rule.at(path)
+	r, places := c.rule.at(path), userPlaces(e, c.dir)
 	switch {
+	case mine.Err() != nil && mine.Exists() && r != nil && ofSchema(e):
+		c.failAt(places[:min(1, len(places))], path, "want "+r.want) // the user took the schema in by import
 	case mine.Err() != nil && mine.Exists(), r == nil:
-		places := userPlaces(e, c.dir)
-		if len(places) == 0 {
-			c.fail(path, "%s", words(e))
-			return
-		}
-		c.errs = append(c.errs, at(places[0], c.dir, dotted(append([]string{"workloads", c.name}, path...)), words(e)+also(places[1:])))
+		c.failAt(places, path, words(e))
 	case both.Err() != nil && both.Exists():
 		c.againstPolicy(path, got(mine))
 	default:

@@ -29,11 +29,10 @@ func parseAll(dir string, files []file) ([]source, []*Error) {
 	var errs []*Error
 	for _, f := range files {
 		src, bad := parse(f)
-		if bad == nil && src.syntax == nil {
-			continue
-		}
-		sources = append(sources, src)
 		errs = append(errs, bad...)
+		if src.syntax != nil {
+			sources = append(sources, src)
+		}
 	}
 	if errs == nil {
 		errs = doubles(sources)
@@ -108,7 +107,7 @@ func dataSource(name string, f *ast.File) (source, []*Error) {
 			case *ast.ListLit:
 				return src, []*Error{at(x.Pos(), name, "", "want one document that is a map with workloads")}
 			default:
-				return src, []*Error{at(x.Pos(), name, "", "want a map with workloads")}
+				return src, []*Error{at(x.Pos(), name, "", "want a map with workloads; a file that says nothing could be a broken one")}
 			}
 		}
 	}

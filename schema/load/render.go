@@ -70,10 +70,35 @@ func plainErrors(name string, err error) (errs []*Error) {
 
 func words(e errors.Error) string {
 	format, args := e.Msg()
-	if s := fmt.Sprintf(format, args...); s != "" {
-		return strings.TrimSuffix(s, ":")
+	s := fmt.Sprintf(format, args...)
+	if s == "" {
+		s = e.Error()
 	}
-	return e.Error()
+	return short(strings.TrimSuffix(s, ":"), 300)
+}
+
+// telling are the errors with those last that only count others ("2 errors in
+// empty disjunction").
+func telling(err error) []errors.Error {
+	all := errors.Errors(err)
+	slices.SortStableFunc(all, func(a, b errors.Error) int { return counting(a) - counting(b) })
+	return all
+}
+
+func counting(e errors.Error) int {
+	if strings.Contains(words(e), "errors in empty disjunction") {
+		return 1
+	}
+	return 0
+}
+
+// short is a text in one line of at most n letters.
+func short(s string, n int) string {
+	s = strings.Join(strings.Fields(s), " ")
+	if r := []rune(s); len(r) > n {
+		s = string(r[:n]) + "…"
+	}
+	return s
 }
 
 func unlabelled(path []string) []string {
@@ -105,6 +130,13 @@ func userPlaces(e errors.Error, name string) (places []token.Pos) {
 	return places
 }
 
+// ofSchema tells of an error that a rule of the schema had a part in.
+func ofSchema(e errors.Error) bool {
+	return slices.ContainsFunc(append(e.InputPositions(), e.Position()), func(p token.Pos) bool {
+		return strings.HasPrefix(p.Filename(), schemaFile)
+	})
+}
+
 func inDir(p token.Pos, dir string) int {
 	if path.Dir(p.Filename()) == dir {
 		return 1
@@ -131,11 +163,10 @@ func got(v cue.Value) string {
 	case cue.ListKind:
 		return "a list"
 	}
-	s := strings.Join(strings.Fields(fmt.Sprint(v)), " ")
-	if r := []rune(s); len(r) > 60 {
-		s = string(r[:60]) + "…"
+	if v.Err() != nil && v.Exists() {
+		return "what contradicts itself"
 	}
-	return s
+	return short(fmt.Sprint(v), 60)
 }
 
 // placeOf is where a user's value stands: the place of the longest beginning of

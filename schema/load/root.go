@@ -1,0 +1,104 @@
+package load
+
+import (
+	"bytes"
+	"slices"
+
+	"cuelang.org/go/cue"
+	"cuelang.org/go/cue/ast"
+)
+
+// root checks the operators' part. An error in it is either an operator's slip
+// beside the policy (workloads at the root, another tool's file), which keeps
+// nobody else, or leaves the policy unknown: then the package is broken.
+func (e *evaluation) root() {
+	files := e.tree.dirs["."]
+	sources, errs := parseAll(".", files)
+	e.out.errs = append(errs, e.tree.refused["."]...)
+	e.out.broken = slices.ContainsFunc(e.out.errs, func(bad *Error) bool { return mayHoldPolicy(bad, files) })
+	sources = rootSources(sources)
+	e.out.team = len(sources)+len(errs) > 0
+	for _, src := range sources {
+		e.rootLevel(src)
+	}
+	if e.out.broken {
+		return
+	}
+	before := len(e.out.errs)
+	value, ok := e.build(".", sources)
+	if ok {
+		e.cluster(value.LookupPath(cue.ParsePath("cluster")))
+		e.out.policy = value.LookupPath(policyPath).Exists()
+		if err := value.Validate(); err != nil {
+			e.out.errs = append(e.out.errs, plainErrors(".", err)...)
+		}
+	}
+	e.out.broken = !ok || len(e.out.errs) > before
+}
+
+// mayHoldPolicy tells of an unreadable file that could hold the policy: any of
+// CUE, and one of data that has the word.
+func mayHoldPolicy(bad *Error, files []file) bool {
+	i := slices.IndexFunc(files, func(f file) bool { return f.name == bad.File })
+	return i < 0 || ext(bad.File) == ".cue" || files[i].data == nil || bytes.Contains(files[i].data, []byte("cluster"))
+}
+
+// rootSources leaves out what did not parse, and data files that are not ours:
+// many tools keep theirs at the root.
+func rootSources(sources []source) []source {
+	return slices.DeleteFunc(sources, func(src source) bool {
+		return src.syntax == nil || src.data && !slices.ContainsFunc(topFields(src.syntax), func(f *ast.Field) bool {
+			name, _, _ := ast.LabelName(f.Label)
+			return nearest(name, []string{"cluster", "workloads"}) != ""
+		})
+	})
+}
+
+// policyValue is the cluster's policy in this evaluation's own context; it does
+// not exist where there is none.
+func (e *evaluation) policyValue() (cue.Value, bool) {
+	if !e.policy {
+		return cue.Value{}, true
+	}
+	sources, _ := parseAll(".", e.tree.dirs["."])
+	root, ok := e.build(".", rootSources(sources))
+	return root.LookupPath(policyPath), ok
+}
+
+var policyPath = cue.ParsePath("cluster.policy")
+
+func (e *evaluation) rootLevel(src source) {
+	for _, f := range topFields(src.syntax) {
+		name, _, _ := ast.LabelName(f.Label)
+		switch near := nearest(name, []string{"cluster", "workloads"}); {
+		case name == "workloads":
+			bad := at(f.Label.Pos(), src.name, name, "the root holds no workloads: a folder's path is the team, and the root has none")
+			bad.Next = nextMove
+			e.fail(bad)
+		case near != "" && name != near:
+			e.fail(at(f.Label.Pos(), src.name, name, unknownField(name, []string{near})))
+		}
+	}
+}
+
+// cluster checks names that are close to those that matter, since the rest is open.
+func (e *evaluation) cluster(v cue.Value) {
+	if !v.Exists() {
+		return
+	}
+	known := rules().cluster.names()
+	it, err := v.Fields()
+	if err != nil {
+		e.fail(at(v.Pos(), ".", "cluster", "want "+rules().cluster.want+", got "+got(v)))
+		return
+	}
+	for it.Next() {
+		name := it.Selector().Unquoted()
+		if near := nearest(name, known); near != "" && near != name {
+			e.fail(at(it.Value().Pos(), ".", dotted([]string{"cluster", name}), unknownField(name, known)))
+		}
+		if slices.Contains(known, name) && it.Value().IncompleteKind() != cue.StructKind {
+			e.fail(at(it.Value().Pos(), ".", dotted([]string{"cluster", name}), "want fields in braces, got "+got(it.Value())))
+		}
+	}
+}
