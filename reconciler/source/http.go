@@ -27,9 +27,8 @@ type httpRemote struct {
 
 func newHTTP(cfg Config, ep *transport.Endpoint) (remote, error) {
 	tr := http.DefaultTransport.(*http.Transport).Clone()
-	// Of its own, so that closing ends its connections; HTTP/2 has no use here.
+	// A transport of its own, so that closing ends its connections.
 	tr.IdleConnTimeout = time.Minute
-	tr.ResponseHeaderTimeout = askTimeout
 	if cfg.CAFile != "" {
 		pool, err := moreCAs(cfg.CAFile)
 		if err != nil {

@@ -59,6 +59,9 @@ func (l *local) branch(st *store) (head plumbing.Hash, err error) {
 }
 
 func (l *local) missing(err error) error {
+	if errors.Is(err, fs.ErrPermission) {
+		return &fault{CodeUnauthorized, "the server may not read " + l.path, "ls -ld " + l.path, err}
+	}
 	return &fault{CodeRepositoryMissing, "there is no Git repository at " + l.path, "git init --bare " + l.path, err}
 }
 

@@ -3,7 +3,9 @@ package source
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -212,96 +214,6 @@ func TestWatch_RootFolder(t *testing.T) {
 	w.tip(r.git("rev-parse", "HEAD"))
 }
 
-// object is the loose file of an object in the bare repository.
-func (r *repo) object(hash string) string {
-	return filepath.Join(r.bare, "objects", hash[:2], hash[2:])
-}
-
-// garble overwrites a loose object and returns what undoes it.
-func (r *repo) garble(hash string) (restore func()) {
-	r.t.Helper()
-	file := r.object(hash)
-	data, err := os.ReadFile(file)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	put := func(b []byte) {
-		if err := os.Chmod(file, 0o644); err != nil {
-			r.t.Fatal(err)
-		}
-		if err := os.WriteFile(file, b, 0o644); err != nil {
-			r.t.Fatal(err)
-		}
-	}
-	put([]byte("garbage"))
-	return func() { put(data) }
-}
-
-// setRef moves a branch in one step, as git does, without git's checks.
-func (r *repo) setRef(branch, text string) {
-	r.t.Helper()
-	ref := filepath.Join(r.bare, "refs/heads", branch)
-	if err := errors.Join(os.WriteFile(ref+".lock", []byte(text+"\n"), 0o644), os.Rename(ref+".lock", ref)); err != nil {
-		r.t.Fatal(err)
-	}
-}
-
-func TestWatch_CorruptObject(t *testing.T) {
-	for _, what := range []string{"HEAD:hello/web.cue", "HEAD:hello", "HEAD^{tree}", "HEAD"} {
-		t.Run(what, func(t *testing.T) {
-			r := newRepo(t)
-			first := r.push("a.cue", "one", "first")
-			w := watch(t, r.config())
-			tip := w.tip(first)
-			// The second commit comes while the branch does not point at it.
-			second := r.commit("hello/web.cue", "two", "second")
-			r.git("push", "-q", "origin", "HEAD:refs/heads/side")
-			restore := r.garble(r.git("rev-parse", what))
-			r.setRef("main", second)
-			w.trouble(CodeCorrupt)
-			if got := content(t, tip.Files, "a.cue"); got != "one" {
-				t.Errorf("content %q", got)
-			}
-			restore()
-			w.s.Poke()
-			if got := content(t, w.tip(second).Files, "hello/web.cue"); got != "two" {
-				t.Errorf("content %q", got)
-			}
-		})
-	}
-}
-
-func TestWatch_SwappedObject(t *testing.T) {
-	r := newRepo(t)
-	w := watch(t, r.config())
-	w.trouble(CodeBranchMissing)
-	head := r.commit("a.cue", "good", "first")
-	r.git("push", "-q", "origin", "HEAD:refs/heads/side")
-	r.write("b.cue", "evil")
-	evil := r.git("hash-object", "-w", "b.cue")
-	data, err := os.ReadFile(filepath.Join(r.work, ".git/objects", evil[:2], evil[2:]))
-	if err != nil {
-		t.Fatal(err)
-	}
-	file := r.object(r.git("rev-parse", "HEAD:a.cue"))
-	if err := errors.Join(os.Remove(file), os.WriteFile(file, data, 0o644)); err != nil {
-		t.Fatal(err)
-	}
-	r.setRef("main", head)
-	w.trouble(CodeCorrupt)
-}
-
-func TestWatch_GarbageRef(t *testing.T) {
-	r := newRepo(t)
-	first := r.push("a.cue", "one", "first")
-	w := watch(t, r.config())
-	w.tip(first)
-	r.setRef("main", "not a hash")
-	w.trouble(CodeCorrupt)
-	r.setRef("main", first)
-	w.cleared()
-}
-
 func TestWatch_RepositoryDeletedAndMadeAgain(t *testing.T) {
 	r := newRepo(t)
 	first := r.push("a.cue", "one", "first")
@@ -340,75 +252,53 @@ func TestWatch_RepositoryComesLater(t *testing.T) {
 	}
 }
 
-func TestOpen_RestartWithRemoteGone(t *testing.T) {
+func TestWatch_UnsupportedFormat(t *testing.T) {
 	r := newRepo(t)
-	first := r.push("a.cue", "one", "first")
 	cfg := r.config()
+	cfg.URL = filepath.Join(t.TempDir(), "sha256.git")
+	r.run(r.work, "init", "-q", "--bare", "--object-format=sha256", cfg.URL)
+	watch(t, cfg).trouble(CodeUnsupported)
+}
+
+// Whatever happens to the repository in whatever order, the last state is told
+// without a poll.
+func TestWatch_EndsAtTheTruth(t *testing.T) {
+	seed := rand.Uint64()
+	random := rand.New(rand.NewPCG(seed, 0))
+	t.Logf("seed %d", seed)
+	r := newRepo(t)
+	first := r.push("a.cue", "start", "start")
+	cfg := r.config()
+	cfg.Branch = "env/prod"
 	w := watch(t, cfg)
-	w.tip(first)
-	second := r.push("a.cue", "two", "second")
-	w.tip(second)
-	w.stop()
-	if err := os.RemoveAll(r.bare); err != nil {
-		t.Fatal(err)
+	branch := "refs/heads/env/prod"
+	steps := []func(i int){
+		func(i int) {
+			r.commit("a.cue", fmt.Sprint(i), "next")
+			r.git("push", "-q", "-f", "origin", "HEAD:"+branch)
+		},
+		func(i int) {
+			r.commit("a.cue", fmt.Sprint(i), "next")
+			r.git("push", "-q", "-f", "origin", "HEAD:"+branch)
+		},
+		func(int) { r.git("push", "-q", "-f", "origin", first+":"+branch) },
+		func(int) { _, _ = r.try(r.work, "push", "-q", "origin", ":"+branch) },
+		func(int) { r.run(r.bare, "pack-refs", "--all", "--prune") },
+		func(int) { r.run(r.bare, "gc", "-q", "--prune=now") },
 	}
-	w = watch(t, cfg)
-	u := w.next()
-	if u.Tip == nil || u.Trouble == nil || u.Trouble.Code != CodeRepositoryMissing || u.Tip.Revision.Commit != second {
-		t.Fatalf("update %s", show(u))
+	for i := range 40 {
+		steps[random.IntN(len(steps))](i)
 	}
-	if got := content(t, u.Tip.Files, "a.cue"); got != "two" {
-		t.Errorf("content %q", got)
-	}
-	if ok, err := w.s.Descends(context.Background(), first, second); !ok || err != nil {
-		t.Errorf("Descends: %v, %v", ok, err)
-	}
-	w.stop()
-
-	cfg.Branch = "other"
-	if u := watch(t, cfg).next(); u.Tip != nil {
-		t.Errorf("another branch is given %s", show(u))
-	}
-}
-
-func TestOpen_SecondProcess(t *testing.T) {
-	r := newRepo(t)
-	cfg := r.config()
-	s, err := Open(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Open(cfg); err == nil || !strings.Contains(err.Error(), "in use by another process") {
-		t.Errorf("a second Open: %v", err)
-	}
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	s, err = Open(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func TestOpen_Rejects(t *testing.T) {
-	dir := t.TempDir()
-	for name, cfg := range map[string]Config{
-		"no repository":         {Dir: dir},
-		"no folder":             {URL: "/x", Dir: ""},
-		"is no branch name":     {URL: "/x", Dir: dir, Branch: "a..b"},
-		"must be a path below":  {URL: "/x", Dir: dir, Root: "../y"},
-		"is not supported":      {URL: "ftp://host/x", Dir: dir},
-		"holds a password":      {URL: "https://u:secret@host/x", Dir: dir},
-		"needs the file of":     {URL: "git@host:x", Dir: dir},
-		"certificates":          {URL: "https://host/x", Dir: dir, CAFile: "/nonexistent"},
-		"the address is no URL": {URL: "https://u:secret@ho st/x", Dir: dir},
-	} {
-		_, err := Open(cfg)
-		if err == nil || !strings.Contains(err.Error(), strings.ReplaceAll(name, "the address", "address")) || strings.Contains(err.Error(), "secret") {
-			t.Errorf("%s: %v", name, err)
+	last := r.commit("a.cue", "end", "end")
+	r.git("push", "-q", "-f", "origin", "HEAD:"+branch)
+	for {
+		u := w.next()
+		if u.Trouble != nil && u.Trouble.Code != CodeBranchMissing {
+			t.Fatalf("update %s", show(u))
+		}
+		if u.Tip != nil && u.Tip.Revision.Commit == last {
+			break
 		}
 	}
+	w.quiet()
 }

@@ -40,7 +40,7 @@ func (s *Source) look(ctx context.Context, began time.Time) (Tip, error) {
 	}
 	tip, err := s.tipOf(m, a.head(), began)
 	if errors.Is(err, errDamaged) {
-		return Tip{}, corruptFault(m.dir, err)
+		return Tip{}, brokenMirror(m, s.cfg.URL)
 	}
 	return tip, s.judge(a.head(), tip, err)
 }

@@ -42,8 +42,10 @@ type network struct {
 
 func (n *network) listen(func()) (func() error, error) { return func() error { return nil }, nil }
 
-func (n *network) complete(context.Context, *mirror, plumbing.Hash) error {
-	return corruptFault("the mirror", errDamaged)
+// complete finds nothing to do but to build the mirror anew: a fetch has left out
+// nothing.
+func (n *network) complete(_ context.Context, m *mirror, _ plumbing.Hash) error {
+	return brokenMirror(m, n.cfg.URL)
 }
 
 func (n *network) close() error {

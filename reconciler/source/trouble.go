@@ -82,6 +82,9 @@ func (s *Source) faultOf(err error) *fault {
 	if e, ok := errors.AsType[*githttp.Err](err); ok {
 		return &fault{CodeUnreachable, fmt.Sprintf("%s answers with status %d", s.cfg.URL, e.StatusCode()), "git ls-remote " + s.cfg.URL, nil}
 	}
+	if errors.Is(err, errTooLarge) {
+		return &fault{CodeTooLarge, "a commit or directory of " + s.cfg.URL + " is larger than is read", "git ls-remote " + s.cfg.URL, err}
+	}
 	text := s.cfg.URL + " does not answer"
 	if errors.Is(err, context.DeadlineExceeded) {
 		text = s.cfg.URL + " did not answer in time"
@@ -102,6 +105,12 @@ func mirrorFault(dir string, err error) error {
 		next = "df -h " + dir
 	}
 	return &fault{CodeMirror, "the mirror in " + dir + " cannot be written", next, err}
+}
+
+// brokenMirror has the mirror built anew and says so.
+func brokenMirror(m *mirror, url string) error {
+	m.report()
+	return &fault{CodeMirror, "the mirror in " + m.dir + " is damaged and is being built anew from " + url, "ask again", errDamaged}
 }
 
 func corruptFault(where string, err error) error {
