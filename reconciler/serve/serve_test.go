@@ -159,7 +159,7 @@ func TestWatchStatus_SlowReaderGetsTheNewest(t *testing.T) {
 		t.Fatal(s.Err())
 	}
 	// Far more bytes than a connection holds: a queue would deliver every one.
-	const changes = 400
+	const changes = 150
 	bulk := strings.Repeat("x", 200<<10)
 	for i := range changes {
 		fc.Change(func(st *status.Status) {

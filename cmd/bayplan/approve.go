@@ -1,0 +1,49 @@
+package main
+
+import (
+	"fmt"
+
+	"connectrpc.com/connect"
+	"github.com/spf13/cobra"
+
+	"github.com/bayplan/bayplan/cmd/bayplan/internal/client"
+	"github.com/bayplan/bayplan/cmd/bayplan/internal/exit"
+	"github.com/bayplan/bayplan/reconciler/serve/controlpb"
+)
+
+func newApproveCommand() *cobra.Command {
+	var conn client.Config
+	cmd := &cobra.Command{
+		Use:   "approve COMMIT",
+		Short: "Let a held commit through",
+		Long: `Approve lets a commit through that is Held since it would remove more than the
+budget allows. Look at the list first: ` + "`bayplan status`" + ` shows it. The record keeps
+who approved: your certificate's name, and your user's.`,
+		Example: "  bayplan approve 3f2a9c1d2e",
+		Args:    takes("COMMIT"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return approve(cmd, &conn, args[0])
+		},
+	}
+	cmd.ValidArgsFunction = completeFrom(&conn, heldCommits)
+	conn.AddFlags(cmd.Flags())
+	return cmd
+}
+
+func approve(cmd *cobra.Command, conn *client.Config, commit string) error {
+	if !isCommit(commit) {
+		return exit.Usagef("bayplan status", "%q is no commit: want its hash or at least the first 4 digits", commit)
+	}
+	c, err := conn.Dial()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	r, err := c.Approve(cmd.Context(), connect.NewRequest(&controlpb.ApproveRequest{Commit: commit, Actor: client.Actor()}))
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(cmd.OutOrStdout(), "approved %s\n", r.Msg.Commit)
+	talk(cmd, "follow it with `bayplan status --wait --revision %s`", shortCommit(r.Msg.Commit))
+	return nil
+}

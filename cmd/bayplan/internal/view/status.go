@@ -1,0 +1,153 @@
+package view
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/bayplan/bayplan/cmd/bayplan/internal/show"
+	"github.com/bayplan/bayplan/nodes"
+	"github.com/bayplan/bayplan/reconciler"
+	"github.com/bayplan/bayplan/reconciler/status"
+)
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+// Status draws the commit, the workloads, the nodes and what is wrong.
+func Status(w io.Writer, s *status.Status, l Look) {
+	Revision(w, &s.Revision, l)
+	fmt.Fprintln(w)
+	workloads(w, s.Workloads, l)
+	if l.Wide {
+		fmt.Fprintln(w)
+		slots(w, s.Workloads, l)
+		fmt.Fprintln(w)
+		Nodes(w, s.Nodes, l)
+		history(w, s.History, l)
+	} else {
+		fmt.Fprintf(w, "\n%s\n", nodeSummary(s.Nodes, l))
+	}
+	problems(w, s.Problems, l)
+}
+
+// Revision draws one commit and what became of it.
+func Revision(w io.Writer, r *status.Revision, l Look) {
+	if r.Commit == "" {
+		fmt.Fprintln(w, "no commit yet: push one to the branch that the server follows")
+		return
+	}
+	fmt.Fprintf(w, "%s  %s  %s  %s\n", l.Paint.Text(show.Strong, short(r.Commit)), l.Paint.Text(outcomeColour(r.Outcome), string(r.Outcome)),
+		show.Clean(r.Subject), l.Paint.Text(show.Quiet, "("+show.Clean(r.Author)+", "+show.Since(l.Now, r.Time)+" ago)"))
+	if r.Reason != "" {
+		fmt.Fprintf(w, "  %s\n", show.Clean(r.Reason))
+	}
+	for _, x := range r.Removals {
+		fmt.Fprintf(w, "  %s\n", l.Paint.Text(show.Bad, "- "+show.Clean(x)))
+	}
+	if r.Outcome == reconciler.Held {
+		fmt.Fprintf(w, "  next: bayplan approve %s\n", short(r.Commit))
+	}
+	if len(r.Phases) > 0 && (l.Wide || r.Outcome.Ended()) {
+		fmt.Fprintf(w, "  %s\n", l.Paint.Text(show.Quiet, phases(r.Phases)))
+	}
+}
+
+// phases is "detect 3ms · evaluate 20ms".
+func phases(all []reconciler.PhaseTime) string {
+	parts := make([]string, len(all))
+	for i, p := range all {
+		parts[i] = p.Name + " " + show.Took(p.Took.D())
+	}
+	return strings.Join(parts, " · ")
+}
+
+func workloads(w io.Writer, all []status.Workload, l Look) {
+	if len(all) == 0 {
+		fmt.Fprintln(w, "no workloads")
+		return
+	}
+	heading := []string{"WORKLOAD", "KIND", "DESIRED", "RUNNING", "HEALTHY", "UPDATED", "STATE", "REASON"}
+	if l.Wide {
+		heading = append(heading[:7:7], "DIGEST", "IMAGE", "REASON")
+	}
+	t := show.NewColumns(l.Paint, heading...)
+	for i := range all {
+		x := &all[i]
+		row := []any{x.Name, x.Kind, x.Desired, part(x.Running, x.Desired), part(x.Healthy, x.Desired), part(x.Updated, x.Desired), show.Cell{Text: x.State, Colour: stateColour(x.State)}}
+		if l.Wide {
+			row = append(row, dash(x.Digest.Short()), x.Image)
+		}
+		t.Row(append(row, x.Reason)...)
+	}
+	t.Print(w)
+}
+
+// part colours a count that is below what is desired.
+func part(n, of int) show.Cell {
+	c := show.Cell{Text: itoa(n)}
+	if n < of {
+		c.Colour = show.Warn
+	}
+	return c
+}
+
+func slots(w io.Writer, all []status.Workload, l Look) {
+	t := show.NewColumns(l.Paint, "SLOT", "NODE", "PHASE", "HEALTH", "SINCE", "RESTARTS", "DIGEST", "ADDRESS", "PORTS", "CONTAINER", "REASON")
+	for i := range all {
+		for _, s := range all[i].Slots {
+			t.Row(s.Slot, s.Node, phase(&s), show.Cell{Text: s.Health.String(), Colour: healthColour(s.Health)}, show.Since(l.Now, s.Since), s.Restarts,
+				s.Digest.Short(), dash(s.Address), pairs(s.Ports, itoa), dash(container(s.Container)), slotReason(&s))
+		}
+	}
+	t.Print(w)
+}
+
+func phase(s *status.Slot) show.Cell {
+	switch {
+	case s.Stopping && s.Phase < nodes.Stopping:
+		return show.Cell{Text: s.Phase.String() + ", to stop", Colour: show.Warn}
+	case s.Phase == nodes.Running:
+		return show.Cell{Text: s.Phase.String(), Colour: show.Good}
+	}
+	return show.Cell{Text: s.Phase.String(), Colour: show.Warn}
+}
+
+func slotReason(s *status.Slot) string {
+	if s.Failure != nil {
+		return s.Failure.Text
+	}
+	return s.Reason
+}
+
+// container is the part of an engine's identifier that people type.
+func container(id string) string { return id[:min(12, len(id))] }
+
+func history(w io.Writer, all []status.Revision, l Look) {
+	if len(all) == 0 {
+		return
+	}
+	fmt.Fprintln(w)
+	t := show.NewColumns(l.Paint, "BEFORE", "OUTCOME", "AGE", "AUTHOR", "SUBJECT", "REASON")
+	for _, r := range all[:min(10, len(all))] {
+		t.Row(short(r.Commit), show.Cell{Text: string(r.Outcome), Colour: outcomeColour(r.Outcome)}, show.Since(l.Now, r.Time), r.Author, r.Subject, r.Reason)
+	}
+	t.Print(w)
+}
+
+func problems(w io.Writer, all []status.Problem, l Look) {
+	if len(all) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "\n%s\n", l.Paint.Text(show.Bad, count(len(all), "problem")))
+	for _, p := range all {
+		text := show.Clean(p.Text)
+		if p.Subject != "" && !strings.Contains(text, p.Subject) {
+			text = show.Clean(p.Subject) + ": " + text
+		}
+		fmt.Fprintf(w, "  %s  %s\n", l.Paint.Text(show.Bad, p.Code), text)
+		if p.Next != "" {
+			fmt.Fprintf(w, "    next: %s\n", show.Clean(p.Next))
+		}
+	}
+}

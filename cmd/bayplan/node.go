@@ -1,0 +1,155 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+
+	"connectrpc.com/connect"
+	"github.com/spf13/cobra"
+
+	"github.com/bayplan/bayplan/cmd/bayplan/internal/client"
+	"github.com/bayplan/bayplan/cmd/bayplan/internal/exit"
+	"github.com/bayplan/bayplan/cmd/bayplan/internal/show"
+	"github.com/bayplan/bayplan/cmd/bayplan/internal/view"
+	"github.com/bayplan/bayplan/reconciler/serve/controlpb"
+	"github.com/bayplan/bayplan/reconciler/status"
+)
+
+func newNodeCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "node",
+		Short:   "List nodes, or let a new one join",
+		Long:    "Node lists the machines of the cluster with what they have and what is reserved,\nand makes the line to type on a machine that shall join.",
+		Example: "  bayplan node ls\n  bayplan node token",
+		Args:    noVerb,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newNodeListCommand(), newNodeTokenCommand())
+	return cmd
+}
+
+func newNodeListCommand() *cobra.Command {
+	r := &reading{}
+	cmd := &cobra.Command{
+		Use:     "ls",
+		Aliases: []string{"list"},
+		Short:   "List the nodes, what they have and what is reserved",
+		Long: `Ls lists the nodes: their state, their engine, and of cpu and memory how much is
+reserved out of what workloads may have.`,
+		Example: "  bayplan node ls -o wide",
+		Args:    takes(),
+		RunE:    func(cmd *cobra.Command, _ []string) error { return r.nodes(cmd) },
+	}
+	r.addFlags(cmd)
+	r.addWatch(cmd)
+	return cmd
+}
+
+// nodes prints the status's nodes alone.
+func (r *reading) nodes(cmd *cobra.Command) error {
+	c, err := r.conn.Dial()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	out := cmd.OutOrStdout()
+	if r.watch && r.format.People() {
+		screen := show.NewScreen(out)
+		return r.watchStatus(cmd, c, "", func(st *status.Status) error { return screen.Draw(r.nodeText(cmd, st)) })
+	}
+	if r.watch {
+		err := statusWatcher(cmd, c, "", onChange(func(doc []byte) error { return show.Stream(out, r.format, doc) })).Run(cmd.Context())
+		return untilInterrupt(cmd.Context(), err)
+	}
+	answer, err := c.Status(cmd.Context(), connect.NewRequest(&controlpb.StatusRequest{}))
+	if err != nil {
+		return err
+	}
+	return r.printNodes(cmd, answer.Msg.Json)
+}
+
+func (r *reading) printNodes(cmd *cobra.Command, raw []byte) error {
+	if !r.format.People() {
+		doc, err := nodesOf(raw)
+		if err != nil {
+			return err
+		}
+		return show.Document(cmd.OutOrStdout(), r.format, doc)
+	}
+	st, err := document[status.Status](raw)
+	if err != nil {
+		return err
+	}
+	_, err = io.WriteString(cmd.OutOrStdout(), r.nodeText(cmd, st))
+	return err
+}
+
+func (r *reading) nodeText(cmd *cobra.Command, st *status.Status) string {
+	var b bytes.Buffer
+	view.Nodes(&b, st.Nodes, r.look(cmd))
+	return b.String()
+}
+
+// nodesOf is the document of `node ls`: the status without all but its nodes.
+func nodesOf(raw []byte) ([]byte, error) {
+	all, err := document[struct {
+		Schema string          `json:"schema"`
+		Nodes  json.RawMessage `json:"nodes"`
+	}](raw)
+	if err != nil {
+		return nil, err
+	}
+	return show.Encode(all)
+}
+
+// onChange passes on the nodes of a status that differ from those before.
+func onChange(each func(doc []byte) error) func(raw []byte) error {
+	var last []byte
+	return func(raw []byte) error {
+		doc, err := nodesOf(raw)
+		if err != nil || bytes.Equal(doc, last) {
+			return err
+		}
+		last = doc
+		return each(doc)
+	}
+}
+
+func newNodeTokenCommand() *cobra.Command {
+	var conn client.Config
+	ttl := time.Hour
+	cmd := &cobra.Command{
+		Use:   "token",
+		Short: "Print the line to type on a machine that shall join",
+		Long: `Token makes a one-time token and prints the whole line to type on the new
+machine. The line pins the cluster's CA, so the machine talks to no other. Treat
+it as a password until it is used or over.`,
+		Example: "  bayplan node token --ttl 10m",
+		Args:    takes(),
+		RunE:    func(cmd *cobra.Command, _ []string) error { return joinLine(cmd, &conn, ttl) },
+	}
+	conn.AddFlags(cmd.Flags())
+	cmd.Flags().DurationVar(&ttl, "ttl", ttl, "how long the token may be used")
+	return cmd
+}
+
+func joinLine(cmd *cobra.Command, conn *client.Config, ttl time.Duration) error {
+	if ttl < time.Second {
+		return exit.Usagef("bayplan node token --ttl 10m", "--ttl %s is too short to type a line in", ttl)
+	}
+	c, err := conn.Dial()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	r, err := c.JoinToken(cmd.Context(), connect.NewRequest(&controlpb.JoinTokenRequest{TtlSeconds: int64(ttl / time.Second)}))
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(cmd.OutOrStdout(), r.Msg.Line)
+	talk(cmd, "type this on the new machine; it works once, until %s", time.Unix(r.Msg.ExpiresUnix, 0).Format("2006-01-02 15:04:05"))
+	return nil
+}

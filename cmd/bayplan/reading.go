@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"connectrpc.com/connect"
+	"github.com/spf13/cobra"
+
+	"github.com/bayplan/bayplan/cmd/bayplan/internal/client"
+	"github.com/bayplan/bayplan/cmd/bayplan/internal/exit"
+	"github.com/bayplan/bayplan/cmd/bayplan/internal/show"
+	"github.com/bayplan/bayplan/cmd/bayplan/internal/view"
+	"github.com/bayplan/bayplan/reconciler/serve/controlpb"
+	"github.com/bayplan/bayplan/reconciler/status"
+)
+
+// reading is what the verbs that read from a server have in common.
+type reading struct {
+	conn   client.Config
+	format show.Format
+	watch  bool
+}
+
+// addFlags gives a verb --server and the like, and -o.
+func (r *reading) addFlags(cmd *cobra.Command) {
+	r.conn.AddFlags(cmd.Flags())
+	r.format = show.Table
+	addFormat(cmd, &r.format)
+}
+
+func addFormat(cmd *cobra.Command, f *show.Format) {
+	f.AddFlag(cmd.Flags())
+	err := cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(show.Formats, cobra.ShellCompDirectiveNoFileComp))
+	if err != nil {
+		panic(err)
+	}
+}
+
+func (r *reading) addWatch(cmd *cobra.Command) {
+	cmd.Flags().BoolVarP(&r.watch, "watch", "w", false, "stay and show each change")
+}
+
+// look is how this verb draws on its standard output.
+func (r *reading) look(cmd *cobra.Command) view.Look {
+	return view.Look{Now: time.Now(), Paint: show.PaintFor(cmd.OutOrStdout()), Wide: r.format == show.Wide}
+}
+
+// talk tells the user something that is no data.
+func talk(cmd *cobra.Command, format string, a ...any) {
+	fmt.Fprintf(cmd.ErrOrStderr(), "bayplan: "+format+"\n", a...)
+}
+
+// document reads a document of the server's.
+func document[T any](raw []byte) (*T, error) {
+	v := new(T)
+	if err := json.Unmarshal(raw, v); err != nil {
+		return nil, &exit.Error{Code: exit.Failure, Err: fmt.Errorf("the server's answer: %w", err), Next: "bayplan doctor"}
+	}
+	return v, nil
+}
+
+// untilInterrupt makes Ctrl-C the ordinary end of a verb that would stay
+// forever.
+func untilInterrupt(ctx context.Context, err error) error {
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// statusWatcher reads statuses until each fails.
+func statusWatcher(cmd *cobra.Command, c *client.Client, match string, each func(raw []byte) error) client.Watcher {
+	return client.Watcher{
+		Open: func(ctx context.Context) (*connect.ServerStreamForClient[controlpb.Document], error) {
+			return c.WatchStatus(ctx, connect.NewRequest(&controlpb.StatusRequest{Match: match}))
+		},
+		Each:   each,
+		Notice: func(text string) { talk(cmd, "%s", text) },
+	}
+}
+
+// watchStatus shows each status with draw, and on a terminal draws it again
+// every second, since ages grow.
+func (r *reading) watchStatus(cmd *cobra.Command, c *client.Client, match string, draw func(*status.Status) error) error {
+	ctx, stop := context.WithCancel(cmd.Context())
+	newest, ended := make(chan *status.Status), make(chan error, 1)
+	go func() {
+		ended <- statusWatcher(cmd, c, match, func(raw []byte) error {
+			st, err := document[status.Status](raw)
+			if err != nil {
+				return err
+			}
+			select {
+			case newest <- st:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}).Run(ctx)
+	}()
+	err, running := drawAll(newest, ended, again(cmd), draw)
+	stop()
+	if running {
+		<-ended
+	}
+	return untilInterrupt(cmd.Context(), err)
+}
+
+// drawAll returns draw's error, or the watch's; running is whether the watch
+// still goes on.
+func drawAll(newest <-chan *status.Status, ended <-chan error, tick <-chan time.Time, draw func(*status.Status) error) (err error, running bool) {
+	var st *status.Status
+	for {
+		select {
+		case st = <-newest:
+		case <-tick:
+		case err := <-ended:
+			return err, false
+		}
+		if st == nil {
+			continue
+		}
+		if err := draw(st); err != nil {
+			return err, true
+		}
+	}
+}
+
+// again ticks where drawing the same facts once more helps.
+func again(cmd *cobra.Command) <-chan time.Time {
+	if show.NewScreen(cmd.OutOrStdout()).Redraws() {
+		return time.Tick(time.Second)
+	}
+	return nil
+}

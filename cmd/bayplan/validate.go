@@ -1,0 +1,104 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/bayplan/bayplan/cmd/bayplan/internal/exit"
+	"github.com/bayplan/bayplan/cmd/bayplan/internal/show"
+	"github.com/bayplan/bayplan/cmd/bayplan/internal/tree"
+	"github.com/bayplan/bayplan/reconciler/status"
+	"github.com/bayplan/bayplan/schema"
+)
+
+// verdict is the document of `validate -o json`.
+type verdict struct {
+	Schema    string         `json:"schema"`
+	Valid     bool           `json:"valid"`
+	Teams     int            `json:"teams"`
+	Workloads int            `json:"workloads"`
+	Errors    []tree.Finding `json:"errors"`
+}
+
+func newValidateCommand() *cobra.Command {
+	format := show.Table
+	cmd := &cobra.Command{
+		Use:   "validate [DIR]",
+		Short: "Check a tree of workloads, without a server",
+		Long: `Validate evaluates the CUE, YAML and JSON files of a tree and checks every
+workload against the schema. Each error names file, line and field. It asks no
+server and touches nothing. Without DIR it reads the top of the Git work tree
+that you are in.`,
+		Example: "  bayplan validate\n  bayplan validate ./deploy -o json",
+		Args:    takes("[DIR]"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return validate(cmd, args, format)
+		},
+	}
+	addFormat(cmd, &format)
+	return cmd
+}
+
+func validate(cmd *cobra.Command, args []string, format show.Format) error {
+	dir, err := tree.Root(args)
+	if err != nil {
+		return err
+	}
+	spec, loadErr := tree.Load(cmd.Context(), dir)
+	if !format.People() {
+		v := verdict{status.Schema, loadErr == nil, len(spec.Teams), len(spec.Workloads), tree.Findings(loadErr)}
+		if err := show.Value(cmd.OutOrStdout(), format, v); err != nil {
+			return err
+		}
+		return silently(invalid(cmd, dir, loadErr, false))
+	}
+	if loadErr != nil {
+		return invalid(cmd, dir, loadErr, true)
+	}
+	fmt.Fprintf(cmd.OutOrStdout(), "%s: valid, %s\n", dir, sum(spec))
+	if format == show.Wide {
+		workloadTable(cmd, spec.Workloads)
+	}
+	return nil
+}
+
+// silently keeps the code of an error whose text was printed as data.
+func silently(err error) error {
+	if err == nil {
+		return nil
+	}
+	return exit.Silent(exit.CodeOf(err))
+}
+
+// invalid is how a tree that does not load ends a verb; with list, every
+// finding is told first.
+func invalid(cmd *cobra.Command, dir string, err error, list bool) error {
+	if err == nil {
+		return nil
+	}
+	if tree.Unreadable(err) {
+		return fmt.Errorf("reading %s: %w", dir, err)
+	}
+	all := tree.Findings(err)
+	if len(all) == 1 && all[0].File == "" {
+		return &exit.Error{Code: exit.Invalid, Err: fmt.Errorf("%s: %s", dir, all[0].Message)}
+	}
+	if list {
+		for _, f := range all {
+			fmt.Fprintln(cmd.ErrOrStderr(), show.CleanLines(f.Text()))
+		}
+	}
+	return &exit.Error{Code: exit.Invalid, Err: fmt.Errorf("%s: not valid, %s", dir, plural(len(all), "error"))}
+}
+
+func sum(s schema.Spec) string {
+	return plural(len(s.Workloads), "workload") + " of " + plural(len(s.Teams), "team")
+}
+
+func plural(n int, one string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %ss", n, one)
+}

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/bayplan/bayplan/cmd/bayplan/internal/client"
+	"github.com/bayplan/bayplan/cmd/bayplan/internal/exit"
+	"github.com/bayplan/bayplan/cmd/bayplan/internal/show"
+	"github.com/bayplan/bayplan/cmd/bayplan/internal/view"
+	"github.com/bayplan/bayplan/reconciler"
+	"github.com/bayplan/bayplan/reconciler/status"
+)
+
+var commitPattern = regexp.MustCompile(`^[0-9a-fA-F]{4,64}$`)
+
+func isCommit(s string) bool { return commitPattern.MatchString(s) }
+
+// errEnded stops the watch that a wait is.
+var errEnded = errors.New("the commit has ended")
+
+// waitFor watches until the commit has ended or the time is over.
+func (v *statusVerb) waitFor(cmd *cobra.Command, c *client.Client, match string) error {
+	ctx, cancel := context.WithTimeout(cmd.Context(), v.timeout)
+	defer cancel()
+	found, said := sighting{}, ""
+	var last []byte
+	err := statusWatcher(cmd, c, match, func(raw []byte) error {
+		st, err := document[status.Status](raw)
+		if err != nil {
+			return err
+		}
+		if found, err = sight(st, v.revision); err != nil {
+			return err
+		}
+		last = raw
+		if found.ended() {
+			return errEnded
+		}
+		if text := found.waits(v.revision); text != said && show.IsTerminal(cmd.ErrOrStderr()) {
+			said = text
+			talk(cmd, "%s", text)
+		}
+		return nil
+	}).Run(ctx)
+	switch {
+	case errors.Is(err, errEnded):
+		return v.finish(cmd, last, found)
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return &exit.Error{Code: exit.Timeout, Err: fmt.Errorf("after %s %s", v.timeout, found.waits(v.revision)), Next: "bayplan status"}
+	}
+	return err
+}
+
+// finish prints what became of the commit and ends as it did.
+func (v *statusVerb) finish(cmd *cobra.Command, raw []byte, s sighting) error {
+	if v.format.People() {
+		view.Revision(cmd.OutOrStdout(), s.revision, v.look(cmd))
+	} else if err := show.Document(cmd.OutOrStdout(), v.format, raw); err != nil {
+		return err
+	}
+	return s.verdict()
+}
+
+// sighting is a commit as a status shows it; its revision is nil while the
+// server has not seen it.
+type sighting struct {
+	revision *status.Revision
+	// newer is the commit that came after it, "" for the newest.
+	newer string
+}
+
+// sight finds the commit that begins with prefix; "" is the newest. A prefix of
+// several commits is an error.
+func sight(st *status.Status, prefix string) (sighting, error) {
+	prefix = strings.ToLower(prefix)
+	var s sighting
+	newer := ""
+	for i := range len(st.History) + 1 {
+		r := &st.Revision
+		if i > 0 {
+			r = &st.History[i-1]
+		}
+		if r.Commit == "" {
+			continue
+		}
+		if strings.HasPrefix(r.Commit, prefix) {
+			if prefix == "" {
+				return sighting{revision: r}, nil
+			}
+			if s.revision != nil && s.revision.Commit != r.Commit {
+				return s, exit.Usagef("give more digits", "%s begins more than one commit: %s, %s", prefix, s.revision.Commit, r.Commit)
+			}
+			if s.revision == nil {
+				s = sighting{r, newer}
+			}
+		}
+		newer = r.Commit
+	}
+	return s, nil
+}
+
+func (s sighting) ended() bool { return s.revision != nil && s.revision.Outcome.Ended() }
+
+// waits tells what a commit that has not ended is waiting for.
+func (s sighting) waits(prefix string) string {
+	switch {
+	case s.revision == nil && prefix == "":
+		return "the server has seen no commit yet"
+	case s.revision == nil:
+		return "the server has not seen " + prefix + " yet"
+	case s.revision.Reason != "":
+		return fmt.Sprintf("%s is still %s: %s", shortCommit(s.revision.Commit), progress(s.revision.Outcome), s.revision.Reason)
+	}
+	return fmt.Sprintf("%s is still %s", shortCommit(s.revision.Commit), progress(s.revision.Outcome))
+}
+
+func progress(o reconciler.Outcome) string {
+	if o == "" {
+		return string(reconciler.Progressing)
+	}
+	return string(o)
+}
+
+// verdict is how the wait for an ended commit ends.
+func (s sighting) verdict() error {
+	r := s.revision
+	text, next := fmt.Sprintf("%s is %s", shortCommit(r.Commit), r.Outcome), "bayplan status"
+	switch r.Outcome {
+	case reconciler.Applied, reconciler.NoEffect:
+		return nil
+	case reconciler.Held:
+		next = "bayplan approve " + shortCommit(r.Commit)
+		if n := len(r.Removals); n > 0 {
+			text += fmt.Sprintf(" since it would remove %s (%s)", plural(n, "workload"), strings.Join(r.Removals, ", "))
+		}
+	case reconciler.Superseded:
+		if s.newer != "" {
+			text += " by " + shortCommit(s.newer)
+			next = "bayplan status --wait --revision " + shortCommit(s.newer)
+		}
+	}
+	if r.Reason != "" {
+		text += ": " + r.Reason
+	}
+	return &exit.Error{Code: exit.Failure, Err: errors.New(text), Next: next}
+}
+
+func shortCommit(c string) string { return c[:min(10, len(c))] }
