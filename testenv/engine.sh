@@ -75,6 +75,7 @@ enter() {
   exec 8>"$dir/door" 9>"$dir/users"
   flock 8
   trap leave EXIT
+  trap 'exit 130' INT TERM HUP
   install_missing
   flock -s 9
   if ! answers "$ours"; then start; fi
@@ -87,19 +88,16 @@ leave() {
   if flock -xn 9; then halt; fi
 }
 
-# run outlives CMD. Ctrl-C reaches CMD by itself; TERM and HUP are passed on.
+# run outlives CMD. Ctrl-C reaches CMD by itself; TERM and HUP are passed on, and
+# each ends a wait early.
 run() {
-  local pid code=0 again
+  local pid code=0
   (trap - INT QUIT && exec "$@") <&3 8>&- 9>&- &
   pid=$!
-  trap : INT QUIT
-  trap 'kill -TERM $pid || true' TERM HUP
+  trap '' INT QUIT
+  trap 'kill -TERM $pid 2>/dev/null || true' TERM HUP
   wait "$pid" || code=$?
-  while [ $code -gt 128 ]; do # by a signal to us, perhaps; 127: it was CMD's own end
-    again=0; wait "$pid" 2>/dev/null || again=$?
-    if [ $again = 127 ]; then break; fi
-    code=$again
-  done
+  while kill -0 "$pid" 2>/dev/null; do wait "$pid" || code=$?; done
   return "$code"
 }
 
