@@ -3,6 +3,7 @@ package load
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -53,9 +54,10 @@ func (c *Cache) recall(t *tree, module, dir string, policy bool) entry {
 	return entry{content(t, module, dir, policy, r.read), r}
 }
 
-// content is the hash of all that one evaluation can see: its own files, those
-// of the packages that it imports or looked for in vain, and of the root if
-// there is a policy. The order of names is fixed, and each length is written.
+// content is the hash of all that one evaluation can see: the limits, its own
+// files, those of the packages that it imports or looked for in vain, and of
+// the root if there is a policy. The order of names is fixed, and each length is
+// written.
 func content(t *tree, module, dir string, policy bool, read []string) (sum [sha256.Size]byte) {
 	dirs := map[string]bool{dir: true, ".": policy || dir == "."}
 	for _, d := range read {
@@ -66,6 +68,7 @@ func content(t *tree, module, dir string, policy bool, read []string) (sum [sha2
 		h.Write(binary.AppendUvarint(nil, uint64(len(b))))
 		h.Write(b)
 	}
+	fmt.Fprint(h, t.limits)
 	write([]byte(module))
 	for _, d := range slices.Sorted(maps.Keys(dirs)) {
 		write([]byte(d))

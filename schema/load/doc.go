@@ -5,15 +5,18 @@
 // environment. Each directory that holds CUE, YAML or JSON files is a package
 // of workloads and its path is the team; the root package holds the operators'
 // `cluster` alone. Names that begin with "." or "_", cue.mod, and files ending
-// in _tool.cue or _test.cue are passed over, and so are symbolic links.
+// in _tool.cue or _test.cue are passed over, and so are symbolic links. Files of
+// a parent folder do not join the package, as cue/load would have it: a team's
+// workloads would be those of every team below it, too.
 //
 // What happens to a package, in order:
 //
 //	tree.go     its files are read into memory, under limits
 //	parse.go    they become syntax; one workload in two data files is refused
 //	imports.go  imports are resolved inside the repository
-//	eval.go     each workload is unified with the schema of its kind and with
-//	            the cluster's policy, and its defaults are filled in
+//	root.go     the cluster's policy is looked up in the root package
+//	judge.go    each workload is unified with the schema of its kind and with
+//	            the policy, and its defaults are filled in
 //	render.go   what CUE says against it becomes "file:line:col: path: message"
 //
 // A team that breaks a rule is left out whole and the others go on. Every

@@ -106,6 +106,21 @@ func TestLoad_ErrorType(t *testing.T) {
 	}
 }
 
+func TestLoad_Images(t *testing.T) {
+	const digest = "@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+	for image, good := range map[string]bool{
+		"alpine": true, "library/alpine:3.20": true, "127.0.0.1:40123/hello:bad": true, "localhost:5000/a/b_c/d-e.f": true,
+		"Registry.example/shop/web:1.9.0-RC1": true, "r.example/x" + digest: true, "r.example/x:1" + digest: true,
+		"": false, "Alpine": false, "a b": false, "x:": false, "x@sha256:12": false, "/x": false, "x//y": false, "https://r.example/x": false,
+		"r.example/x:1:2": false, "r.example:99999999/x": false, "-x": false,
+	} {
+		_, err := Load(tree1("a/a.cue", fmt.Sprintf("workloads: a: {kind: \"service\", image: %q}", image)), testRevision)
+		if (err == nil) != good {
+			t.Errorf("%q: got %v", image, err)
+		}
+	}
+}
+
 func TestLoad_Limits(t *testing.T) {
 	small := Limits{FileBytes: 300, PackageFiles: 2, Packages: 3, TreeBytes: 1000, Depth: 2, WorkloadBytes: 900, PackageWorkloads: 2}
 	ok := `workloads: %q: {kind: "service", image: "x"}`
