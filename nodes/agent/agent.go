@@ -201,7 +201,7 @@ func (a *Agent) Report() nodes.Report {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return nodes.Report{
-		Node: a.node, Seen: a.held.Version, Now: time.Now().Round(0),
+		Node: a.node, Seen: a.held.Version, Now: time.Now().UTC().Round(0),
 		Instances: a.shown, Inventory: a.local.Inventory(),
 	}
 }

@@ -1,9 +1,7 @@
 package agent
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -68,16 +66,10 @@ func admit(node string, held, next nodes.Assignment) (same bool, err error) {
 			next.Version.Epoch, next.Version.Serial, held.Version.Epoch, held.Version.Serial, node)
 	case c > 0:
 		return false, nil
-	case !sameOrders(held.Orders, next.Orders):
+	case held.Sum() != next.Sum():
 		return false, fmt.Errorf("assignment %d.%d came twice with different orders", next.Version.Epoch, next.Version.Serial)
 	}
 	return true, nil
-}
-
-func sameOrders(a, b []nodes.Order) bool {
-	x, errX := json.Marshal(a)
-	y, errY := json.Marshal(b)
-	return errX == nil && errY == nil && (bytes.Equal(x, y) || len(a) == 0 && len(b) == 0)
 }
 
 // wellFormed is what Step relies on.

@@ -13,9 +13,9 @@ const (
 	listEvery   = 30 * time.Second
 	listTimeout = 10 * time.Second
 	// listPause keeps a storm of events from becoming a storm of lists; where
-	// lists are slow they take a tenth of the time.
+	// lists are slow they take a twentieth of the time.
 	listPause = 50 * time.Millisecond
-	listShare = 10
+	listShare = 20
 	// An engine that does not answer is asked again after downRetry, doubling.
 	downRetry    = 250 * time.Millisecond
 	downRetryMax = 5 * time.Second

@@ -21,7 +21,7 @@ func (a *Agent) step(in Input) {
 	if a.ctx == nil || a.ctx.Err() != nil {
 		return // what ends now ends because the agent does, and says nothing
 	}
-	in.Local, in.Orders, in.Now = a.local, a.held.Orders, time.Now()
+	in.Local, in.Orders, in.Now = a.local, a.held.Orders, time.Now().UTC()
 	out := Step(in)
 	for _, act := range out.Actions {
 		a.begin(act)

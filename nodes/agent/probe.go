@@ -41,7 +41,7 @@ func (p prober) probe(ctx context.Context, act Action) error {
 		return p.get(ctx, p.target(act, h.HTTP.Port), h.HTTP.Path)
 	case h.TCP != nil:
 		return p.connect(ctx, p.target(act, h.TCP.Port))
-	case h.Exec != nil:
+	case h.Exec != nil && len(h.Exec.Command) > 0:
 		return p.exec(ctx, act.ID, h.Exec)
 	default:
 		return errors.New("the health check asks for nothing")

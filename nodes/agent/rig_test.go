@@ -18,6 +18,7 @@ import (
 //
 //	assign            the orders follow, one a line: ID key=value…
 //	list              the engine tells what it holds
+//	ask, answer       the same in two parts, with other commands in between
 //	done VERB NAME    an action ends well
 //	fail VERB NAME CODE [key=value…] [text]
 //	exit ID [code=N] [oom] [ran=D]   a container ends, and the engine tells
@@ -33,6 +34,7 @@ type rig struct {
 	orders     []nodes.Order
 	boxes      map[string]*agent.Status
 	underway   []agent.Action
+	asked      *agent.Listing
 	last       []nodes.Instance
 	wake       time.Time
 	made       int
@@ -56,6 +58,10 @@ func (r *rig) do(t *testing.T, command string, lines []string) string {
 		r.step(agent.Input{})
 	case "list":
 		r.step(agent.Input{Listing: r.listing()})
+	case "ask":
+		r.asked = r.listing()
+	case "answer":
+		r.step(agent.Input{Listing: r.asked})
 	case "done":
 		r.finish(t, args[1], args[2], nil)
 	case "fail":

@@ -162,8 +162,13 @@ func Step(in Input) Output {
 	return s.out
 }
 
-// match gives each berth its order and makes berths for new orders.
+// match gives each berth its order and makes berths for new orders, where the
+// orders are not those of the last step.
 func (s *step) match(orders []nodes.Order) {
+	if len(orders) == len(s.matched) && (len(orders) == 0 || &orders[0] == &s.matched[0]) {
+		return
+	}
+	s.matched = orders
 	for _, l := range s.berths {
 		if i, ok := slices.BinarySearchFunc(orders, l.mem.ID, orderByID); ok {
 			s.take(l, &orders[i])

@@ -65,9 +65,12 @@ func (s *step) stop(l *berth) {
 	if s.underway[Stop] >= stopsAtOnce {
 		return
 	}
-	signal, grace := "SIGTERM", 10*time.Second // where an orphan's order has no workload
+	signal, grace := "", 10*time.Second // where an orphan's order has no workload
 	if w := l.order.Workload; w != nil {
 		signal, grace = w.Stop.Signal, w.Stop.Grace.D()
+	}
+	if signal == "" {
+		signal = "SIGTERM"
 	}
 	s.underway[Stop]++
 	l.busy, l.touched, l.mem.Halted = Stop, s.pass, true

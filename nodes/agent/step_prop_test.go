@@ -39,9 +39,7 @@ func TestStep_Properties(t *testing.T) {
 
 type world struct {
 	*rig
-	t *rapid.T
-	// asked is a listing on its way.
-	asked  *agent.Listing
+	t      *rapid.T
 	up     bool
 	phases map[string]nodes.Instance
 }

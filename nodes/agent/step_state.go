@@ -17,9 +17,11 @@ type Local struct {
 	// listed is whether the engine answers.
 	listed bool
 	berths []*berth // sorted by ID
-	images []*image // sorted by ref
-	busy   []busyPort
-	disk   notice
+	// matched are the orders that berths point into.
+	matched []nodes.Order
+	images  []*image // sorted by ref
+	busy    []busyPort
+	disk    notice
 	// shown is what the last step reported; spare is room for the next.
 	shown, spare []nodes.Instance
 	// nodeChanged is whether BusyPorts, DiskFull or Inventory changed in this

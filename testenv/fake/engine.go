@@ -47,7 +47,7 @@ func New() *Engine {
 
 // Image makes ref pullable. The container's first life runs the first Program
 // and so on; the last one is run again and again. None is a Program that serves
-// for ever.
+// for ever. The ref "*" is every image that was not named.
 func (e *Engine) Image(ref string, lives ...Program) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -124,6 +124,15 @@ func (e *Engine) Container(id string) (s agent.Status, ok bool) {
 		}
 	})
 	return s, ok
+}
+
+// lives are what the containers of an image do; nil where there is no such
+// image. mu is held.
+func (e *Engine) lives(ref string) []Program {
+	if lives, ok := e.images[ref]; ok {
+		return lives
+	}
+	return e.images["*"]
 }
 
 func (e *Engine) locked(f func()) {

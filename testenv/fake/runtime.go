@@ -43,9 +43,9 @@ func (r *Runtime) Pull(ctx context.Context, image string) error {
 	var present, known bool
 	var takes time.Duration
 	e.locked(func() {
-		lives, ok := e.images[image]
-		present, known = e.pulled[image], ok
-		if ok {
+		lives := e.lives(image)
+		present, known = e.pulled[image], len(lives) > 0
+		if known {
 			takes = lives[0].Pulls
 		}
 	})
@@ -107,7 +107,7 @@ func (r *Runtime) create(c agent.Container) (*box, Program, error) {
 		}
 		b = e.newBox(r.owner, c)
 	}
-	lives := e.images[image]
+	lives := e.lives(image)
 	if len(lives) == 0 {
 		lives = []Program{{}}
 	}
