@@ -23,10 +23,14 @@ func (p *pass) accept() {
 	if d.Revision.Commit == "" || d.Hash == p.facts.Accepted && d.Hash != "" {
 		return
 	}
+	if p.in.Refused != "" {
+		p.endAs(d.Revision, Failed, p.in.Refused, nil)
+		return
+	}
 	merged := p.mergeSpec(d)
 	removals := missing(p.facts.Spec.Workloads, merged.Workloads)
 	if reason := p.holdReason(d, removals); reason != "" {
-		p.hold(d.Revision, reason, removals)
+		p.endAs(d.Revision, Held, reason, removals)
 		return
 	}
 	c := p.commitFor(d.Revision)
@@ -114,16 +118,16 @@ func (p *pass) approved(commit string) bool {
 	return slices.ContainsFunc(p.facts.Approvals, func(a Approval) bool { return a.Commit == commit })
 }
 
-// hold records that the commit waits for someone; what runs stays.
-func (p *pass) hold(r schema.Revision, reason string, removals []string) {
+// endAs records that the commit failed or waits for someone; what runs stays.
+func (p *pass) endAs(r schema.Revision, outcome Outcome, reason string, removals []string) {
 	if len(p.facts.Commits) > 0 {
 		last := &p.facts.Commits[len(p.facts.Commits)-1]
-		if last.Revision.Commit == r.Commit && last.Outcome == Held && last.Reason == reason {
+		if last.Revision.Commit == r.Commit && last.Outcome == outcome && last.Reason == reason {
 			return
 		}
 	}
 	c := p.commitFor(r)
-	c.Outcome, c.Reason, c.Removals, c.Ended = Held, reason, removals, p.in.Now
+	c.Outcome, c.Reason, c.Removals, c.Ended = outcome, reason, removals, p.in.Now
 }
 
 // commitFor is the record of the revision in work, begun if it is new: one that

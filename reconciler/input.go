@@ -23,6 +23,10 @@ type Input struct {
 	// Started is when this leader took over: no node counts as silent for
 	// longer than since then (I22).
 	Started time.Time
+	// Refused is why Desired's commit as a whole asks for nothing: its tree is
+	// empty or cannot be read. The commit has then failed, and what is in force
+	// stays.
+	Refused string
 	// Rewritten is whether Desired's commit does not descend from the one in
 	// force: the branch was force-pushed (I12).
 	Rewritten bool

@@ -23,8 +23,8 @@ type desired struct {
 	spec       schema.Spec
 	rewritten  bool
 	unresolved []reconciler.Unresolved
-	// err is why the newest tip as a whole gave no Spec.
-	err error
+	// refused is why the newest tip as a whole gave no Spec.
+	refused string
 
 	// next is the tip that is being evaluated; a newer one replaces it.
 	next  source.Tip
@@ -82,12 +82,13 @@ func (d *desired) evaluated(ctx context.Context, tip source.Tip, spec schema.Spe
 		return
 	}
 	d.t.commitPhase("evaluate")
-	d.err = nil
+	d.refused = ""
+	spec.Revision = tip.Revision
 	if len(spec.Teams) == 0 && err != nil {
-		d.err = err
+		spec.Seal()
+		d.spec, d.refused = spec, strings.Join(errorLines(err), "; ")
 		return
 	}
-	spec.Revision = tip.Revision
 	d.ready, d.rewritten = spec, rewritten
 	d.grace = d.t.cfg.Now().Add(imageGrace)
 	d.pin(ctx)
@@ -183,18 +184,15 @@ func (d *desired) listUnresolved(spec *schema.Spec) (all []reconciler.Unresolved
 
 // problems are what kept the newest tip from becoming a Spec at all.
 func (d *desired) problems() (all []status.Problem) {
-	for _, text := range errorLines(d.err) {
-		all = append(all, status.Problem{Code: "spec-invalid", Subject: d.next.Revision.Commit,
-			Text: "commit " + d.next.Revision.Short() + ": " + text, Next: "correct it and push; the last good revision stays in force; check with: bayplan validate"})
+	if d.refused == "" {
+		return nil
 	}
-	return all
+	return []status.Problem{{Code: "spec-invalid", Subject: d.spec.Revision.Commit, Text: "commit " + d.spec.Revision.Short() + ": " + d.refused,
+		Next: "correct it and push; the last good revision stays in force; check with: bayplan validate"}}
 }
 
 // errorLines is one line for each error that err wraps.
 func errorLines(err error) []string {
-	if err == nil {
-		return nil
-	}
 	var many interface{ WrappedErrors() []error }
 	if !errors.As(err, &many) {
 		return []string{strings.TrimSpace(err.Error())}

@@ -159,7 +159,7 @@ func (t *term) pass() (plan reconciler.Plan, err error) {
 
 func (t *term) input() reconciler.Input {
 	return reconciler.Input{
-		Desired: t.desired.spec, Rewritten: t.desired.rewritten, Unresolved: t.desired.unresolved,
+		Desired: t.desired.spec, Refused: t.desired.refused, Rewritten: t.desired.rewritten, Unresolved: t.desired.unresolved,
 		Observed: t.cfg.Fleet.Snapshot(), Facts: t.facts,
 		Now: t.cfg.Now(), Epoch: t.won.Epoch(), Started: t.started,
 		Trace: t.commit.parent(), Scratch: &t.scratch,

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -98,7 +99,7 @@ func (s *server) openLoop(ctx context.Context, ca *wire.CA) (err error) {
 	s.fleet = wire.NewServer(wire.ServerConfig{CA: ca, Tokens: s.joiner.tokens, Roster: s.roster, Log: s.Log})
 	s.loop, err = loop.New(loop.Config{
 		Cluster: s.cluster.ID, Source: s.source, Fleet: s.roster, Ledger: memory{s.ledger},
-		Resolver: registry.Resolver{}, Load: evaluate, Troubles: s.troubles, Log: s.Log, Metrics: s.registry,
+		Resolver: registry.Resolver{}, Load: evaluator(), Troubles: s.troubles, Log: s.Log, Metrics: s.registry,
 	})
 	if err != nil {
 		return err
@@ -107,8 +108,17 @@ func (s *server) openLoop(ctx context.Context, ca *wire.CA) (err error) {
 	return err
 }
 
-// evaluate is the loader with its defaults.
-func evaluate(files fs.FS, rev schema.Revision) (schema.Spec, error) { return load.Load(files, rev) }
+// evaluator is the loader with a memory of what did not change. One tree at a
+// time: evaluating is bound by the processor.
+func evaluator() func(fs.FS, schema.Revision) (schema.Spec, error) {
+	cache := new(load.Cache)
+	var one sync.Mutex
+	return func(files fs.FS, rev schema.Revision) (schema.Spec, error) {
+		one.Lock()
+		defer one.Unlock()
+		return load.Load(files, rev, load.WithCache(cache))
+	}
+}
 
 // troubles are what the loop does not see itself.
 func (s *server) troubles() []status.Problem {

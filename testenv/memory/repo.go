@@ -1,0 +1,102 @@
+// Package memory has the loop's neighbours in memory: a repository that is
+// pushed to, a ledger that can fail and lose its leader, and a link between an
+// agent and a roster that can be cut. They work, and wait by channels and
+// timers alone, so that they run in a synctest bubble.
+package memory
+
+import (
+	"context"
+	"crypto/sha1"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"sync"
+	"testing/fstest"
+	"time"
+
+	"github.com/bayplan/bayplan/reconciler/source"
+	"github.com/bayplan/bayplan/schema"
+)
+
+// Repo is a branch with its history; it is a loop.Source.
+type Repo struct {
+	mu      sync.Mutex
+	history []string // of the tip, oldest first
+	tip     *source.Tip
+	trouble *source.Trouble
+	changed chan struct{}
+}
+
+// NewRepo is an empty one.
+func NewRepo() *Repo { return &Repo{changed: make(chan struct{})} }
+
+// Push makes a commit on top of the branch and returns its hash. Files are
+// "path", "content" in turn.
+func (r *Repo) Push(subject, body string, files ...string) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.commit(subject, body, files)
+}
+
+// Rewrite drops the newest commit before it makes one, as a force-push does.
+func (r *Repo) Rewrite(subject string, files ...string) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.history = r.history[:max(0, len(r.history)-1)]
+	return r.commit(subject, "", files)
+}
+
+func (r *Repo) commit(subject, body string, files []string) string {
+	tree := fstest.MapFS{}
+	for i := 0; i+1 < len(files); i += 2 {
+		tree[files[i]] = &fstest.MapFile{Data: []byte(files[i+1]), Mode: 0o644}
+	}
+	sum := sha1.Sum(fmt.Append(nil, r.history, subject, body, files))
+	hash := hex.EncodeToString(sum[:])
+	r.history = append(slices.Clone(r.history), hash)
+	now := time.Now()
+	r.tip = &source.Tip{Files: tree, Detected: now, Revision: schema.Revision{Commit: hash, Time: now, Author: "ann", Subject: subject, Body: body}}
+	r.trouble = nil
+	r.tell()
+	return hash
+}
+
+// Trouble makes the repository unreadable until the next push.
+func (r *Repo) Trouble(t source.Trouble) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.trouble = &t
+	r.tell()
+}
+
+func (r *Repo) tell() {
+	close(r.changed)
+	r.changed = make(chan struct{})
+}
+
+// Watch tells the present state, then each one after it.
+func (r *Repo) Watch(ctx context.Context, sink func(source.Update)) error {
+	told := ""
+	for {
+		r.mu.Lock()
+		u, changed := source.Update{Trouble: r.trouble}, r.changed
+		if r.tip != nil && r.trouble == nil && r.tip.Revision.Commit != told {
+			tip := *r.tip
+			u.Tip, told = &tip, tip.Revision.Commit
+		}
+		r.mu.Unlock()
+		sink(u)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-changed:
+		}
+	}
+}
+
+// Descends is whether from is in to's history.
+func (r *Repo) Descends(_ context.Context, from, to string) (bool, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Contains(r.history, from) && slices.Contains(r.history, to), nil
+}
