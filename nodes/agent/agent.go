@@ -66,9 +66,9 @@ type Agent struct {
 	store   *store
 	began   time.Time
 	changed chan struct{}
-	// relist, durable and first wake the lister and the keeper, and tell that
-	// the engine was asked once.
-	relist, durable, first chan struct{}
+	// relist, durable and news wake the lister, the keeper and the teller;
+	// first is closed once the engine was asked.
+	relist, durable, news, first chan struct{}
 
 	// keeping is held while state.json is written, so that what is written
 	// last is newest. It is taken before mu.
@@ -111,7 +111,7 @@ func New(cfg Config) (*Agent, error) {
 	a := &Agent{
 		cfg: cfg, log: cfg.Log.With("node", cfg.Node), tel: newTelemetry(cfg.Metrics), store: st,
 		prober: newProber(cfg), changed: make(chan struct{}, 1),
-		relist: make(chan struct{}, 1), durable: make(chan struct{}, 1), first: make(chan struct{}),
+		relist: make(chan struct{}, 1), durable: make(chan struct{}, 1), news: make(chan struct{}, 1), first: make(chan struct{}),
 		cancels: map[string]context.CancelCauseFunc{}, local: NewLocal(kept.Memory), held: kept.Assignment, info: kept.Info,
 	}
 	a.tel.assigned(a.held.Version)
@@ -156,6 +156,7 @@ func (a *Agent) Run(ctx context.Context, up Uplink) error {
 	parts.Go(func() { a.watcher(ctx) })
 	parts.Go(func() { a.lister(ctx) })
 	parts.Go(func() { a.keeper(ctx) })
+	parts.Go(func() { a.teller(ctx) })
 	err := a.uplink(ctx, up)
 	if ctx.Err() != nil {
 		err = nil

@@ -107,15 +107,23 @@ func (a *Agent) engineDown(ctx context.Context, err error) {
 	if context.Cause(ctx) == errTimeout {
 		text = "the engine does not answer: no list within " + listTimeout.String()
 	}
+	if a.noteDown(text) {
+		a.log.Warn(text)
+	}
+}
+
+// noteDown is whether that is news.
+func (a *Agent) noteDown(text string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.engineTrouble == "" {
-		a.log.Warn("engine down", "err", err)
+	news := a.engineTrouble == ""
+	if news {
 		a.engineTrouble = text
 		a.publish()
 	}
 	a.step(Input{EngineDown: true})
 	a.listedOnce()
+	return news
 }
 
 // listedOnce lets the Uplink begin; mu is held.

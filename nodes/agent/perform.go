@@ -27,8 +27,8 @@ func (a *Agent) step(in Input) {
 		a.begin(act)
 	}
 	if out.Changed {
-		a.tel.changes(a, a.shown, out.Instances)
 		a.shown = out.Instances
+		poke(a.news)
 		a.publish()
 	}
 	if out.Durable {

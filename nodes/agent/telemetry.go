@@ -86,8 +86,26 @@ func (t *telemetry) begin(ctx context.Context, node string, act Action) (context
 	}
 }
 
+// teller tells what became of the instances, at its own pace: a log that
+// blocks holds up nothing else.
+func (a *Agent) teller(ctx context.Context) {
+	var told []nodes.Instance
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-a.news:
+		}
+		a.mu.Lock()
+		shown := a.shown
+		a.mu.Unlock()
+		a.tel.changes(a, told, shown)
+		told = shown
+	}
+}
+
 // changes tells what differs between two lists of instances: metrics, spans
-// and one line of log each. The agent's mu is held.
+// and one line of log each.
 func (t *telemetry) changes(a *Agent, before, after []nodes.Instance) {
 	var phases [nodes.Stopped + 1]int
 	for i := range after {
@@ -137,11 +155,12 @@ func (t *telemetry) change(a *Agent, old, now *nodes.Instance) {
 
 // healthySpan is the time from a container's start until it serves.
 func (a *Agent) healthySpan(n *nodes.Instance) {
-	i, ok := slices.BinarySearchFunc(a.held.Orders, n.ID, orderByID)
+	orders := a.Holds().Orders
+	i, ok := slices.BinarySearchFunc(orders, n.ID, orderByID)
 	if !ok {
 		return
 	}
-	o := &a.held.Orders[i]
+	o := &orders[i]
 	_, span := tracer().Start(parent(context.Background(), o), "healthy", about(a.cfg.Node, o), trace.WithTimestamp(n.Started))
-	span.End()
+	span.End(trace.WithTimestamp(n.Since))
 }

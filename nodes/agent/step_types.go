@@ -1,0 +1,128 @@
+package agent
+
+import (
+	"time"
+
+	"github.com/bayplan/bayplan/nodes"
+)
+
+// How many actions a node has under way at once, by what they cost it.
+const (
+	// Starts bounds containers being created and started (I28): beyond 8 at
+	// once an engine starts no more a second.
+	Starts = 8
+	// Pulls bounds images being pulled. One that takes longer than pullSlow
+	// gives its place away, so that a registry that hangs holds nobody else
+	// up; pullsInAll bounds those too.
+	Pulls      = 8
+	pullsInAll = 4 * Pulls
+	pullSlow   = 30 * time.Second
+	// stopsAtOnce is high because stopping is mostly waiting for a grace.
+	stopsAtOnce = 64
+	// probesAtOnce bounds health checks.
+	probesAtOnce = 32
+)
+
+// How long an action may take before it counts as failed.
+const (
+	pullTimeout   = 15 * time.Minute
+	startTimeout  = time.Minute
+	stopMargin    = 30 * time.Second // on top of the grace
+	removeTimeout = time.Minute
+)
+
+// Verb is what an Action does.
+type Verb uint8
+
+// The verbs. Cancel ends the Pull of Image, or else the Start of ID, that is
+// under way.
+const (
+	Idle Verb = iota
+	Pull
+	Start
+	Stop
+	Remove
+	Probe
+	Cancel
+)
+
+var verbNames = [...]string{"idle", "pull", "start", "stop", "remove", "probe", "cancel"}
+
+// String is the verb in lower case.
+func (v Verb) String() string { return verbNames[v] }
+
+// Action is one thing for the shell to do. It ends with exactly one Result,
+// except for Cancel, which has none.
+type Action struct {
+	Verb Verb
+	// ID is the instance's; for a Pull, of the first that waits for the image.
+	ID string
+	// Image is set for a Pull and its Cancel.
+	Image string
+	// Order is set for Pull, Start and Probe.
+	Order *nodes.Order
+	// Status is the container as last known, for a Probe.
+	Status Status
+	// Signal and Grace are set for a Stop.
+	Signal string
+	Grace  time.Duration
+	// Timeout is when the shell gives up.
+	Timeout time.Duration
+}
+
+// Result is how an Action ended.
+type Result struct {
+	Verb  Verb
+	ID    string
+	Image string
+	// Status is the container after a Start that succeeded.
+	Status *Status
+	// Life is the Started of the container that a Probe looked at.
+	Life time.Time
+	// Failure is nil on success. At and Count are left to Step.
+	Failure *nodes.Failure
+	// Cancelled is whether it ended by a Cancel.
+	Cancelled bool
+}
+
+// Listing is what the engine said it holds.
+type Listing struct {
+	// Began is the Local's Pass when the engine was asked: what an action
+	// changed since, the listing cannot know.
+	Began uint64
+	// Items are sorted by ID.
+	Items []Status
+}
+
+// Input is all that a step looks at.
+type Input struct {
+	// Local is the memory of earlier steps; Step moves it on in place.
+	Local *Local
+	// Orders are the Assignment's, sorted by ID. Step keeps pointers into them;
+	// they are never changed.
+	Orders []nodes.Order
+	// Listing is set when one came since the last step.
+	Listing *Listing
+	// EngineDown is whether the engine failed to answer since the last step.
+	EngineDown bool
+	// Results are of actions that ended since the last step.
+	Results []Result
+	Now     time.Time
+}
+
+// Output is what a step decided.
+type Output struct {
+	// Actions are to be begun now, each on its own.
+	Actions []Action
+	// Instances are the Report's, sorted by ID. The slice is never changed.
+	Instances []nodes.Instance
+	// Changed is whether Instances or BusyPorts differ from the last step's.
+	Changed bool
+	// Durable is whether Memories changed: time to write them down.
+	Durable bool
+	// List asks for a Listing soon: something waits to be verified.
+	List bool
+	// Wake is the next instant at which a step could decide otherwise on the
+	// same input; zero is never.
+	Wake time.Time
+}
