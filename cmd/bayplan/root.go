@@ -25,7 +25,7 @@ func chapters() []chapter {
 		{"write", "Write and check:", []*cobra.Command{newValidateCommand(), newRenderCommand(), newPlanCommand()}},
 		{"see", "See what happens:", []*cobra.Command{newStatusCommand(), newEventsCommand(), newLogsCommand(), newExplainCommand()}},
 		{"act", "Act:", []*cobra.Command{newApproveCommand(), newExecCommand(), newNodeCommand()}},
-		{"run", "Run a cluster:", []*cobra.Command{newServerCommand(), newAgentCommand()}},
+		{"run", "Run a cluster:", []*cobra.Command{newDevCommand(), newServerCommand(), newAgentCommand()}},
 		{"help", "Help yourself:", []*cobra.Command{newDoctorCommand(), newVersionCommand()}},
 	}
 }

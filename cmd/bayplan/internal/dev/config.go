@@ -35,8 +35,9 @@ type Config struct {
 	// Wait returns once commit has reached its end on the server: the outcome
 	// in one line, and whether it is a good one.
 	Wait func(ctx context.Context, s Server, commit string) (outcome string, good bool, err error)
-	// Clean removes every container of the cluster, and its volumes if asked to.
-	Clean func(ctx context.Context, cluster string, volumes bool) error
+	// Clean removes every container that these nodes of the cluster have, and
+	// their volumes if asked to.
+	Clean func(ctx context.Context, cluster string, nodes []string, volumes bool) error
 
 	// Out gets what a person does next, Talk what is going on meanwhile.
 	Out, Talk io.Writer

@@ -167,7 +167,7 @@ func (d *cluster) down(server, agents *crew) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), cleanLimit)
 	defer cancel()
-	if err := d.Clean(ctx, name, d.folder.temporary); err != nil {
+	if err := d.Clean(ctx, name, d.everyNode(), d.folder.temporary); err != nil {
 		return fmt.Errorf("removing the containers of %s: %w; see: docker ps --filter label=io.bayplan.cluster=%s", name, err, name)
 	}
 	d.talk.say("nothing is left running")

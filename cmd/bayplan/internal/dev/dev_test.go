@@ -44,10 +44,10 @@ func newTrial(t *testing.T, dir string) *trial {
 			x.up <- s
 			return "commit applied", true, nil
 		},
-		Clean: func(_ context.Context, cluster string, volumes bool) error {
+		Clean: func(_ context.Context, cluster string, nodes []string, volumes bool) error {
 			x.mu.Lock()
 			defer x.mu.Unlock()
-			x.cleaned = append(x.cleaned, cluster)
+			x.cleaned = append([]string{cluster}, nodes...)
 			if volumes {
 				x.cleaned = append(x.cleaned, "volumes")
 			}
@@ -99,7 +99,7 @@ func TestRun_ClusterComesUpAndLeavesNothing(t *testing.T) {
 			t.Errorf("%q is missing in:\n%s", want, &x.out)
 		}
 	}
-	if !slices.Equal(x.cleaned, []string{"dev-1234", "volumes"}) {
+	if !slices.Equal(x.cleaned, []string{"dev-1234", "n1", "n2", "volumes"}) {
 		t.Errorf("cleaned %v", x.cleaned)
 	}
 	if left, _ := os.ReadDir(os.Getenv("TMPDIR")); len(left) > 0 {
@@ -156,6 +156,9 @@ func TestRun_KilledServerAndAgentComeBack(t *testing.T) {
 
 func TestRun_FolderIsUsedAgainWithItsPortsAndCommits(t *testing.T) {
 	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "node7"), 0o755); err != nil { // as if there had been more nodes once
+		t.Fatal(err)
+	}
 	var urls, images []string
 	for range 2 {
 		x := newTrial(t, dir)
@@ -163,7 +166,7 @@ func TestRun_FolderIsUsedAgainWithItsPortsAndCommits(t *testing.T) {
 		urls = append(urls, (<-x.up).URL)
 		images = append(images, shell(t, dir, `. ./env && echo "$BAYPLAN_DEMO_IMAGE"`))
 		x.stop(t)
-		if !slices.Equal(x.cleaned, []string{"dev-1234"}) {
+		if !slices.Equal(x.cleaned, []string{"dev-1234", "n1", "n2", "n7"}) {
 			t.Errorf("cleaned %v: volumes of a given folder stay", x.cleaned)
 		}
 		shell(t, dir, `git clone -q repo.git w && cd w && git -c user.name=a -c user.email=a@b commit -q --allow-empty -m more && git push -q && rm -rf ../w`)
@@ -183,17 +186,18 @@ func TestRun_FolderIsUsedAgainWithItsPortsAndCommits(t *testing.T) {
 }
 
 func TestRun_EnvIsWhatAShellNeeds(t *testing.T) {
+	t.Setenv("DOCKER_HOST", "unix:///elsewhere.sock")
 	dir := filepath.Join(t.TempDir(), "it's here")
 	x := newTrial(t, dir)
 	x.start(t)
 	server := <-x.up
-	got := shell(t, dir, `. ./env && echo "$BAYPLAN_SERVER $BAYPLAN_CA $BAYPLAN_CERT $BAYPLAN_KEY" && echo "$PATH"`)
+	got := shell(t, dir, `. ./env && echo "$BAYPLAN_SERVER $BAYPLAN_CA $BAYPLAN_CERT $BAYPLAN_KEY" && echo "$PATH" && grep DOCKER_HOST env`)
 	x.stop(t)
 	vars, path, _ := strings.Cut(got, "\n")
 	if want := server.URL + " " + server.CA + " " + server.Cert + " " + server.Key; vars != want {
 		t.Errorf("got  %s\nwant %s", vars, want)
 	}
-	if !strings.HasPrefix(path, filepath.Dir(self())+":") {
+	if !strings.HasPrefix(path, filepath.Dir(self())+":") || !strings.Contains(path, "unix:///elsewhere.sock") {
 		t.Errorf("PATH=%s", path)
 	}
 }

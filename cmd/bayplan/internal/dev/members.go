@@ -105,11 +105,24 @@ func (d *cluster) agentCommand(i int) *exec.Cmd {
 		d.mu.Unlock()
 	}
 	address := fmt.Sprintf("127.0.0.%d", i+1)
-	return d.bayplan("agent", "--node", nodeName(i), "--data-dir", d.folder.join("node"+strconv.Itoa(i)),
+	return d.bayplan("agent", "--node", nodeName(i), "--data-dir", d.nodeDir(i),
 		"--address", address, "--publish", address, "--runtime", d.Runtime, "--join", s.Join[i-1])
 }
 
-func nodeName(i int) string { return "n" + strconv.Itoa(i) }
+func nodeName(i int) string             { return "n" + strconv.Itoa(i) }
+func (d *cluster) nodeDir(i int) string { return d.folder.join("node" + strconv.Itoa(i)) }
+
+// everyNode is each that runs now or ran before in this folder, when there may
+// have been more of them.
+func (d *cluster) everyNode() []string {
+	var names []string
+	for i := 1; i <= MaxNodes; i++ {
+		if _, err := os.Stat(d.nodeDir(i)); err == nil || i <= d.Nodes {
+			names = append(names, nodeName(i))
+		}
+	}
+	return names
+}
 
 func (d *cluster) tellDeath(name string, err error, pause time.Duration) {
 	last := tail(d.keeper.logFile(name), 1)

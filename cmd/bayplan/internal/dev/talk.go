@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -64,14 +65,17 @@ Ctrl-C here stops everything.
 `, outcome, d.repository(), s.URL, d.folder.join("log"), quote(d.folder.join("env")), quote(d.repository()))
 }
 
-// env is a shell file with all that the client's verbs need.
+// env is a shell file with all that the client's verbs need, and the docker
+// command if the engine is not where that would look for it.
 func (d *cluster) env(s Server) string {
 	var b strings.Builder
 	for _, kv := range [][2]string{
 		{"BAYPLAN_SERVER", s.URL}, {"BAYPLAN_CA", s.CA}, {"BAYPLAN_CERT", s.Cert}, {"BAYPLAN_KEY", s.Key},
-		{"BAYPLAN_DEMO_IMAGE", d.registry.Image()},
+		{"BAYPLAN_DEMO_IMAGE", d.registry.Image()}, {"DOCKER_HOST", os.Getenv("DOCKER_HOST")},
 	} {
-		fmt.Fprintf(&b, "export %s=%s\n", kv[0], quote(kv[1]))
+		if kv[1] != "" {
+			fmt.Fprintf(&b, "export %s=%s\n", kv[0], quote(kv[1]))
+		}
 	}
 	fmt.Fprintf(&b, "export PATH=%s:\"$PATH\"\n", quote(filepath.Dir(d.Executable)))
 	return b.String()

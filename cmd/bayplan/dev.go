@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"connectrpc.com/connect"
+	"github.com/spf13/cobra"
+
+	"github.com/bayplan/bayplan/cmd/bayplan/internal/client"
+	"github.com/bayplan/bayplan/cmd/bayplan/internal/dev"
+	"github.com/bayplan/bayplan/examples"
+	"github.com/bayplan/bayplan/reconciler/serve/controlpb"
+	"github.com/bayplan/bayplan/reconciler/status"
+)
+
+const devLong = `Runs a whole cluster on this machine: a server, some agents, a Git repository
+with a sample, and a registry on loopback with the sample's images. It needs a
+Docker Engine and git, and no network.
+
+In the folder stand repo.git (clone it, push to main), env (source it for the
+other verbs), log/ and pid/. A child that dies is started again: kill one and
+watch. Ctrl-C stops everything and removes the containers; a second one hurries.`
+
+func newDevCommand() *cobra.Command {
+	var c dev.Config
+	cmd := &cobra.Command{
+		Use:     "dev",
+		Short:   "Run a whole cluster on this machine, with a sample to play with",
+		Long:    devLong,
+		Example: "  bayplan dev\n  bayplan dev --dir /var/tmp/hello --nodes 5",
+		Args:    takes(),
+		RunE:    func(cmd *cobra.Command, _ []string) error { return runDev(cmd, c) },
+	}
+	f := cmd.Flags()
+	f.StringVar(&c.Dir, "dir", "", "folder that holds the cluster and stays, to be used again (default: a temporary one)")
+	f.IntVar(&c.Nodes, "nodes", 3, "how many agents run")
+	f.StringVar(&c.Runtime, "runtime", "auto", "what runs containers: auto or docker")
+	f.StringVar(&c.Listen, "listen", "127.0.0.1:0", "the server's address; port 0 is a free one, kept in --dir")
+	return cmd
+}
+
+func runDev(cmd *cobra.Command, c dev.Config) (err error) {
+	if c.Runtime == "auto" {
+		c.Runtime = "docker"
+	}
+	if c.Executable, err = devExecutable(); err != nil {
+		return err
+	}
+	hurry, done := secondSignal()
+	defer done()
+	c.Sample, c.Hurry = examples.Hello(), hurry
+	c.Engine, c.Wait, c.Clean = devEngine, devWait, devClean
+	c.Out, c.Talk = cmd.OutOrStdout(), cmd.ErrOrStderr()
+	return dev.Run(cmd.Context(), c)
+}
+
+// devExecutable is this program, by the path that it would be found with.
+func devExecutable() (string, error) {
+	path, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	return filepath.EvalSymlinks(path)
+}
+
+// sameWish is how long signals mean what the first one meant: a terminal, make
+// and a script in between may each pass on one and the same Ctrl-C.
+const sameWish = time.Second
+
+// secondSignal is closed once a signal repeats the first, which ends the
+// command's context.
+func secondSignal() (<-chan struct{}, func()) {
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	second, over := make(chan struct{}), make(chan struct{})
+	go func() {
+		var first time.Time
+		for {
+			select {
+			case <-over:
+				return
+			case <-signals:
+			}
+			if first.IsZero() {
+				first = time.Now()
+			} else if time.Since(first) > sameWish {
+				close(second)
+				return
+			}
+		}
+	}()
+	return second, func() { signal.Stop(signals); close(over) }
+}
+
+// errSettled ends the watch once the cluster has come to rest.
+var errSettled = errors.New("settled")
+
+// devWait watches the server until it has come to rest at commit.
+func devWait(ctx context.Context, s dev.Server, commit string) (outcome string, good bool, err error) {
+	c, err := client.Config{Server: s.URL, CA: s.CA, Cert: s.Cert, Key: s.Key}.Dial()
+	if err != nil {
+		return "", false, err
+	}
+	defer c.Close()
+	err = client.Watcher{
+		Open: func(ctx context.Context) (*connect.ServerStreamForClient[controlpb.Document], error) {
+			return c.WatchStatus(ctx, connect.NewRequest(&controlpb.StatusRequest{}))
+		},
+		Each: func(raw []byte) error {
+			st, err := document[status.Status](raw)
+			if err != nil {
+				return err
+			}
+			var done bool
+			if outcome, good, done = dev.Settled(st, commit); done {
+				return errSettled
+			}
+			return nil
+		},
+		Notice: func(string) {}, // dev tells of its server's deaths itself
+	}.Run(ctx)
+	if errors.Is(err, errSettled) {
+		err = nil
+	}
+	return outcome, good, err
+}
