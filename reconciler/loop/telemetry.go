@@ -103,6 +103,33 @@ func (c *commitTrace) phase(name string, end time.Time) {
 	c.last = end
 }
 
+// maxPlaced bounds the events of one "place" span.
+const maxPlaced = 100
+
+// place is a span under the commit that tells where its instances were put, and
+// how each place was chosen.
+func (c *commitTrace) place(plan *reconciler.Plan, end time.Time) {
+	placed := 0
+	var span trace.Span
+	for i := range plan.Changes {
+		x := &plan.Changes[i]
+		if x.Stop {
+			continue
+		}
+		if span == nil {
+			_, span = otel.Tracer(scope).Start(c.ctx, "place", trace.WithTimestamp(c.last))
+		}
+		if placed++; placed <= maxPlaced {
+			span.AddEvent(x.Slot.String(), trace.WithTimestamp(end), trace.WithAttributes(
+				attribute.String("bayplan.node", x.Node), attribute.Int("bayplan.score", x.Score.Total())))
+		}
+	}
+	if span != nil {
+		span.SetAttributes(attribute.Int("bayplan.placed", placed))
+		span.End(trace.WithTimestamp(end))
+	}
+}
+
 // parent is the traceparent for orders; "" without a trace that is sampled.
 func (c *commitTrace) parent() string {
 	if c == nil || !c.root.SpanContext().IsSampled() {
@@ -122,6 +149,7 @@ func (t *term) followCommit(plan *reconciler.Plan, snap nodes.Snapshot, now time
 		return
 	}
 	if plan.FactsChanged {
+		c.place(plan, now)
 		c.phase("plan", now)
 	}
 	if !c.ordered.IsZero() {
