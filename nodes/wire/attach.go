@@ -57,18 +57,17 @@ func (u *uplink) closeConsole(id string) {
 type attach struct {
 	stream *attachStream
 	mu     sync.Mutex // stdout and stderr come from two goroutines
-	stdin  *io.PipeWriter
-	read   *io.PipeReader
+	stdin  *buffer
 	sizes  chan agent.Size
 }
 
 // serve dials, does the work, and tells how it ended. That the server went away
 // meanwhile is nobody's trouble.
 func (a *attach) serve(ctx context.Context, cancel context.CancelFunc, id string, work func() (int, error)) {
-	a.read, a.stdin = io.Pipe()
+	a.stdin = newBuffer()
 	a.sizes = make(chan agent.Size, 1)
 	defer closeWhen(ctx, a.stream)()
-	defer context.AfterFunc(ctx, func() { a.read.CloseWithError(context.Canceled) })()
+	defer context.AfterFunc(ctx, func() { a.stdin.end(context.Canceled) })()
 	var reader sync.WaitGroup
 	if a.send(&wirepb.ConsoleMessage{Body: &wirepb.ConsoleMessage_Id{Id: id}}) == nil {
 		reader.Go(func() {
@@ -76,7 +75,7 @@ func (a *attach) serve(ctx context.Context, cancel context.CancelFunc, id string
 			cancel()
 		})
 		code, err := work()
-		_ = a.read.Close()
+		a.stdin.end(io.EOF)
 		end := &wirepb.ConsoleEnd{ExitCode: int32(code)}
 		if err != nil {
 			end.Error = err.Error()
@@ -113,15 +112,15 @@ func (a *attach) work(ctx context.Context, n agent.Node, req ConsoleRequest) (in
 		return &wirepb.ConsoleMessage{Body: &wirepb.ConsoleMessage_Stderr{Stderr: b}}
 	}}
 	if req.Exec.Stdin {
-		e.Stdin = a.read
+		e.Stdin = a.stdin
 	}
 	return n.Exec(ctx, req.Instance, e)
 }
 
 // receive takes input until the server hangs up. It waits where the command
-// does not read, which holds back the sender.
+// has not read what came before, which holds back the sender.
 func (a *attach) receive() {
-	defer a.stdin.Close()
+	defer a.stdin.end(io.EOF)
 	for {
 		m, err := a.stream.Receive()
 		if err != nil {
@@ -131,7 +130,7 @@ func (a *attach) receive() {
 		case *wirepb.ConsoleMessage_Stdin:
 			_, _ = a.stdin.Write(b.Stdin) // fails once the command has ended
 		case *wirepb.ConsoleMessage_StdinClosed:
-			_ = a.stdin.Close()
+			a.stdin.end(io.EOF)
 		case *wirepb.ConsoleMessage_Resize:
 			put(a.sizes, agent.Size{Rows: uint16(b.Resize.Rows), Cols: uint16(b.Resize.Cols)})
 		}

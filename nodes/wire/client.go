@@ -39,8 +39,8 @@ type ClientConfig struct {
 type Client struct {
 	cfg ClientConfig
 
-	mu    sync.Mutex
-	creds Credentials
+	mu      sync.Mutex
+	creds   Credentials
 	trouble string
 	// told is the last trouble in the log, so that it stands there once.
 	told string
@@ -180,7 +180,7 @@ func (c *Client) session(ctx context.Context, n agent.Node) error {
 		rpc:    wirepbconnect.NewFleetClient(l.client, "https://"+c.cfg.Server, connect.WithReadMaxBytes(c.cfg.MaxMessage)),
 		resync: make(chan struct{}, 1), refusals: make(chan *wirepb.Refused, 1), welcome: make(chan *wirepb.Welcome, 1),
 	}
-	return explain(c.cfg.Server, u.run(ctx))
+	return l.explain(ctx, c.cfg.Server, u.run(ctx))
 }
 
 // renew trades the certificate for a fresh one of the same key and keeps it.

@@ -274,6 +274,7 @@ type consoleInput struct {
 func (c *consoleInput) start(e agent.Exec) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var sizes sync.WaitGroup
+	c.first(e.Resize)
 	sizes.Go(func() { c.resize(ctx, e.Resize) })
 	if e.Stdin != nil {
 		go c.copy(e.Stdin)
@@ -316,17 +317,30 @@ func (c *consoleInput) copy(r io.Reader) {
 	}
 }
 
+// first sends the size that is there already, ahead of any input.
+func (c *consoleInput) first(sizes <-chan agent.Size) {
+	select {
+	case z, ok := <-sizes:
+		if ok {
+			_ = c.size(z) // the reader of output learns why
+		}
+	default:
+	}
+}
+
+func (c *consoleInput) size(z agent.Size) error {
+	return c.send(&wirepb.ConsoleMessage{Body: &wirepb.ConsoleMessage_Resize{Resize: &wirepb.Resize{
+		Rows: uint32(z.Rows), Cols: uint32(z.Cols),
+	}}})
+}
+
 func (c *consoleInput) resize(ctx context.Context, sizes <-chan agent.Size) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case z, ok := <-sizes:
-			if !ok {
-				return
-			}
-			m := &wirepb.ConsoleMessage{Body: &wirepb.ConsoleMessage_Resize{Resize: &wirepb.Resize{Rows: uint32(z.Rows), Cols: uint32(z.Cols)}}}
-			if c.send(m) != nil {
+			if !ok || c.size(z) != nil {
 				return
 			}
 		}

@@ -55,3 +55,16 @@ func explain(addr string, err error) error {
 	}
 	return fmt.Errorf("server %s: %w", addr, err)
 }
+
+// broke is whether err is of a connection that ended without a reason.
+func broke(err error) bool {
+	var rpc *connect.Error
+	if !errors.As(err, &rpc) || connect.IsWireError(err) {
+		return false
+	}
+	if errors.Is(err, errOtherCluster) || errors.As(err, new(x509.UnknownAuthorityError)) {
+		return false
+	}
+	var op *net.OpError
+	return !errors.As(err, &op) || op.Op != "dial"
+}

@@ -140,6 +140,7 @@ type cluster struct {
 	tokens *tokens
 	cfg    ServerConfig
 	log    *transcript
+	pipes  *pipes // in place of loopback, where the clock is not real
 
 	// Of the present run of the server.
 	roster *roster.Roster
@@ -150,11 +151,16 @@ type cluster struct {
 
 func newCluster(t testing.TB, edit ...func(*ServerConfig)) *cluster {
 	t.Helper()
+	return newClusterOn(t, nil, edit...)
+}
+
+func newClusterOn(t testing.TB, p *pipes, edit ...func(*ServerConfig)) *cluster {
+	t.Helper()
 	ca, err := NewCA("test", time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &cluster{t: t, ca: ca, tokens: &tokens{}, log: &transcript{}}
+	c := &cluster{t: t, ca: ca, tokens: &tokens{}, log: &transcript{}, pipes: p}
 	c.cfg = ServerConfig{CA: ca, Tokens: c.tokens, Log: c.log.logger()}
 	for _, e := range edit {
 		e(&c.cfg)
@@ -180,10 +186,7 @@ func (c *cluster) start() {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		c.t.Fatal(err)
-	}
+	l := c.listen()
 	srv := NewHTTPServer(mux, conf)
 	srv.ErrorLog = slog.NewLogLogger(c.log.logger().Handler(), slog.LevelInfo)
 	done := make(chan struct{})
@@ -200,8 +203,23 @@ func (c *cluster) start() {
 	})
 }
 
+func (c *cluster) listen() net.Listener {
+	c.t.Helper()
+	if c.pipes != nil {
+		return c.pipes
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return l
+}
+
 // dial goes to the present run, wherever it listens.
 func (c *cluster) dial(ctx context.Context, network, _ string) (net.Conn, error) {
+	if c.pipes != nil {
+		return c.pipes.dial(ctx)
+	}
 	return dialTCP(ctx, network, c.addr.Load().(string))
 }
 
@@ -218,7 +236,7 @@ func (c *cluster) token() JoinInfo {
 func (c *cluster) join(node string) string {
 	c.t.Helper()
 	dir := c.t.TempDir()
-	if err := Join(context.Background(), c.token(), dir, node); err != nil {
+	if err := join(context.Background(), c.token(), dir, node, c.dial, time.Now); err != nil {
 		c.t.Fatal(err)
 	}
 	return dir
@@ -343,4 +361,23 @@ func (l *transcript) says(t testing.TB, n int, text string) {
 			t.Fatalf("the log never said %q %d times:\n%s", text, n, l.text())
 		}
 	}
+}
+
+// serve serves on loopback until the test ends, and returns where.
+func serve(t testing.TB, srv *http.Server) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = srv.ServeTLS(l, "", "") // ends by Close
+	}()
+	t.Cleanup(func() {
+		_ = srv.Close()
+		<-done
+	})
+	return l.Addr().String()
 }

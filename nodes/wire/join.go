@@ -76,7 +76,7 @@ func enrol(ctx context.Context, info JoinInfo, key *ecdsa.PrivateKey, node strin
 	client := wirepbconnect.NewEnrolmentClient(link.client, "https://"+info.Server, connect.WithReadMaxBytes(maxEnrolment))
 	resp, err := client.Join(ctx, connect.NewRequest(&wirepb.JoinRequest{Token: info.Token, Node: node, Csr: csr}))
 	if err != nil {
-		return Credentials{}, explain(info.Server, err)
+		return Credentials{}, link.explain(ctx, info.Server, err)
 	}
 	c, err := credentialsOf(resp.Msg, key, info.Server)
 	if err != nil {

@@ -18,6 +18,8 @@ var dialTCP dialFunc = (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 15 * ti
 // needs. Closing it closes them, whatever they carry: nothing outlives it.
 type link struct {
 	client *http.Client
+	tls    *tls.Config
+	dial   dialFunc
 
 	mu     sync.Mutex
 	conns  []net.Conn
@@ -25,7 +27,7 @@ type link struct {
 }
 
 func newLink(t *tls.Config, dial dialFunc) *link {
-	l := &link{}
+	l := &link{tls: t, dial: dial}
 	var h2 http.Protocols
 	h2.SetHTTP2(true)
 	l.client = &http.Client{Transport: &http.Transport{
@@ -65,4 +67,40 @@ func (l *link) close() {
 	for _, c := range l.conns {
 		_ = c.Close() // HTTP/2 may have closed it before
 	}
+}
+
+// probeWait bounds the question why a connection broke.
+const probeWait = 5 * time.Second
+
+// explain is err as one cause and the next thing to do. A server that refuses a
+// certificate says so only after the client's handshake is done (RFC 8446,
+// 4.4.2.4), and HTTP/2 loses the word in its own fall: so where a connection
+// broke without a reason, ask once more by listening only.
+func (l *link) explain(ctx context.Context, addr string, err error) error {
+	if !broke(err) {
+		return explain(addr, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, probeWait)
+	defer cancel()
+	if reason := l.probe(ctx, addr); reason != nil && ctx.Err() == nil {
+		err = reason
+	}
+	return explain(addr, err)
+}
+
+// probe is what stands against a connection now; nil if nothing does.
+func (l *link) probe(ctx context.Context, addr string) error {
+	raw, err := l.dial(ctx, "tcp", addr)
+	if err != nil {
+		return err
+	}
+	defer raw.Close()
+	defer context.AfterFunc(ctx, func() { _ = raw.SetDeadline(time.Now()) })()
+	c := tls.Client(raw, l.tls)
+	if err := c.HandshakeContext(ctx); err != nil {
+		return err
+	}
+	// A server that accepts begins HTTP/2 unasked.
+	_, err = c.Read(make([]byte, 1))
+	return err
 }
