@@ -4,9 +4,14 @@ import (
 	"bytes"
 	"fmt"
 	"maps"
+	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/bayplan/bayplan/nodes/agent"
+	"github.com/bayplan/bayplan/nodes/agent/runtimetest/steps"
+	"github.com/bayplan/bayplan/schema"
 )
 
 // box is a container. The engine's mu guards it.
@@ -20,6 +25,11 @@ type box struct {
 	program Program
 	timer   *time.Timer
 	log     []line
+	// process runs the program's Main; execs run beside it.
+	process *process
+	execs   map[*process]bool
+	files   map[string]string
+	serving map[int]http.Handler
 	// news is closed and made anew at each change.
 	news chan struct{}
 }
@@ -33,6 +43,7 @@ func (e *Engine) newBox(owner string, c agent.Container) *box {
 	e.made++
 	b := &box{
 		engine: e, owner: owner, spec: c, news: make(chan struct{}),
+		execs: map[*process]bool{}, files: map[string]string{}, serving: map[int]http.Handler{},
 		address: fmt.Sprintf("10.99.%d.%d", e.made/250, e.made%250+1),
 		status: agent.Status{
 			ID: c.ID, Slot: c.Slot, Digest: c.Digest, Container: fmt.Sprintf("c%06d", e.made),
@@ -59,7 +70,35 @@ func (b *box) start(p Program) {
 	if p.Runs > 0 {
 		b.after(p.Runs, p.Code, p.OOM)
 	}
+	if p.Main != nil {
+		b.run(p)
+	}
 	b.tell()
+}
+
+// run gives the life's Main its process.
+func (b *box) run(p Program) {
+	life, out := b.life, &output{box: b}
+	b.process = &process{
+		box: b, stdin: strings.NewReader(""), stdout: out, stderr: out,
+		signals: make(chan string, 1), killed: make(chan struct{}),
+	}
+	b.process.launch(p.Main, argv(b.spec.Workload)[1:], func(code int) {
+		b.engine.locked(func() {
+			if b.life == life {
+				b.exit(code, false)
+			}
+		})
+	})
+}
+
+// argv is what runs: an image's entrypoint is steps.Path.
+func argv(w *schema.Workload) []string {
+	command := w.Command
+	if len(command) == 0 {
+		command = []string{steps.Path}
+	}
+	return slices.Concat(command, w.Args)
 }
 
 // after ends this life in a while, if nothing else does.
@@ -88,13 +127,22 @@ func (b *box) exit(code int, oom bool) {
 	if oom {
 		code = 137
 	}
+	if b.process != nil {
+		b.process.kill()
+	}
+	for x := range b.execs {
+		x.kill()
+	}
+	b.serving = map[int]http.Handler{}
 	s.State, s.Finished, s.ExitCode, s.OOM, s.Address = agent.StateExited, time.Now(), code, oom, ""
 	b.tell()
 }
 
 // signal asks the program to end.
-func (b *box) signal() {
+func (b *box) signal(name string) {
 	switch {
+	case b.program.Main != nil:
+		b.process.signal(name)
 	case b.program.Deaf:
 	case b.program.Drains > 0:
 		b.after(b.program.Drains, 0, false)
@@ -103,15 +151,28 @@ func (b *box) signal() {
 	}
 }
 
-// listens is whether connections are answered.
-func (b *box) listens() bool {
-	return b.status.State == agent.StateRunning && time.Since(b.status.Started) >= b.program.Boots
+// handler answers on a port of the container; nil where nothing listens.
+func (b *box) handler(port int) http.Handler {
+	switch {
+	case b.status.State != agent.StateRunning || time.Since(b.status.Started) < b.program.Boots:
+		return nil
+	case b.program.Main != nil:
+		return b.serving[port]
+	case b.program.Serve != nil:
+		return b.program.Serve
+	}
+	return http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
+}
+
+// tellLog wakes who follows the log.
+func (b *box) tellLog() {
+	close(b.news)
+	b.news = make(chan struct{})
 }
 
 // tell wakes all who wait for this container.
 func (b *box) tell() {
-	close(b.news)
-	b.news = make(chan struct{})
+	b.tellLog()
 	for w := range b.engine.watchers {
 		if w.owner == b.owner {
 			w.tell(b.status.ID)

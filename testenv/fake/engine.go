@@ -26,6 +26,7 @@ type Engine struct {
 	watchers map[*watcher]bool
 	made     int
 	calls    map[string]int
+	volumes  map[string]map[string]string
 }
 
 // Fault is asked at the beginning of a call; an error is the call's. It may
@@ -41,7 +42,7 @@ func New() *Engine {
 		},
 		images: map[string][]Program{}, pulled: map[string]bool{}, boxes: map[string]*box{},
 		occupied: map[int]bool{}, faults: map[string]Fault{}, down: make(chan struct{}),
-		watchers: map[*watcher]bool{}, calls: map[string]int{},
+		watchers: map[*watcher]bool{}, calls: map[string]int{}, volumes: map[string]map[string]string{},
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"io"
 	"net/http"
 	"time"
+
+	"github.com/bayplan/bayplan/nodes/agent/runtimetest/steps"
 )
 
 // Program is what one life of a container does. The zero value starts at once,
@@ -28,4 +30,8 @@ type Program struct {
 	Serve http.Handler
 	// Exec runs a command in it; nil knows "true", "false" and "echo".
 	Exec func(command []string, stdin io.Reader, stdout io.Writer) int
+	// Main, where set, is the program itself, on a goroutine of its own; Boots,
+	// Runs, Code, OOM, Drains, Deaf, Lines and Serve are then unused, and Exec
+	// runs it too. It blocks only in what it is given.
+	Main func(m steps.Machine, args []string) int
 }

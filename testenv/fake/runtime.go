@@ -10,6 +10,7 @@ import (
 
 	"github.com/bayplan/bayplan/nodes"
 	"github.com/bayplan/bayplan/nodes/agent"
+	"github.com/bayplan/bayplan/nodes/agent/runtimetest/steps"
 	"github.com/bayplan/bayplan/schema"
 )
 
@@ -80,6 +81,9 @@ func (r *Runtime) Start(ctx context.Context, c agent.Container) (agent.Status, e
 	if b.status.State == agent.StateRunning {
 		return b.status, nil
 	}
+	if command := argv(b.spec.Workload); program.Main != nil && command[0] != steps.Path {
+		return agent.Status{}, failure(nodes.CommandNotFound, "%s: no such file or directory", command[0])
+	}
 	for _, name := range slices.Sorted(maps.Keys(b.status.Ports)) {
 		port := b.status.Ports[name]
 		if by := e.holder(port); by != "" {
@@ -115,7 +119,7 @@ func (r *Runtime) create(c agent.Container) (*box, Program, error) {
 }
 
 // Stop signals, waits and kills.
-func (r *Runtime) Stop(ctx context.Context, id, _ string, grace time.Duration) error {
+func (r *Runtime) Stop(ctx context.Context, id, signal string, grace time.Duration) error {
 	e := r.engine
 	if err := e.enter(ctx, "stop", id); err != nil {
 		return err
@@ -124,7 +128,7 @@ func (r *Runtime) Stop(ctx context.Context, id, _ string, grace time.Duration) e
 	if b == nil {
 		return nil
 	}
-	e.locked(b.signal)
+	e.locked(func() { b.signal(signal) })
 	kill := time.NewTimer(grace)
 	defer kill.Stop()
 	for {

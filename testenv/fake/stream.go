@@ -12,6 +12,7 @@ import (
 
 	"github.com/bayplan/bayplan/nodes"
 	"github.com/bayplan/bayplan/nodes/agent"
+	"github.com/bayplan/bayplan/nodes/agent/runtimetest/steps"
 )
 
 // watcher is a subscription. It holds so many events; more are a gap.
@@ -101,25 +102,36 @@ func (r *Runtime) Exec(ctx context.Context, id string, x agent.Exec) (int, error
 		return 0, err
 	}
 	b := r.get(id)
-	var run func([]string, io.Reader, io.Writer) int
-	var runs bool
-	if b != nil {
-		e.locked(func() { run, runs = b.program.Exec, b.status.State == agent.StateRunning })
-	}
-	if !runs {
+	if b == nil {
 		return 0, fmt.Errorf("exec in %s: %w", id, errGone)
 	}
-	if run == nil {
+	if x.Stdin == nil {
+		x.Stdin = strings.NewReader("")
+	}
+	if x.Stdout == nil {
+		x.Stdout = io.Discard
+	}
+	var program Program
+	e.locked(func() { program = b.program })
+	code, err := b.exec(ctx, program.execs(x.Command), x)
+	if err != nil {
+		return 0, fmt.Errorf("exec in %s: %w", id, err)
+	}
+	return code, nil
+}
+
+// execs is what runs a command beside the program.
+func (p Program) execs(command []string) func(steps.Machine, []string) int {
+	run := p.Exec
+	switch {
+	case p.Main != nil && command[0] == steps.Path:
+		return p.Main
+	case p.Main != nil:
+		return func(steps.Machine, []string) int { return 127 }
+	case run == nil:
 		run = plainExec
 	}
-	stdin, stdout := x.Stdin, x.Stdout
-	if stdin == nil {
-		stdin = strings.NewReader("")
-	}
-	if stdout == nil {
-		stdout = io.Discard
-	}
-	return run(x.Command, stdin, stdout), nil
+	return func(m steps.Machine, _ []string) int { return run(command, m.Stdin(), m.Stdout()) }
 }
 
 func plainExec(command []string, stdin io.Reader, stdout io.Writer) int {
@@ -145,33 +157,37 @@ func (e *Engine) Dial(ctx context.Context, _, address string) (net.Conn, error) 
 		return nil, err
 	}
 	var serve http.Handler
-	found := false
 	e.locked(func() {
 		for _, b := range e.boxes {
-			if b.listens() && b.reachedAt(address) {
-				serve, found = b.program.Serve, true
+			if port, ok := b.reachedAt(address); ok && serve == nil {
+				serve = b.handler(port)
 			}
 		}
 	})
-	if !found {
-		return nil, fmt.Errorf("dial %s: connection refused", address)
-	}
 	if serve == nil {
-		serve = http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
+		return nil, fmt.Errorf("dial %s: connection refused", address)
 	}
 	near, far := net.Pipe()
 	go http.Serve(&single{conn: far, done: make(chan struct{})}, serve)
 	return near, nil
 }
 
-func (b *box) reachedAt(address string) bool {
+// reachedAt is the container's port that an address leads to.
+func (b *box) reachedAt(address string) (int, bool) {
 	host, port, _ := net.SplitHostPort(address)
+	n, err := strconv.Atoi(port)
+	if err != nil {
+		return 0, false
+	}
+	if host == b.address {
+		return n, true
+	}
 	for name, p := range b.spec.Workload.Ports {
-		if host == b.address && port == strconv.Itoa(p.Container) || host != b.address && port == strconv.Itoa(b.status.Ports[name]) {
-			return true
+		if !strings.HasPrefix(host, "10.99.") && n == b.status.Ports[name] {
+			return p.Container, true
 		}
 	}
-	return false
+	return 0, false
 }
 
 // single is a listener for one connection; it ends with it.
