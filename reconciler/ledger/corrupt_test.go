@@ -37,6 +37,7 @@ func TestOpen_DamagedData(t *testing.T) {
 		"file in the folder":    replaceByFile,
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			dir := used(t)
 			damage(t, dir)
 			got := childOutput(t, "open", dir)

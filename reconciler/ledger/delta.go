@@ -5,11 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"reflect"
 	"slices"
 	"strings"
 
-	"github.com/bayplan/bayplan/nodes"
 	"github.com/bayplan/bayplan/reconciler"
 	"github.com/bayplan/bayplan/schema"
 )
@@ -209,32 +207,4 @@ func unsorted[T any](list []T, name func(*T) string) int {
 	return 0
 }
 
-// sameSlice is whether both are the very same memory, which values that are
-// never changed in place share when they are equal.
-func sameSlice[T any](a, b []T) bool {
-	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
-}
-
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
-
-func deepEqual[T any](a, b *T) bool { return reflect.DeepEqual(a, b) }
-
-// sameAssignment is reflect.DeepEqual at a tenth of its price: a pass compares
-// every order of the cluster.
-func sameAssignment(a, b *nodes.Assignment) bool {
-	return a.Node == b.Node && a.Version == b.Version &&
-		(sameSlice(a.Orders, b.Orders) || slices.EqualFunc(a.Orders, b.Orders, sameOrder))
-}
-
-func sameOrder(a, b nodes.Order) bool {
-	if a.Workload != b.Workload || !maps.Equal(a.Ports, b.Ports) {
-		return false
-	}
-	a.Ports, b.Ports = nil, nil
-	return sameScalars(a, b)
-}
-
-func sameScalars(a, b nodes.Order) bool {
-	return a.ID == b.ID && a.Slot == b.Slot && a.Digest == b.Digest && a.Stop == b.Stop &&
-		a.Reason == b.Reason && a.Commit == b.Commit && a.Since == b.Since && a.Trace == b.Trace
-}

@@ -1,7 +1,10 @@
 package ledger
 
 import (
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 
 	"golang.org/x/sys/unix"
 
@@ -12,9 +15,12 @@ const (
 	// MinFree is what Open asks for: a segment of the write-ahead log, the next
 	// one that etcd prepares beside it, and room for the database to grow.
 	MinFree schema.Bytes = 64 << 20
-	// floor is where writes stop: above what etcd writes by itself (a segment,
-	// a commit of its database), which ends the member when it fails.
-	floor schema.Bytes = 32 << 20
+	// floor is where writes stop, above the next segment and a snapshot. etcd
+	// ends when it cannot write, so what it was given must fit.
+	floor schema.Bytes = 16 << 20
+	// ahead is how much disk the database owns beyond its present size: what
+	// was let in can be committed even if others take the rest of the disk.
+	ahead schema.Bytes = 8 << 20
 	// A disk is low at a share of its size within these bounds: early enough
 	// to act, and no false alarm on a big disk.
 	lowShare              = 15
@@ -54,7 +60,34 @@ func (l *Ledger) room() error {
 	if l.member == nil {
 		return nil
 	}
-	return roomFor(l.cfg.Dir, floor)
+	if err := roomFor(l.cfg.Dir, floor); err != nil {
+		return err
+	}
+	return l.member.reserve(l.cfg.Dir)
+}
+
+// reserve keeps blocks of the disk ready for the database, before it grows. A
+// file system that cannot do that does without.
+func (m *member) reserve(dir string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	want := schema.Bytes(m.etcd.Server.Backend().Size()) + ahead
+	if want-m.reserved <= ahead/2 {
+		return nil
+	}
+	f, err := os.OpenFile(filepath.Join(dir, "etcd/member/snap/db"), os.O_RDWR, 0)
+	if err != nil {
+		return fmt.Errorf("reserving disk: %w", err)
+	}
+	defer f.Close()
+	switch err := unix.Fallocate(int(f.Fd()), unix.FALLOC_FL_KEEP_SIZE, 0, int64(want)); {
+	case errors.Is(err, unix.ENOSPC):
+		return &DiskError{Dir: dir, Need: ahead}
+	case err != nil && !errors.Is(err, unix.EOPNOTSUPP):
+		return fmt.Errorf("reserving disk: %w", err)
+	}
+	m.reserved = want
+	return nil
 }
 
 func roomFor(dir string, need schema.Bytes) error {

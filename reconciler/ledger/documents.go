@@ -28,10 +28,10 @@ const format = 1
 
 // headDoc is what the facts hold once. It is there as soon as anything is.
 type headDoc struct {
-	Format   int             `json:"format"`
-	Revision schema.Revision `json:"revision"`
-	Teams    []schema.Team   `json:"teams,omitempty"`
-	Accepted string          `json:"accepted,omitempty"`
+	Format int `json:"format"`
+	// Rest are the facts without all that has keys of its own, so that a field
+	// that they get later is kept, too.
+	Rest reconciler.Facts `json:"rest"`
 	// Commits are the keys of the commits, oldest first.
 	Commits []string `json:"commits,omitempty"`
 }
@@ -56,9 +56,14 @@ type orderDoc struct {
 
 // assignmentDoc is an assignment with such orders.
 type assignmentDoc struct {
-	Node    string        `json:"node"`
-	Version nodes.Version `json:"version"`
-	Orders  []orderDoc    `json:"orders,omitempty"`
+	nodes.Assignment
+	Orders []orderDoc `json:"orders,omitempty"`
+}
+
+// nodeDoc is a node without its assignment.
+type nodeDoc struct {
+	reconciler.NodeFact
+	Assignment *struct{} `json:"assignment,omitempty"`
 }
 
 // namedTeam is one team's part of a Spec.
@@ -106,7 +111,8 @@ func byKey(commits []reconciler.Commit) []namedCommit {
 
 // headOf is the head of these facts.
 func headOf(f *reconciler.Facts) headDoc {
-	head := headDoc{Format: format, Revision: f.Spec.Revision, Teams: f.Spec.Teams, Accepted: f.Accepted}
+	head := headDoc{Format: format, Rest: *f}
+	head.Rest.Spec.Workloads, head.Rest.Commits, head.Rest.Rollouts, head.Rest.Nodes, head.Rest.Approvals = nil, nil, nil, nil, nil
 	for _, c := range byKey(f.Commits) {
 		head.Commits = append(head.Commits, c.key)
 	}

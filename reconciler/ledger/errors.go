@@ -54,9 +54,12 @@ func (e *DiskError) Is(target error) bool { return target == ErrDiskFull }
 // plain turns etcd's own errors into this package's.
 func plain(err error) error {
 	switch {
-	case errors.Is(err, rpctypes.ErrNoSpace), errors.Is(err, rpctypes.ErrGRPCNoSpace):
+	case errors.Is(err, rpctypes.ErrNoSpace):
 		return fmt.Errorf("%w: etcd has reached its quota; compact and defragment it (etcdctl compact, etcdctl defrag), then etcdctl alarm disarm: %v", ErrDiskFull, err)
-	case errors.Is(err, rpctypes.ErrCorrupt), errors.Is(err, rpctypes.ErrGRPCCorrupt):
+	case errors.Is(err, rpctypes.ErrTimeout), errors.Is(err, rpctypes.ErrNoLeader), errors.Is(err, rpctypes.ErrTimeoutDueToLeaderFail),
+		errors.Is(err, rpctypes.ErrTimeoutDueToConnectionLost):
+		return fmt.Errorf("%w: %v; is its disk slow, or a member away?", ErrUnreachable, err)
+	case errors.Is(err, rpctypes.ErrCorrupt):
 		return fmt.Errorf("%w: %v; restore a backup of etcd", ErrCorrupt, err)
 	}
 	return err

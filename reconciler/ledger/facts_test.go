@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -17,6 +18,7 @@ import (
 
 // I21, I32: whatever is recorded is read again, also by the next process.
 func TestRecord_AnyFactsReadBackTheSame(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	l := open(t, dir)
 	term := campaign(t, l)
@@ -101,6 +103,7 @@ func TestRecord_EqualFactsWriteNothing(t *testing.T) {
 }
 
 func TestRecord_ThousandNodesAtOnce(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	l := open(t, dir)
 	f := clusterOf(1000, 20)
@@ -139,33 +142,36 @@ func TestFacts_OfOneTextShareOneWorkload(t *testing.T) {
 // A change under way counts from the instant that its journal is whole: before,
 // readers see the old facts, from then on the new ones, whoever dies.
 func TestRecord_JournalIsAllOrNothing(t *testing.T) {
+	t.Parallel()
 	old, new := clusterOf(120, 2), clusterOf(150, 3)
 	ops := opsBetween(t, old, new)
 	batches := split(ops)
 	if len(batches) < 2 {
 		t.Fatalf("only %d batches", len(batches))
 	}
+	l := open(t, t.TempDir())
 	for cut := range 2*len(batches) + 2 {
-		l := open(t, t.TempDir())
+		l.cfg.Prefix = fmt.Sprintf("cluster %d/", cut)
 		term := campaign(t, l)
 		if err := term.Record(t.Context(), reconciler.Facts{}, old, nil); err != nil {
 			t.Fatal(err)
 		}
 		want := halfway(t, term, batches, cut, old, new)
 		if d := differ(want, facts(t, l)); d != "" {
-			t.Errorf("cut %d, before anybody leads: %s", cut, d[:min(len(d), 500)])
+			t.Errorf("cut %d, before anybody leads: %s", cut, d)
 		}
 		term.Resign()
-		if err := campaign(t, l).Append(t.Context(), []status.Event{{Kind: "node"}}); err != nil {
+		next := campaign(t, l)
+		if err := next.Append(t.Context(), []status.Event{{Kind: "node"}}); err != nil {
 			t.Fatal(err)
 		}
 		if d := differ(want, facts(t, l)); d != "" {
-			t.Errorf("cut %d, with the next leader: %s", cut, d[:min(len(d), 500)])
+			t.Errorf("cut %d, with the next leader: %s", cut, d)
 		}
 		if s, err := l.load(t.Context()); err != nil || len(s.journal) > 0 || s.ready {
 			t.Errorf("cut %d: left %q %v %v", cut, s.journal, s.ready, err)
 		}
-		closed(t, l)
+		next.Resign()
 	}
 }
 

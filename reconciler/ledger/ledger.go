@@ -230,6 +230,8 @@ func (l *Ledger) explain(ctx context.Context, err error) error {
 		return fmt.Errorf("%w within %s: %v", ErrUnreachable, answerWithin, err)
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
+	case errors.Is(err, context.DeadlineExceeded): // etcd's own, of 5 s
+		return fmt.Errorf("%w: %v; is its disk slow?", ErrUnreachable, err)
 	}
 	return plain(err)
 }

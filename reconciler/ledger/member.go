@@ -18,6 +18,8 @@ import (
 	"go.etcd.io/etcd/server/v3/storage/wal"
 	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
+
+	"github.com/bayplan/bayplan/schema"
 )
 
 const (
@@ -28,7 +30,7 @@ const (
 	closeWithin = 10 * time.Second
 	// lateWithin is how long is waited for what may never come: the end of a
 	// member that died, a start that nobody wants any more.
-	lateWithin = time.Second
+	lateWithin = 500 * time.Millisecond
 	// segment is the size of a file of the write-ahead log. etcd's own 64 MB,
 	// twice, is more than these facts ever fill.
 	segment = 8 << 20
@@ -43,6 +45,10 @@ var smallSegments = sync.OnceFunc(func() { wal.SegmentSizeBytes = segment })
 type member struct {
 	etcd *embed.Etcd
 	end  *ending
+
+	mu sync.Mutex
+	// reserved is how much disk the database's file owns.
+	reserved schema.Bytes
 }
 
 // ending is the first death that was told of.
@@ -117,7 +123,7 @@ func launch(cfg *embed.Config, end *ending) <-chan startResult {
 		if e, err := embed.StartEtcd(cfg); err != nil {
 			result.err = err
 		} else {
-			result = startResult{member: &member{e, end}}
+			result = startResult{member: &member{etcd: e, end: end}}
 		}
 	}()
 	return started

@@ -1,8 +1,12 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
+	"crypto/tls"
+	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"time"
 
@@ -35,9 +39,41 @@ func (l *Ledger) openOutside(ctx context.Context) error {
 	defer cancel()
 	if _, err := kv.Get(ctx, l.key(epochKey)); err != nil {
 		kv.Close()
-		return l.unreachable(err)
+		return l.unreachable(cmp.Or(l.probe(), err))
 	}
 	return nil
+}
+
+// probe finds out why no endpoint answers, which gRPC keeps to itself: nobody
+// listens, the name is unknown, the certificate is not trusted. It is nil where
+// all can be connected to.
+func (l *Ledger) probe() error {
+	ctx, cancel := context.WithTimeout(l.ctx, aliveWithin)
+	defer cancel()
+	var why error
+	for _, e := range l.cfg.Endpoints {
+		conn, err := l.dial(ctx, hostOf(e))
+		if err == nil {
+			err = conn.Close()
+		}
+		why = errors.Join(why, err)
+	}
+	return why
+}
+
+func (l *Ledger) dial(ctx context.Context, addr string) (net.Conn, error) {
+	if l.cfg.TLS == nil {
+		return new(net.Dialer).DialContext(ctx, "tcp", addr)
+	}
+	return (&tls.Dialer{Config: l.cfg.TLS}).DialContext(ctx, "tcp", addr)
+}
+
+// hostOf is host:port of an endpoint, which may be a URL.
+func hostOf(endpoint string) string {
+	if _, host, ok := strings.Cut(endpoint, "://"); ok {
+		return host
+	}
+	return endpoint
 }
 
 func (l *Ledger) unreachable(err error) error {

@@ -196,8 +196,7 @@ func (d *decoder) head() error {
 	if head.Format > format {
 		return fmt.Errorf("%w: format %d, this one reads up to %d; start the newer version again", ErrNewer, head.Format, format)
 	}
-	d.facts.Spec.Revision, d.facts.Spec.Teams = head.Revision, head.Teams
-	d.facts.Accepted = head.Accepted
+	d.facts = head.Rest
 	d.facts.Commits = make([]reconciler.Commit, len(head.Commits))
 	for i, key := range head.Commits {
 		if err := d.read(commitKey+key, &d.facts.Commits[i]); err != nil {
@@ -253,10 +252,12 @@ func (d *decoder) rollouts() (err error) {
 
 func (d *decoder) nodes() error {
 	for _, key := range d.under(nodeKey) {
-		fact := reconciler.NodeFact{Name: strings.TrimPrefix(key, nodeKey)}
-		if err := d.read(key, &fact.Node); err != nil {
+		var doc nodeDoc
+		if err := d.read(key, &doc); err != nil {
 			return err
 		}
+		fact := doc.NodeFact
+		fact.Name = strings.TrimPrefix(key, nodeKey)
 		if err := d.assignment(assignmentKey+fact.Name, &fact.Assignment); err != nil {
 			return err
 		}
@@ -270,7 +271,7 @@ func (d *decoder) assignment(key string, a *nodes.Assignment) error {
 	if err := d.read(key, &doc); err != nil {
 		return err
 	}
-	a.Node, a.Version = doc.Node, doc.Version
+	*a = doc.Assignment
 	a.Orders = make([]nodes.Order, len(doc.Orders))
 	refs := make([]string, 0, len(doc.Orders))
 	for i, o := range doc.Orders {

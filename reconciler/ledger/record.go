@@ -80,8 +80,8 @@ func (t *Term) write(ctx context.Context, plan func(*index, *reconciler.Facts) (
 	})
 }
 
-// stands spares a lost term the way to the store, and keeps a full disk from
-// ending etcd.
+// stands spares a lost term, or a full disk, the work that comes before the
+// write.
 func (t *Term) stands() error {
 	select {
 	case <-t.lost:

@@ -104,8 +104,8 @@ func (d *delta) nodes(before, after *reconciler.Facts) error {
 	return diff(d, section[reconciler.NodeFact]{
 		prefix: nodeKey,
 		name:   nodeName,
-		same:   func(a, b *reconciler.NodeFact) bool { return reflect.DeepEqual(&a.Node, &b.Node) },
-		doc:    func(n *reconciler.NodeFact) (any, []string, error) { return n.Node, nil, nil },
+		same:   sameNode,
+		doc:    func(n *reconciler.NodeFact) (any, []string, error) { return nodeDoc{NodeFact: *n}, nil, nil },
 	}, before.Nodes, after.Nodes)
 }
 
@@ -121,7 +121,7 @@ func (d *delta) assignments(before, after *reconciler.Facts) error {
 func nodeName(n *reconciler.NodeFact) string { return n.Name }
 
 func (d *delta) assignmentDoc(a *nodes.Assignment) (any, []string, error) {
-	doc := assignmentDoc{Node: a.Node, Version: a.Version, Orders: make([]orderDoc, len(a.Orders))}
+	doc := assignmentDoc{*a, make([]orderDoc, len(a.Orders))}
 	refs := make([]string, 0, len(a.Orders))
 	for i := range a.Orders {
 		h, err := d.text(a.Orders[i].Workload)

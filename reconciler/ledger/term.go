@@ -171,8 +171,11 @@ func (t *Term) leads() clientv3.Cmp {
 	return clientv3.Compare(clientv3.CreateRevision(t.key), "=", t.born)
 }
 
-// txn applies ops if the term still leads, all or none.
+// txn applies ops if the term still leads and the disk has room, all or none.
 func (t *Term) txn(ctx context.Context, ops ...clientv3.Op) error {
+	if err := t.l.room(); err != nil {
+		return err
+	}
 	_, err := t.commitIf(ctx, clientv3.Compare(clientv3.ModRevision(t.key), "=", t.mark), ops)
 	return err
 }
