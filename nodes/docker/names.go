@@ -1,0 +1,91 @@
+package docker
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"maps"
+	"strconv"
+	"strings"
+
+	"github.com/moby/moby/client"
+
+	"github.com/bayplan/bayplan/nodes/agent"
+	"github.com/bayplan/bayplan/schema"
+)
+
+// The labels of a container and of a volume. Cluster and node say whose it is.
+const (
+	labelCluster = "io.bayplan.cluster"
+	labelNode    = "io.bayplan.node"
+	labelID      = "io.bayplan.id"
+	labelSlot    = "io.bayplan.slot"
+	labelDigest  = "io.bayplan.digest"
+	// labelPorts holds the host ports by name, as JSON.
+	labelPorts = "io.bayplan.ports"
+	// labelVolume is a volume's name in its workload.
+	labelVolume = "io.bayplan.volume"
+)
+
+// labels are the workload's own and ours over them.
+func (r *Runtime) labels(c agent.Container) map[string]string {
+	all := maps.Clone(c.Workload.Labels)
+	if all == nil {
+		all = map[string]string{}
+	}
+	all[labelCluster], all[labelNode] = r.cfg.Cluster, r.cfg.Node
+	all[labelID], all[labelSlot], all[labelDigest] = c.ID, c.Slot.String(), string(c.Digest)
+	all[labelPorts] = portsText(c.Ports)
+	return all
+}
+
+func portsText(ports map[string]int) string {
+	if len(ports) == 0 {
+		return "{}"
+	}
+	b, err := json.Marshal(ports) // sorts the keys
+	if err != nil {
+		panic("docker: a map of numbers is always JSON: " + err.Error())
+	}
+	return string(b)
+}
+
+// owns is whether a container or volume with these labels is this node's.
+func (r *Runtime) owns(labels map[string]string) bool {
+	return labels[labelCluster] == r.cfg.Cluster && labels[labelNode] == r.cfg.Node && labels[labelID] != ""
+}
+
+// mine asks for what owns is true of.
+func (r *Runtime) mine() client.Filters {
+	return client.Filters{}.Add("label", labelCluster+"="+r.cfg.Cluster, labelNode+"="+r.cfg.Node, labelID)
+}
+
+// containerName is readable first and unique last: an instance has one name on
+// its Engine, which makes creating it twice a conflict instead of a twin.
+func (r *Runtime) containerName(id string) string {
+	return join("", id) + "." + short(r.cfg.Cluster, r.cfg.Node, id)
+}
+
+// volumeName is the name of a slot's volume on this node. It outlives the
+// containers and the digests of the slot.
+func (r *Runtime) volumeName(s schema.Slot, name string) string {
+	parts := []string{r.cfg.Cluster, r.cfg.Node, s.Workload, strconv.Itoa(s.Index), name}
+	return "bayplan_" + join("_", parts...) + "_" + short(parts...)
+}
+
+// short tells apart what join makes equal.
+func short(parts ...string) string {
+	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
+	return hex.EncodeToString(sum[:5])
+}
+
+// join writes the parts with the letters that the Engine takes in a name.
+func join(sep string, parts ...string) string {
+	return strings.TrimLeft(strings.Map(func(c rune) rune {
+		switch {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '.', c == '-', c == '_':
+			return c
+		}
+		return '-'
+	}, strings.Join(parts, sep)), ".-_")
+}

@@ -1,0 +1,79 @@
+package docker
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/client"
+
+	"github.com/bayplan/bayplan/nodes/agent"
+)
+
+// Start creates, starts and looks once: three calls. Only where the container
+// is there already it looks before.
+func (r *Runtime) Start(ctx context.Context, c agent.Container) (s agent.Status, err error) {
+	err = r.attended(ctx, func(ctx context.Context) error {
+		s, err = r.start(ctx, c)
+		return err
+	})
+	if err != nil {
+		return agent.Status{}, r.explainStart(c, err)
+	}
+	return s, nil
+}
+
+func (r *Runtime) start(ctx context.Context, c agent.Container) (agent.Status, error) {
+	spec, err := r.spec(c)
+	if err != nil {
+		return agent.Status{}, err
+	}
+	created, err := r.api.ContainerCreate(ctx, spec)
+	if errdefs.IsConflict(err) {
+		return r.startAgain(ctx, c, spec)
+	}
+	if err != nil {
+		return agent.Status{}, err
+	}
+	return r.run(ctx, created.ID)
+}
+
+// startAgain is for a container that is there: what runs is left alone, what was
+// made for other host ports is made anew.
+func (r *Runtime) startAgain(ctx context.Context, c agent.Container, spec client.ContainerCreateOptions) (agent.Status, error) {
+	found, err := r.api.ContainerInspect(ctx, spec.Name, client.ContainerInspectOptions{})
+	if err != nil {
+		return agent.Status{}, err
+	}
+	box := found.Container
+	if !r.owns(box.Config.Labels) || box.Config.Labels[labelID] != c.ID {
+		return agent.Status{}, fmt.Errorf("the name %s belongs to a container of someone else: rename that one", spec.Name)
+	}
+	if box.State.Running {
+		return r.statusOf(ctx, &box), nil
+	}
+	if box.Config.Labels[labelPorts] == spec.Config.Labels[labelPorts] {
+		return r.run(ctx, box.ID)
+	}
+	if _, err := r.api.ContainerRemove(ctx, box.ID, client.ContainerRemoveOptions{}); err != nil && !errdefs.IsNotFound(err) {
+		return agent.Status{}, err
+	}
+	created, err := r.api.ContainerCreate(ctx, spec)
+	if err != nil {
+		return agent.Status{}, err
+	}
+	return r.run(ctx, created.ID)
+}
+
+// run begins a life.
+func (r *Runtime) run(ctx context.Context, container string) (agent.Status, error) {
+	defer r.seen.changed(container)
+	if _, err := r.api.ContainerStart(ctx, container, client.ContainerStartOptions{}); err != nil {
+		return agent.Status{}, err
+	}
+	found, err := r.api.ContainerInspect(ctx, container, client.ContainerInspectOptions{})
+	if err != nil {
+		return agent.Status{}, err
+	}
+	return r.statusOf(ctx, &found.Container), nil
+}
