@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -51,6 +50,7 @@ type session struct {
 	report   nodes.Report // as the agent sent it, on its clock
 	resync   patience
 	resend   patience
+	doubted  nodes.Version // of which a heartbeat differed
 	parked   nodes.Version // whose sum is sum
 	sum      nodes.Sum
 }
@@ -79,7 +79,7 @@ func (f fleet) Session(ctx context.Context, stream *sessionStream) error {
 		done: make(chan struct{}), control: make(chan *wirepb.ServerMessage, controlQueue), again: make(chan struct{}, 1),
 	}
 	defer hangUpWhen(ctx)()
-	e.watch = time.AfterFunc(e.patience(), func() { cancel(errSilent) })
+	e.watch = time.AfterFunc(e.silence(), func() { cancel(errSilent) })
 	defer e.watch.Stop()
 	if err := e.hello(); err != nil {
 		return e.ended(ctx, err)
@@ -88,6 +88,10 @@ func (f fleet) Session(ctx context.Context, stream *sessionStream) error {
 		return e.ended(ctx, err)
 	}
 	defer f.s.leave(e)
+	// It may have been revoked before there was a session to disconnect.
+	if _, err := f.s.admit(ctx); err != nil {
+		return e.ended(ctx, err)
+	}
 	return e.ended(ctx, e.serve(ctx))
 }
 
@@ -97,9 +101,9 @@ var (
 	errReplaced = connect.NewError(connect.CodeAborted, errors.New("a newer session of this node took over"))
 )
 
-// patience is how long a connection may stand without a message: the node has
+// silence is how long a connection may stand without a message: the node has
 // long been unreachable by then, and the agent dials anew.
-func (e *session) patience() time.Duration { return max(4*e.s.cfg.Heartbeat, 10*time.Second) }
+func (e *session) silence() time.Duration { return max(4*e.s.cfg.Heartbeat, 10*time.Second) }
 
 // hello is the agent's first message.
 func (e *session) hello() error {
@@ -249,126 +253,6 @@ func (e *session) tell(m *wirepb.ServerMessage) bool {
 	default:
 		return false
 	}
-}
-
-// receive is the next message, if it is the next.
-func (e *session) receive() (*wirepb.AgentMessage, error) {
-	m, err := e.stream.Receive()
-	if err != nil {
-		return nil, err
-	}
-	e.watch.Reset(e.patience())
-	if e.seq++; m.Seq != e.seq {
-		return nil, invalid("message %d came where %d was due", m.Seq, e.seq)
-	}
-	return m, nil
-}
-
-func (e *session) read() error {
-	for {
-		m, err := e.receive()
-		if err == nil {
-			err = e.handle(m)
-		}
-		if err != nil {
-			return err
-		}
-	}
-}
-
-func (e *session) handle(m *wirepb.AgentMessage) error {
-	switch b := m.Body.(type) {
-	case *wirepb.AgentMessage_Report:
-		r, err := decodeReport(b.Report, e.peer.Name)
-		if err != nil {
-			return invalid("%w", err)
-		}
-		e.take(r)
-	case *wirepb.AgentMessage_Change:
-		c, err := decodeChange(b.Change, e.peer.Name)
-		if err != nil {
-			return invalid("%w", err)
-		}
-		if !e.reported {
-			return invalid("a change came before the report that it changes")
-		}
-		e.take(e.report.Apply(c))
-	case *wirepb.AgentMessage_Heartbeat:
-		e.heartbeat(b.Heartbeat)
-	case *wirepb.AgentMessage_Refused:
-		e.refused(nodes.Version{Epoch: b.Refused.Epoch, Serial: b.Refused.Serial}, b.Refused.Why)
-	default:
-		return invalid("a message of an unknown kind")
-	}
-	return nil
-}
-
-func (e *session) take(r nodes.Report) {
-	e.report, e.reported = r, true
-	e.s.cfg.Roster.Report(e.peer.Name, r)
-}
-
-// heartbeat compares what both sides believe, and sends the whole where they
-// differ.
-func (e *session) heartbeat(h *wirepb.Heartbeat) {
-	if !e.reported {
-		return
-	}
-	e.s.cfg.Roster.Heard(e.peer.Name)
-	sum := e.report.Sum()
-	if bytes.Equal(h.ReportDigest, sum[:]) {
-		e.resync.reset()
-	} else if e.resync.due() {
-		e.log.Warn("a change was lost: asking for a full report")
-		e.tell(&wirepb.ServerMessage{Body: &wirepb.ServerMessage_Resync{Resync: &wirepb.Resync{}}})
-	}
-	e.compareAssignment(h.AssignmentDigest)
-}
-
-func (e *session) compareAssignment(held []byte) {
-	a, _ := e.s.cfg.Roster.Parked(e.peer.Name)
-	e.mu.Lock()
-	sent := e.sent
-	e.mu.Unlock()
-	if a.Version == (nodes.Version{}) || sent != a.Version {
-		return
-	}
-	if e.parked != a.Version {
-		e.parked, e.sum = a.Version, a.Sum()
-	}
-	if bytes.Equal(held, e.sum[:]) {
-		e.resend.reset()
-		e.s.cfg.Roster.Refused(e.peer.Name, a.Version, "")
-	} else if e.resend.due() {
-		select {
-		case e.again <- struct{}{}:
-		default:
-		}
-	}
-}
-
-// patience spaces out the repetitions of a cure that does not help: after 1, 2,
-// 4 … 64 heartbeats. The first heartbeat that differs is let pass, since it may
-// have crossed with the message that settles it.
-type patience struct{ wait, left int }
-
-func (p *patience) reset() { *p = patience{} }
-
-func (p *patience) due() bool {
-	if p.wait == 0 {
-		p.wait, p.left = 1, 1
-	}
-	if p.left > 0 {
-		p.left--
-		return false
-	}
-	p.wait = min(2*p.wait, 64)
-	p.left = p.wait - 1
-	return true
-}
-
-func invalid(format string, args ...any) error {
-	return connect.NewError(connect.CodeInvalidArgument, fmt.Errorf(format, args...))
 }
 
 func randomID() string {

@@ -7,7 +7,7 @@
 // Assignment comes down, afterwards what differs. Both sides number their
 // messages and say in every heartbeat, as a hash, what they believe of the
 // other; where that differs the whole is sent again, so a lost or misapplied
-// message is healed within a heartbeat. Neither side queues: reports and
+// message is healed within two heartbeats. Neither side queues: reports and
 // Assignments are levels, and only the newest counts.
 //
 // Nothing here decides. A session that ends, a certificate that expired, an
