@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	moby "github.com/moby/moby/client"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/bayplan/bayplan/cmd/bayplan/internal/exit"
@@ -35,6 +36,7 @@ func devEngine(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	defer rt.Close()
 	info, err := rt.Info(ctx)
 	if err != nil {
 		return "", &exit.Error{Code: exit.Failure, Err: fmt.Errorf("no engine to run containers with: %w", err),
@@ -43,19 +45,24 @@ func devEngine(ctx context.Context) (string, error) {
 	return info.Name + " " + info.Version, nil
 }
 
-// devClean stops and removes what the nodes of a cluster have.
+// devClean stops and removes what the nodes of a cluster have. The runtime never
+// deletes a volume; those of a cluster that is thrown away as a whole go here.
 func devClean(ctx context.Context, cluster string, nodes []string, volumes bool) error {
-	g, ctx := errgroup.WithContext(ctx)
+	g, each := errgroup.WithContext(ctx)
 	for _, node := range nodes {
 		g.Go(func() error {
 			rt, err := devRuntime(cluster, node)
 			if err != nil {
 				return err
 			}
-			return removeAll(ctx, rt)
+			defer rt.Close()
+			return removeAll(each, rt)
 		})
 	}
-	return g.Wait()
+	if err := g.Wait(); err != nil || !volumes {
+		return err
+	}
+	return removeVolumes(ctx, cluster)
 }
 
 func removeAll(ctx context.Context, rt agent.Runtime) error {
@@ -74,4 +81,22 @@ func removeAll(ctx context.Context, rt agent.Runtime) error {
 		})
 	}
 	return g.Wait()
+}
+
+func removeVolumes(ctx context.Context, cluster string) error {
+	api, err := moby.New(moby.FromEnv)
+	if err != nil {
+		return err
+	}
+	defer api.Close()
+	list, err := api.VolumeList(ctx, moby.VolumeListOptions{Filters: moby.Filters{}.Add("label", "io.bayplan.cluster="+cluster)})
+	if err != nil {
+		return err
+	}
+	for _, v := range list.Items {
+		if _, err := api.VolumeRemove(ctx, v.Name, moby.VolumeRemoveOptions{}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
