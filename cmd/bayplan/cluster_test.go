@@ -70,7 +70,7 @@ func setUp(env *testscript.Env) error {
 func clusterVerb(ts *testscript.TestScript, neg bool, args []string) {
 	verbs := map[string]func(*testscript.TestScript, *served, []string){
 		"apply": clusterApply, "commit": clusterCommit, "end": clusterEnd, "event": clusterEvent, "print": clusterPrint,
-		"problem": clusterProblem, "lose": clusterLose, "drop": clusterDrop, "stop": clusterStop, "gone": clusterGone,
+		"problem": clusterProblem, "lose": clusterLose, "stop": clusterStop, "gone": clusterGone,
 	}
 	if neg || len(args) == 0 || verbs[args[0]] == nil {
 		ts.Fatalf("cluster: no such verb: %v", args)
@@ -140,9 +140,6 @@ func clusterLose(_ *testscript.TestScript, c *served, args []string) {
 		}
 	})
 }
-
-// drop: every connection breaks; the server goes on.
-func clusterDrop(_ *testscript.TestScript, c *served, _ []string) { c.server.CloseClientConnections() }
 
 // stop: the server goes away for good.
 func clusterStop(_ *testscript.TestScript, c *served, _ []string) {

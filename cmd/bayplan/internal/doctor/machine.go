@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"strconv"
-	"strings"
 
 	docker "github.com/moby/moby/client"
 	"golang.org/x/sys/unix"
@@ -81,14 +79,9 @@ func kernel(context.Context) Finding {
 }
 
 func kernelFinding(release string) Finding {
-	parts := strings.SplitN(release, ".", 3)
-	if len(parts) < 2 {
-		return Finding{"kernel", Warn, "Linux " + release + ": no version that can be read", ""}
-	}
-	major, err1 := strconv.Atoi(parts[0])
-	minor, err2 := strconv.Atoi(strings.TrimRightFunc(parts[1], func(r rune) bool { return r < '0' || r > '9' }))
-	if errors.Join(err1, err2) != nil {
-		return Finding{"kernel", Warn, "Linux " + release + ": no version that can be read", ""}
+	var major, minor int
+	if n, err := fmt.Sscanf(release, "%d.%d", &major, &minor); n < 2 {
+		return Finding{"kernel", Warn, fmt.Sprintf("Linux %q: no version that can be read (%v)", release, err), ""}
 	}
 	if major < oldestMajor || major == oldestMajor && minor < oldestMinor {
 		return Finding{"kernel", Warn, "Linux " + release, fmt.Sprintf("use Linux %d.%d or later for nodes", oldestMajor, oldestMinor)}

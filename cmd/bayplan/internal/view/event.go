@@ -54,10 +54,7 @@ func Explanation(w io.Writer, e *status.Explanation, l Look) {
 	if e.Next != "" {
 		fmt.Fprintf(w, "  next: %s\n", show.Clean(e.Next))
 	}
-	if len(e.Instances) > 0 {
-		fmt.Fprintln(w)
-		slots(w, []status.Workload{{Slots: e.Instances}}, l)
-	}
+	slots(w, []status.Workload{{Slots: e.Instances}}, l)
 	if len(e.Events) > 0 {
 		fmt.Fprintln(w)
 	}

@@ -3,6 +3,7 @@ package view
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -20,7 +21,6 @@ func Status(w io.Writer, s *status.Status, l Look) {
 	fmt.Fprintln(w)
 	workloads(w, s.Workloads, l)
 	if l.Wide {
-		fmt.Fprintln(w)
 		slots(w, s.Workloads, l)
 		fmt.Fprintln(w)
 		Nodes(w, s.Nodes, l)
@@ -92,7 +92,12 @@ func part(n, of int) show.Cell {
 	return c
 }
 
+// slots is a table after an empty line; nothing where there are none.
 func slots(w io.Writer, all []status.Workload, l Look) {
+	if !slices.ContainsFunc(all, func(x status.Workload) bool { return len(x.Slots) > 0 }) {
+		return
+	}
+	fmt.Fprintln(w)
 	t := show.NewColumns(l.Paint, "SLOT", "NODE", "PHASE", "HEALTH", "SINCE", "RESTARTS", "DIGEST", "ADDRESS", "PORTS", "CONTAINER", "REASON")
 	for i := range all {
 		for _, s := range all[i].Slots {
