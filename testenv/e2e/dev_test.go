@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -88,8 +89,7 @@ func start(t *testing.T, dir string) *dev {
 		t.Fatal(err)
 	}
 	t.Cleanup(d.stop)
-	if !d.said(out, "Next, in another terminal") {
-		d.gone <- d.cmd.Wait()
+	if !d.said(out, d.cmd, "Next, in another terminal") {
 		t.Fatal("bayplan dev ended before the sample was up")
 	}
 	d.took = time.Since(began)
@@ -99,8 +99,9 @@ func start(t *testing.T, dir string) *dev {
 	return d
 }
 
-// said reads out to the line with text, and on in the background.
-func (d *dev) said(out interface{ Read([]byte) (int, error) }, text string) bool {
+// said reads what cmd says to the line with text, and to its end in the
+// background.
+func (d *dev) said(out io.Reader, cmd *exec.Cmd, text string) bool {
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {
 		d.t.Log(lines.Text())
@@ -108,11 +109,12 @@ func (d *dev) said(out interface{ Read([]byte) (int, error) }, text string) bool
 			go func() {
 				for lines.Scan() {
 				}
-				d.gone <- d.cmd.Wait()
+				d.gone <- cmd.Wait()
 			}()
 			return true
 		}
 	}
+	d.gone <- cmd.Wait()
 	return false
 }
 
