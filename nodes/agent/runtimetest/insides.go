@@ -1,0 +1,169 @@
+package runtimetest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/bayplan/bayplan/nodes"
+	"github.com/bayplan/bayplan/nodes/agent"
+	"github.com/bayplan/bayplan/nodes/agent/runtimetest/steps"
+	"github.com/bayplan/bayplan/schema"
+)
+
+// insides are about what a program finds and what becomes of it: they need a
+// real one.
+var insides = []contract{
+	{"Program_FindsItsEnvironment", environment},
+	{"Program_IsTheCommandGiven", commandGiven},
+	{"Program_ThatIsNotThere", commandMissing},
+	{"Program_IsReachedAtBothAddresses", reached},
+	{"Program_HearsTheSignalAsked", signalAsked},
+	{"Program_OverItsMemoryIsToldAsSuch", overMemory},
+	{"Volume_OutlivesItsContainer", volumeSurvives},
+	{"Volume_IsOfOneSlotOnly", volumeOfSlot},
+	{"Exec_SeparatesErrors", execStderr},
+	{"Exec_OnATerminal", execTerminal},
+}
+
+func environment(r *rig) {
+	c := r.container("job", 0, "env", "GREETING", "env", "EXTRA", "env", "VERSION", "whoami")
+	c.Workload.Env = map[string]string{"GREETING": "hello world"}
+	c.Workload.User, c.Workload.Workdir = "app", "/tmp"
+	c.Env = map[string]string{"EXTRA": "of the agent"}
+	r.run(c)
+	r.awaitExit(c.ID)
+	lines := strings.Split(r.logs(c.ID, agent.LogOptions{Tail: -1}), "\n")
+	if len(lines) < 4 || lines[0] != "hello world" || lines[1] != "of the agent" || lines[2] == "" || lines[3] != "1000:1000 /tmp" {
+		r.Errorf("it found %q", lines)
+	}
+}
+
+func commandGiven(r *rig) {
+	c := r.container("job", 0, "exit", "9")
+	c.Workload.Command, c.Workload.Args = []string{steps.Path, "exit"}, []string{"4"}
+	r.run(c)
+	if s := r.awaitExit(c.ID); s.ExitCode != 4 {
+		r.Errorf("it exited with %d, want 4", s.ExitCode)
+	}
+}
+
+// commandMissing holds for engines that see it at the start and for those whose
+// container starts with an init of its own and ends at once.
+func commandMissing(r *rig) {
+	c := r.container("job", 0, "sleep")
+	c.Workload.Command = []string{"/no/such/program"}
+	r.must(r.Pull(r.ctx, image(c.Workload)))
+	if _, err := r.Start(r.ctx, c); err != nil {
+		r.wantFailure(err, nodes.CommandNotFound)
+		return
+	}
+	s := r.awaitExit(c.ID)
+	if s.ExitCode != 127 || !strings.Contains(s.Error, "/no/such/program") {
+		r.Errorf("it exited with %d and says %q", s.ExitCode, s.Error)
+	}
+}
+
+func reached(r *rig) {
+	c := r.container("web", 0, "serve", "8080", "echo", "serving", "sleep")
+	c.Workload.Ports = map[string]schema.Port{"http": {Container: 8080, Protocol: "tcp"}}
+	c.Ports = map[string]int{"http": r.FreePort(r.T)}
+	s := r.run(c)
+	r.awaitLog(c.ID, "serving\n")
+	for _, address := range []string{fmt.Sprintf("%s:8080", s.Address), fmt.Sprintf("127.0.0.1:%d", s.Ports["http"])} {
+		if got, err := get(r.ctx, "http://"+address+"/up"); err != nil || got != "/up" {
+			r.Errorf("%s answers %q, %v", address, got, err)
+		}
+	}
+}
+
+func get(ctx context.Context, url string) (string, error) {
+	q, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return "", err
+	}
+	resp, err := http.DefaultClient.Do(q)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	return string(b), err
+}
+
+func signalAsked(r *rig) {
+	c := r.container("web", 0, "echo", "up", "sleep")
+	r.run(c)
+	r.awaitLog(c.ID, "up\n")
+	r.must(r.Stop(r.ctx, c.ID, "SIGUSR1", patience))
+	if got := r.logs(c.ID, agent.LogOptions{Tail: 1}); got != "SIGUSR1\n" {
+		r.Errorf("it heard %q", got)
+	}
+}
+
+func overMemory(r *rig) {
+	c := r.container("job", 0, "oom")
+	c.Workload.Resources.Limit.Memory = 16 << 20
+	r.run(c)
+	s := r.await(c.ID, "killed for memory", func(s *agent.Status) bool { return s.State == agent.StateExited && s.OOM })
+	if s.ExitCode != 137 {
+		r.Errorf("it exited with %d", s.ExitCode)
+	}
+}
+
+func withVolume(c agent.Container) agent.Container {
+	c.Workload.Volumes = map[string]schema.Volume{"data": {Path: "/data"}}
+	return instance(c.Workload, c.Slot.Index)
+}
+
+func volumeSurvives(r *rig) {
+	writer := withVolume(r.container("db", 0, "write", "/data/x", "kept"))
+	r.run(writer)
+	if s := r.awaitExit(writer.ID); s.ExitCode != 0 {
+		r.Fatalf("writing: %+v %s", s, r.logs(writer.ID, agent.LogOptions{Tail: -1}))
+	}
+	r.must(r.Remove(r.ctx, writer.ID))
+	reader := withVolume(r.container("db", 0, "read", "/data/x"))
+	r.run(reader)
+	r.awaitExit(reader.ID)
+	if got := r.logs(reader.ID, agent.LogOptions{Tail: -1}); got != "kept\n" {
+		r.Errorf("after its container was removed the volume holds %q", got)
+	}
+}
+
+func volumeOfSlot(r *rig) {
+	writer := withVolume(r.container("db", 0, "write", "/data/x", "kept"))
+	r.run(writer)
+	r.awaitExit(writer.ID)
+	other := withVolume(r.container("db", 1, "read", "/data/x"))
+	r.run(other)
+	if s := r.awaitExit(other.ID); s.ExitCode != 1 {
+		r.Errorf("slot 1 reads slot 0's volume: %+v", s)
+	}
+}
+
+func execStderr(r *rig) {
+	c := r.container("web", 0, "sleep")
+	r.run(c)
+	var out, errs bytes.Buffer
+	code, err := r.Exec(r.ctx, c.ID, agent.Exec{Command: []string{steps.Path, "echo", "out", "complain", "err", "exit", "2"}, Stdout: &out, Stderr: &errs})
+	if err != nil || code != 2 || out.String() != "out\n" || errs.String() != "err\n" {
+		r.Errorf("%d, %v, %q, %q", code, err, out.String(), errs.String())
+	}
+}
+
+// execTerminal types a line, so that the size has arrived when it is asked for.
+func execTerminal(r *rig) {
+	c := r.container("web", 0, "sleep")
+	r.run(c)
+	resize := make(chan agent.Size, 1)
+	resize <- agent.Size{Rows: 33, Cols: 99}
+	var out bytes.Buffer
+	code, err := r.Exec(r.ctx, c.ID, agent.Exec{Command: []string{steps.Path, "terminal"}, TTY: true, Stdout: &out, Resize: resize})
+	if err != nil || code != 0 || !strings.HasPrefix(out.String(), "terminal ") {
+		r.Errorf("%d, %v, %q", code, err, out.String())
+	}
+}
