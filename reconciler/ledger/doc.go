@@ -15,9 +15,10 @@
 //   - It is bounded: [MaxEvents] events, a text of a workload only while
 //     something names it, history compacted (I35).
 //   - Trouble of the disk is an error, never a panic: [Open] refuses below
-//     [MinFree], [Ledger.Low] warns early, writes stop at a floor that leaves
-//     etcd room to live, and a member that dies nevertheless ends the Ledger
-//     ([Ledger.Done]) and not the process.
+//     [MinFree], [Ledger.Low] warns early, writes stop at a floor, the database
+//     owns its next blocks beforehand, and a member that dies nevertheless ends
+//     the Ledger ([Ledger.Done]) and not the process.
+//   - A field that the facts get later is kept and compared, or a test fails.
 //
 // The keys, under [Config.Prefix]:
 //

@@ -251,7 +251,7 @@ func TestRecord_AfterAFailureTheStoreIsReadAnew(t *testing.T) {
 
 func TestFacts_OfANewerFormatAreRefused(t *testing.T) {
 	l := open(t, t.TempDir())
-	if _, err := l.kv.Put(t.Context(), l.key(headKey), `{"format":2}`); err != nil {
+	if _, err := l.kv.Put(t.Context(), l.key(headKey), fmt.Sprintf(`{"format":%d}`, format+1)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := l.Facts(t.Context()); !errors.Is(err, ErrNewer) {
