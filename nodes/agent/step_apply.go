@@ -195,7 +195,7 @@ func (s *step) lives(l *berth) {
 		m.Restarts++
 	}
 	m.Life, m.Halted = b.Started, false
-	if m.Failure != nil && m.Failure.Code != nodes.Exited && m.Failure.Code != nodes.OOMKilled {
+	if m.Failure != nil && !endsLife[m.Failure.Code] {
 		m.Failure = nil
 	}
 	l.probe = probe{busy: l.probe.busy}
@@ -236,11 +236,18 @@ func earlier(now, t time.Time) time.Time {
 	return t
 }
 
+// endsLife are the failures that tell how a life ended; they stay while the next
+// one runs.
+var endsLife = map[nodes.FailureCode]bool{nodes.Exited: true, nodes.OOMKilled: true, nodes.CommandNotFound: true}
+
 func exitFailure(b *Status) nodes.Failure {
 	f := nodes.Failure{Code: nodes.Exited, Text: fmt.Sprintf("exited with code %d", b.ExitCode), ExitCode: b.ExitCode}
-	if b.OOM {
+	switch {
+	case b.OOM:
 		f.Code, f.Text = nodes.OOMKilled, "killed for using more memory than its limit"
-	} else if b.Error != "" {
+	case b.Error != "" && (b.ExitCode == 126 || b.ExitCode == 127):
+		f.Code, f.Text = nodes.CommandNotFound, b.Error // the container's init says so
+	case b.Error != "":
 		f.Text += ": " + b.Error
 	}
 	return f

@@ -125,13 +125,13 @@ func (p *process) ReadFile(name string) (text string, err error) {
 }
 
 // at is where a path of the container is kept. Volumes are named directories
-// of the node: a workload's own, whichever slot.
+// of the node, each of one slot.
 func (b *box) at(name string) (files map[string]string, key string, readOnly bool) {
 	name = path.Clean(name)
 	for _, v := range slices.Sorted(maps.Keys(b.spec.Workload.Volumes)) {
 		volume := b.spec.Workload.Volumes[v]
 		if rest, ok := strings.CutPrefix(name, path.Clean(volume.Path)+"/"); ok {
-			return b.engine.volume(b.owner + " " + b.spec.Workload.Name + " " + v), rest, volume.ReadOnly
+			return b.engine.volume(b.owner + " " + b.spec.Slot.String() + " " + v), rest, volume.ReadOnly
 		}
 	}
 	return b.files, name, false

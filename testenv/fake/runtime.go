@@ -105,6 +105,9 @@ func (r *Runtime) create(c agent.Container) (*box, Program, error) {
 		image = c.Workload.Pinned
 	}
 	b := e.boxes[r.owner+" "+c.ID]
+	if b != nil && b.status.State != agent.StateRunning && !maps.Equal(b.status.Ports, c.Ports) {
+		b = nil // made anew for the other ports
+	}
 	if b == nil {
 		if !e.pulled[image] {
 			return nil, Program{}, failure(nodes.ImageNotFound, "no image %s here", image)
