@@ -68,7 +68,7 @@ func appendInstance(events []Event, node string, was, is *nodes.Instance, at tim
 		was = &nodes.Instance{}
 	}
 	if is.Failure != nil && (was.Failure == nil || !was.Failure.At.Equal(is.Failure.At) || was.Failure.Code != is.Failure.Code) {
-		events = append(events, instanceEvent(node, is, "failure", is.Failure.Text, at))
+		events = append(events, failureEvent(node, is, at))
 	}
 	if is.Phase != was.Phase || is.Restarts != was.Restarts {
 		text := "is " + is.Phase.String()
@@ -86,6 +86,12 @@ func appendInstance(events []Event, node string, was, is *nodes.Instance, at tim
 func instanceEvent(node string, i *nodes.Instance, kind, what string, at time.Time) Event {
 	return Event{Time: at, Kind: kind, Workload: i.Slot.Workload, Slot: i.Slot.String(), Node: node,
 		Text: fmt.Sprintf("%s on %s %s", i.Slot, node, what)}
+}
+
+func failureEvent(node string, i *nodes.Instance, at time.Time) Event {
+	e := instanceEvent(node, i, "failure", "", at)
+	e.Text = fmt.Sprintf("%s on %s: %s", i.Slot, node, i.Failure.Text)
+	return e
 }
 
 // Decided is what a pass decided, for the record: orders, outcomes of commits

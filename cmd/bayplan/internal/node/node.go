@@ -65,6 +65,7 @@ func Run(ctx context.Context, cfg Config) error {
 		return err
 	}
 	cfg.Log.Info("node", "node", creds.Name, "cluster", creds.Cluster, "server", creds.Server, "metrics", url)
+	go trimLater(ctx)
 	if err := a.Run(ctx, client); err != nil && !errors.Is(err, context.Canceled) {
 		return err
 	}

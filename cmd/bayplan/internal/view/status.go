@@ -119,7 +119,8 @@ func phase(s *status.Slot) show.Cell {
 }
 
 func slotReason(s *status.Slot) string {
-	if s.Failure != nil {
+	well := s.Phase == nodes.Running && (s.Health == nodes.Healthy || s.Health == nodes.NoCheck)
+	if s.Failure != nil && !well {
 		return s.Failure.Text
 	}
 	return s.Reason
