@@ -55,7 +55,7 @@ func runDev(cmd *cobra.Command, c dev.Config) (err error) {
 	hurry, done := secondSignal()
 	defer done()
 	c.Sample, c.Hurry = examples.Hello(), hurry
-	c.Engine, c.Wait, c.Clean = devEngine, devWait, devClean
+	c.Engine, c.Watch, c.Clean = devEngine, devWatch, devClean
 	c.Out, c.Talk = cmd.OutOrStdout(), cmd.ErrOrStderr()
 	return dev.Run(cmd.Context(), c)
 }
@@ -98,14 +98,14 @@ func secondSignal() (<-chan struct{}, func()) {
 	return second, func() { signal.Stop(signals); close(over) }
 }
 
-// errSettled ends the watch once the cluster has come to rest.
-var errSettled = errors.New("settled")
+// errSeen ends the watch once it has shown what it was for.
+var errSeen = errors.New("seen")
 
-// devWait watches the server until it has come to rest at commit.
-func devWait(ctx context.Context, s dev.Server, commit string) (outcome string, good bool, err error) {
+// devWatch shows each status of the server to done until that says so.
+func devWatch(ctx context.Context, s dev.Server, done func(*status.Status) bool) error {
 	c, err := client.Config{Server: s.URL, CA: s.CA, Cert: s.Cert, Key: s.Key}.Dial()
 	if err != nil {
-		return "", false, err
+		return err
 	}
 	defer c.Close()
 	err = client.Watcher{
@@ -114,19 +114,15 @@ func devWait(ctx context.Context, s dev.Server, commit string) (outcome string, 
 		},
 		Each: func(raw []byte) error {
 			st, err := document[status.Status](raw)
-			if err != nil {
-				return err
+			if err == nil && done(st) {
+				err = errSeen
 			}
-			var done bool
-			if outcome, good, done = dev.Settled(st, commit); done {
-				return errSettled
-			}
-			return nil
+			return err
 		},
 		Notice: func(string) {}, // dev tells of its server's deaths itself
 	}.Run(ctx)
-	if errors.Is(err, errSettled) {
-		err = nil
+	if errors.Is(err, errSeen) {
+		return nil
 	}
-	return outcome, good, err
+	return err
 }

@@ -31,6 +31,7 @@ func TestE2E_TheFirstTenMinutes(t *testing.T) {
 		t.Errorf("took %s, want %s", d.took, soon)
 	}
 	wantAnswers(t, d, "hello version 1")
+	wantSpread(t, d)
 
 	d.shell("cd " + d.clone + " && bayplan validate")
 	if outcome := watched(t, d, func() string { return d.push(`sed -i 's,hello:1",hello:2",' hello/web.cue`) }); outcome != reconciler.Applied {
@@ -131,6 +132,20 @@ func wantAnswers(t *testing.T, d *dev, want string) {
 	}
 	if answered < 3 {
 		t.Errorf("%d slots answer, want 3", answered)
+	}
+}
+
+// wantSpread wants the three slots on three nodes.
+func wantSpread(t *testing.T, d *dev) {
+	t.Helper()
+	on := map[string]bool{}
+	for _, w := range d.status().Workloads {
+		for _, slot := range w.Slots {
+			on[slot.Node] = true
+		}
+	}
+	if len(on) != 3 {
+		t.Errorf("slots on %d nodes, want 3", len(on))
 	}
 }
 

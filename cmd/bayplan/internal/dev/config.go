@@ -8,10 +8,11 @@ import (
 	"net"
 
 	"github.com/bayplan/bayplan/cmd/bayplan/internal/exit"
+	"github.com/bayplan/bayplan/reconciler/status"
 )
 
-// MaxNodes is how many agents fit: each has an address of its own in
-// 127.0.0.0/24 and a process of some 30 MB.
+// MaxNodes is how many agents fit: each has an address of its own on
+// loopback and a process of some 30 MB.
 const MaxNodes = 50
 
 // Config is what a cluster is made from. Every field but Dir is needed.
@@ -32,9 +33,9 @@ type Config struct {
 
 	// Engine describes the engine in a few words, or says why there is none.
 	Engine func(ctx context.Context) (string, error)
-	// Wait returns once commit has reached its end on the server: the outcome
-	// in one line, and whether it is a good one.
-	Wait func(ctx context.Context, s Server, commit string) (outcome string, good bool, err error)
+	// Watch shows each status of the server to done until that says so. It
+	// outlives the server's restarts.
+	Watch func(ctx context.Context, s Server, done func(*status.Status) bool) error
 	// Clean removes every container that these nodes of the cluster have, and
 	// their volumes if asked to.
 	Clean func(ctx context.Context, cluster string, nodes []string, volumes bool) error
@@ -70,7 +71,7 @@ func (c *Config) check() error {
 	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
 		return exit.Usagef("bayplan dev --help", "--listen %q: want HOST:PORT such as 127.0.0.1:7443", c.Listen)
 	}
-	if c.Executable == "" || c.Sample == nil || c.Engine == nil || c.Wait == nil || c.Clean == nil {
+	if c.Executable == "" || c.Sample == nil || c.Engine == nil || c.Watch == nil || c.Clean == nil {
 		return errors.New("dev: a field of Config is missing")
 	}
 	return nil

@@ -18,6 +18,8 @@ import (
 const (
 	// readyLimit is how long the server may take to serve; a second is usual.
 	readyLimit = 60 * time.Second
+	// joinLimit is how long the sample waits for nodes that do not come.
+	joinLimit = 5 * time.Second
 	// healthyLimit is how long the sample may take; the cluster stays up beyond it.
 	healthyLimit = 3 * time.Minute
 	// cleanLimit bounds the removal of containers.
@@ -50,7 +52,7 @@ type cluster struct {
 	talk     *talk
 	keeper   *keeper
 	registry *demo.Registry
-	listen   string
+	ports    ports
 
 	mu     sync.Mutex
 	server Server // as of its last start
@@ -99,7 +101,11 @@ func (d *cluster) bind() error {
 		l.Close()
 		return fmt.Errorf("the server's address: %w; stop what holds it, or give another with --listen", err)
 	}
-	p.Registry, d.listen = l.Addr().String(), p.Server
+	p.Registry = l.Addr().String()
+	if p.Nodes == "" {
+		p.Nodes = nodeNet()
+	}
+	d.ports = p
 	if err := d.folder.savePorts(p); err != nil {
 		l.Close()
 		return err
@@ -110,29 +116,39 @@ func (d *cluster) bind() error {
 
 // up does all that can be done side by side until the sample runs.
 func (d *cluster) up(ctx context.Context, server, agents *crew) error {
-	commit, err := seed(ctx, d.repository(), d.Sample, d.registry.Image())
-	if err != nil {
+	if err := initRepository(ctx, d.repository()); err != nil {
 		return err
 	}
-	d.talk.say("repository %s at commit %.10s", d.repository(), commit)
 	if err := remove(d.folder.join("env"), d.readyFile()); err != nil {
 		return err
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return d.checkEngine(ctx) })
 	g.Go(func() error { return d.loadImages(ctx) })
-	g.Go(func() error { return d.startMembers(ctx, server, agents, commit) })
+	g.Go(func() error { return d.startMembers(ctx, server, agents) })
 	return g.Wait()
 }
 
-// startMembers starts the server, then what needs it.
-func (d *cluster) startMembers(ctx context.Context, server, agents *crew, commit string) error {
+// startMembers starts the server, then the agents, and commits the sample once
+// they are there: what is committed to a single node first would all be on it.
+func (d *cluster) startMembers(ctx context.Context, server, agents *crew) error {
 	s, err := d.startServer(ctx, server)
 	if err != nil {
 		return err
 	}
 	for i := 1; i <= d.Nodes; i++ {
 		d.startAgent(agents, i)
+	}
+	if err := d.awaitNodes(ctx, s); err != nil {
+		return err
+	}
+	commit, err := seed(ctx, d.repository(), d.Sample, d.registry.Image())
+	if err != nil {
+		return err
+	}
+	d.talk.say("repository %s at commit %.10s", d.repository(), commit)
+	if err := writeAtomic(d.folder.join("env"), d.env(s)); err != nil {
+		return err
 	}
 	return d.awaitSample(ctx, s, commit)
 }

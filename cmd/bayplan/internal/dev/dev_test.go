@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +12,9 @@ import (
 	"sync"
 	"testing"
 	"testing/fstest"
+
+	"github.com/bayplan/bayplan/reconciler"
+	"github.com/bayplan/bayplan/reconciler/status"
 )
 
 var sample = fstest.MapFS{
@@ -25,6 +27,7 @@ var sample = fstest.MapFS{
 type trial struct {
 	config  Config
 	lobby   *lobby
+	outcome reconciler.Outcome
 	out     bytes.Buffer
 	up      chan Server // yields when the sample would be waited for
 	mu      sync.Mutex
@@ -35,15 +38,12 @@ type trial struct {
 
 func newTrial(t *testing.T, dir string) *trial {
 	t.Helper()
-	x := &trial{lobby: newLobby(t), up: make(chan Server, 1), done: make(chan error, 1)}
+	x := &trial{lobby: newLobby(t), outcome: reconciler.Applied, up: make(chan Server, 1), done: make(chan error, 1)}
 	t.Setenv("FAKE_EVENTS", x.lobby.path)
 	x.config = Config{
 		Dir: dir, Nodes: 2, Runtime: "docker", Listen: "127.0.0.1:0", Executable: self(), Sample: sample,
 		Engine: func(context.Context) (string, error) { return "fake 1.0", nil },
-		Wait: func(_ context.Context, s Server, _ string) (string, bool, error) {
-			x.up <- s
-			return "commit applied", true, nil
-		},
+		Watch:  x.watch,
 		Clean: func(_ context.Context, cluster string, nodes []string, volumes bool) error {
 			x.mu.Lock()
 			defer x.mu.Unlock()
@@ -56,6 +56,24 @@ func newTrial(t *testing.T, dir string) *trial {
 		Out: &x.out, Talk: testWriter{t}, Hurry: make(chan struct{}),
 	}
 	return x
+}
+
+// watch shows nodes that are ready, then the repository's tip as applied.
+func (x *trial) watch(ctx context.Context, s Server, done func(*status.Status) bool) error {
+	st := &status.Status{Nodes: []status.Node{{State: "ready"}, {State: "ready"}}}
+	if done(st) {
+		return nil
+	}
+	commit, err := head(ctx, filepath.Join(filepath.Dir(filepath.Dir(s.CA)), "repo.git"))
+	if err != nil {
+		return err
+	}
+	st.Revision = status.Revision{Commit: commit, Outcome: x.outcome, Reason: "as told"}
+	if !done(st) {
+		return errors.New("not done")
+	}
+	x.up <- s
+	return nil
 }
 
 func (x *trial) start(t *testing.T) {
@@ -94,7 +112,7 @@ func TestRun_ClusterComesUpAndLeavesNothing(t *testing.T) {
 		t.Errorf("children: %v", said)
 	}
 	x.stop(t)
-	for _, want := range []string{"The sample is up", "commit applied", server.URL, "git clone ", "bayplan status -w"} {
+	for _, want := range []string{"The sample is up", "Applied", server.URL, "git clone ", "bayplan status -w"} {
 		if !strings.Contains(x.out.String(), want) {
 			t.Errorf("%q is missing in:\n%s", want, &x.out)
 		}
@@ -230,9 +248,9 @@ func TestRun_NoEngineEndsAllAtOnce(t *testing.T) {
 	want := errors.New("no Docker Engine answers")
 	x := newTrial(t, t.TempDir())
 	x.config.Engine = func(context.Context) (string, error) { return "", want }
-	x.config.Wait = func(ctx context.Context, _ Server, _ string) (string, bool, error) {
+	x.config.Watch = func(ctx context.Context, _ Server, _ func(*status.Status) bool) error {
 		<-ctx.Done()
-		return "", false, ctx.Err()
+		return ctx.Err()
 	}
 	if err := Run(t.Context(), x.config); !errors.Is(err, want) {
 		t.Errorf("got %v", err)
@@ -241,14 +259,11 @@ func TestRun_NoEngineEndsAllAtOnce(t *testing.T) {
 
 func TestRun_BadEndOfTheSampleKeepsTheClusterUp(t *testing.T) {
 	x := newTrial(t, t.TempDir())
-	x.config.Wait = func(_ context.Context, s Server, _ string) (string, bool, error) {
-		x.up <- s
-		return "commit 1234 ended RolledBack: never healthy", false, nil
-	}
+	x.outcome = reconciler.RolledBack
 	x.start(t)
 	<-x.up
 	x.stop(t)
-	if !strings.Contains(x.out.String(), "RolledBack: never healthy") || strings.Contains(x.out.String(), "is up") {
+	if !strings.Contains(x.out.String(), "RolledBack: as told") || strings.Contains(x.out.String(), "is up") {
 		t.Errorf("said:\n%s", &x.out)
 	}
 }
@@ -259,7 +274,7 @@ func TestConfig_WrongOnesAreRefused(t *testing.T) {
 		"--nodes 51":           func(c *Config) { c.Nodes = 51 },
 		`--runtime "podman"`:   func(c *Config) { c.Runtime = "podman" },
 		`--listen "nowhere"`:   func(c *Config) { c.Listen = "nowhere" },
-		"a field of Config":    func(c *Config) { c.Wait = nil },
+		"a field of Config":    func(c *Config) { c.Watch = nil },
 		"the server's address": func(c *Config) { c.Listen = "192.0.2.1:1" },
 	} {
 		x := newTrial(t, t.TempDir())
@@ -270,9 +285,9 @@ func TestConfig_WrongOnesAreRefused(t *testing.T) {
 	}
 }
 
-func TestSeed_NoGitSaysHowToInstallIt(t *testing.T) {
+func TestInitRepository_NoGitSaysHowToInstallIt(t *testing.T) {
 	t.Setenv("PATH", "")
-	_, err := seed(t.Context(), filepath.Join(t.TempDir(), "r.git"), fs.FS(sample), "x/hello")
+	err := initRepository(t.Context(), filepath.Join(t.TempDir(), "r.git"))
 	if err == nil || !strings.Contains(err.Error(), "apt-get install git") {
 		t.Errorf("got %v", err)
 	}

@@ -94,7 +94,15 @@ func (f *folder) join(parts ...string) string {
 type ports struct {
 	Registry string `json:"registry"`
 	Server   string `json:"server"`
+	// Nodes are the first three numbers of the nodes' addresses. Each cluster
+	// has a part of loopback to itself, so that two of them may publish the
+	// same ports.
+	Nodes string `json:"nodes"`
 }
+
+// nodeNet is a part of loopback for a new cluster, out of 65,024; 127.0.x is
+// left to others.
+func nodeNet() string { return fmt.Sprintf("127.%d.%d", 1+rand.IntN(254), rand.IntN(256)) }
 
 func (f *folder) loadPorts() (ports, error) {
 	var p ports

@@ -24,14 +24,14 @@ func (d *cluster) startServer(ctx context.Context, crew *crew) (Server, error) {
 		return s, err
 	}
 	d.talk.say("server %s", s.URL)
-	return s, writeAtomic(d.folder.join("env"), d.env(s))
+	return s, nil
 }
 
 func (d *cluster) serverCommand() (*exec.Cmd, error) {
 	if err := remove(d.readyFile()); err != nil {
 		return nil, err
 	}
-	return d.bayplan("server", "--name", "dev", "--data-dir", d.folder.join("server"), "--listen", d.listen,
+	return d.bayplan("server", "--name", "dev", "--data-dir", d.folder.join("server"), "--listen", d.ports.Server,
 		"--repo", "file://"+d.repository(), "--branch", branch, "--poll", "15s",
 		"--ready-file", d.readyFile(), "--join-tokens", strconv.Itoa(d.Nodes)), nil
 }
@@ -104,7 +104,7 @@ func (d *cluster) agentCommand(i int) *exec.Cmd {
 		s = d.server
 		d.mu.Unlock()
 	}
-	address := fmt.Sprintf("127.0.0.%d", i+1)
+	address := d.ports.Nodes + "." + strconv.Itoa(i)
 	return d.bayplan("agent", "--node", nodeName(i), "--data-dir", d.nodeDir(i),
 		"--address", address, "--publish", address, "--runtime", d.Runtime, "--join", s.Join[i-1])
 }
@@ -124,10 +124,13 @@ func (d *cluster) everyNode() []string {
 	return names
 }
 
+// tellDeath tells an end that nobody asked for, with the process's own last
+// word unless somebody killed it.
 func (d *cluster) tellDeath(name string, err error, pause time.Duration) {
-	last := tail(d.keeper.logFile(name), 1)
-	if last != "" {
-		last = ": " + last
+	last := ""
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.Exited() {
+		last = ": " + tail(d.keeper.logFile(name), 1)
 	}
 	d.talk.say("%s ended (%v) and starts again in %s%s", name, err, pause, last)
 }

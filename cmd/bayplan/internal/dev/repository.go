@@ -19,16 +19,18 @@ const branch = "main"
 // under another name.
 const placeholder = "registry.example/hello"
 
-// seed makes a bare repository at path whose branch holds the files of sample,
-// with image in place of the placeholder. One that has the branch is left
-// alone. It returns the branch's commit.
-func seed(ctx context.Context, path string, sample fs.FS, image string) (string, error) {
+// initRepository makes a bare repository at path, unless there is one.
+func initRepository(ctx context.Context, path string) error {
 	if _, err := exec.LookPath("git"); err != nil {
-		return "", errors.New("no git command in PATH; install it: apt-get install git")
+		return errors.New("no git command in PATH; install it: apt-get install git")
 	}
-	if err := git(ctx, nil, "init", "--quiet", "--bare", "--template=", "--initial-branch="+branch, path); err != nil {
-		return "", err
-	}
+	return git(ctx, nil, "init", "--quiet", "--bare", "--template=", "--initial-branch="+branch, path)
+}
+
+// seed commits the files of sample to the branch, with image in place of the
+// placeholder. A repository that has the branch is left alone. It returns the
+// branch's commit.
+func seed(ctx context.Context, path string, sample fs.FS, image string) (string, error) {
 	if commit, err := head(ctx, path); err == nil {
 		return commit, nil
 	}

@@ -7,10 +7,10 @@ import (
 	"github.com/bayplan/bayplan/reconciler/status"
 )
 
-// Settled is whether the cluster has come to rest at commit: its outcome in one
+// settled is whether the cluster has come to rest at commit: its outcome in one
 // line, and whether it is a good one. A commit that was applied before, in a
 // folder that is used again, is at rest only once all of it runs again.
-func Settled(s *status.Status, commit string) (outcome string, good, done bool) {
+func settled(s *status.Status, commit string) (outcome string, good, done bool) {
 	r := find(s, commit)
 	if r == nil || !r.Outcome.Ended() {
 		return "", false, false
@@ -42,4 +42,14 @@ func find(s *status.Status, commit string) *status.Revision {
 		}
 	}
 	return nil
+}
+
+func readyNodes(s *status.Status) int {
+	n := 0
+	for _, node := range s.Nodes {
+		if node.State == "ready" {
+			n++
+		}
+	}
+	return n
 }

@@ -27,7 +27,7 @@ func TestSettled_NeedsAnEndAndForAGoodOneEverySlot(t *testing.T) {
 		"overtaken": {status.Status{Revision: rev("b", reconciler.Progressing, ""), History: []status.Revision{rev("a", reconciler.Superseded, "")}},
 			"commit a Superseded", false, true},
 	} {
-		outcome, good, done := Settled(&c.s, "a")
+		outcome, good, done := settled(&c.s, "a")
 		if outcome != c.outcome || good != c.good || done != c.done {
 			t.Errorf("%s: %q %v %v", name, outcome, good, done)
 		}

@@ -2,7 +2,6 @@ package dev
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -10,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/bayplan/bayplan/reconciler/status"
 )
 
 // talk tells a person what happens, each line with the seconds since the start.
@@ -27,16 +28,40 @@ func (t *talk) say(format string, args ...any) {
 	fmt.Fprintf(t.w, "%6.2fs  %s\n", time.Since(t.began).Seconds(), fmt.Sprintf(format, args...))
 }
 
+// awaitNodes waits until every node is ready, but not for ever.
+func (d *cluster) awaitNodes(ctx context.Context, s Server) error {
+	bound, cancel := context.WithTimeout(ctx, joinLimit)
+	defer cancel()
+	ready := 0
+	err := d.Watch(bound, s, func(st *status.Status) bool {
+		ready = readyNodes(st)
+		return ready >= d.Nodes
+	})
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil && bound.Err() == nil:
+		return fmt.Errorf("waiting for the nodes: %w", err)
+	}
+	d.talk.say("nodes: %d of %d ready", ready, d.Nodes)
+	return nil
+}
+
 // awaitSample waits until the commit has reached its end and says what to do
 // next. A bad end is no error: the cluster is there to look into it.
 func (d *cluster) awaitSample(ctx context.Context, s Server, commit string) error {
 	bound, cancel := context.WithTimeout(ctx, healthyLimit)
 	defer cancel()
-	outcome, good, err := d.Wait(bound, s, commit)
+	var outcome string
+	var good bool
+	err := d.Watch(bound, s, func(st *status.Status) (done bool) {
+		outcome, good, done = settled(st, commit)
+		return done
+	})
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case errors.Is(err, context.DeadlineExceeded):
+	case bound.Err() != nil:
 		outcome = fmt.Sprintf("commit %.10s is still under way after %s", commit, healthyLimit)
 	case err != nil:
 		return fmt.Errorf("waiting for commit %.10s: %w", commit, err)
