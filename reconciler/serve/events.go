@@ -11,8 +11,13 @@ import (
 )
 
 // Events sends recorded events, oldest first, and with follow what comes. A
-// reader slower than the record is long misses what was dropped from it.
+// reader slower than the record is long misses what was dropped from it. The
+// header goes at once, so that a client knows itself heard before anything
+// happens.
 func (s *server) Events(ctx context.Context, r *connect.Request[controlpb.EventsRequest], out *connect.ServerStream[controlpb.Document]) error {
+	if err := out.Send(nil); err != nil {
+		return err
+	}
 	events, pos := s.recorded(r.Msg)
 	if err := sendEvents(out, events); err != nil || !r.Msg.Follow {
 		return err

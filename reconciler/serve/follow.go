@@ -47,7 +47,11 @@ type ended struct {
 
 // follow returns when ctx ends, the reader goes, or the workload is gone and
 // its last container's log with it.
+// The stream's header goes at once, however silent the containers are.
 func (s *server) follow(ctx context.Context, t target, r *controlpb.LogsRequest, sink *logSink) error {
+	if err := sink.send(nil); err != nil {
+		return err
+	}
 	ctx, stop := context.WithCancel(ctx)
 	f := &follower{s: s, target: t, request: r, sink: sink, lives: map[string]*life{}, ended: make(chan ended)}
 	defer f.wg.Wait()

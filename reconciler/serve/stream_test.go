@@ -141,7 +141,7 @@ func TestLogs_NothingToRead(t *testing.T) {
 	}
 }
 
-func TestLogs_FollowPicksUpNewSlotsAndRestarts(t *testing.T) {
+func TestLogs_FollowPicksUpNewSlots(t *testing.T) {
 	fc := fakecluster.New(epoch, "n1", "n2")
 	w := web("shop/web", 1)
 	fc.Apply(schema.Spec{Workloads: []schema.Workload{w}})
@@ -167,6 +167,36 @@ func TestLogs_FollowPicksUpNewSlotsAndRestarts(t *testing.T) {
 	if got := lines(t, s, -1); len(got) != 0 || s.Err() != nil {
 		t.Fatalf("the end: %q %v", got, s.Err())
 	}
+}
+
+func TestLogs_FollowGoesOnAfterARestart(t *testing.T) {
+	fc := fakecluster.New(epoch, "n1")
+	w := web("shop/web", 1)
+	id := instanceID(w, 0)
+	fc.Apply(schema.Spec{Workloads: []schema.Workload{w}})
+	fc.Print("n1", id, "first life\n")
+	s := logsOf(t, t.Context(), start(t, fc), &controlpb.LogsRequest{Of: "shop/web.0", Follow: true, Tail: -1})
+	if got := lines(t, s, 1); got[0].text != "first life\n" {
+		t.Fatalf("got %q", got)
+	}
+	fc.Finish("n1", id)
+	fc.Restart("shop/web.0", "n1", id)
+	fc.Print("n1", id, "second life\n")
+	if got := lines(t, s, 1); got[0].text != "second life\n" {
+		t.Fatalf("after the restart: %q", got)
+	}
+}
+
+func TestLogs_FollowEndsWithTheClient(t *testing.T) {
+	fc := fakecluster.New(epoch, "n1")
+	fc.Apply(schema.Spec{Workloads: []schema.Workload{web("shop/web", 1)}})
+	ctx, cancel := context.WithCancel(t.Context())
+	s := logsOf(t, ctx, start(t, fc), &controlpb.LogsRequest{Of: "shop/web", Follow: true})
+	cancel()
+	if lines(t, s, -1); s.Err() == nil {
+		t.Fatal("the stream ended well")
+	}
+	// goleak, in TestMain, sees a follower that stays.
 }
 
 // execResult is what a client saw of a command.

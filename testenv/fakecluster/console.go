@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/bayplan/bayplan/nodes/agent"
+	"github.com/bayplan/bayplan/reconciler/status"
 )
 
 // box is one container: a log that grows, and an end.
@@ -59,6 +60,24 @@ func (c *Cluster) Finish(node, id string) {
 	b := c.box(node, id)
 	c.mu.Unlock()
 	b.grow(func() { b.ended = true })
+}
+
+// Restart lets an ended container of slot run again, a minute later: its log
+// goes on where it was.
+func (c *Cluster) Restart(slot, node, id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(time.Minute)
+	c.box(node, id).grow(func() { c.boxes[node+" "+id].ended = false })
+	c.change(func(s *status.Status) {
+		for i := range s.Workloads {
+			for j := range s.Workloads[i].Slots {
+				if x := &s.Workloads[i].Slots[j]; x.Slot == slot {
+					x.Started, x.Restarts = c.now, x.Restarts+1
+				}
+			}
+		}
+	})
 }
 
 func (b *box) grow(by func()) {

@@ -58,18 +58,18 @@ func (w Watcher) Run(ctx context.Context) error {
 	}
 }
 
-// once reads one stream to its end; got is whether anything came.
+// once reads one stream to its end; got is whether the server took it up, which
+// its header tells.
 func (w Watcher) once(ctx context.Context, first func()) (got bool, err error) {
 	s, err := w.Open(ctx)
 	if err != nil {
 		return false, err
 	}
 	defer s.Close()
+	if got = s.ResponseHeader().Get("Content-Type") != ""; got {
+		first()
+	}
 	for s.Receive() {
-		if !got {
-			got = true
-			first()
-		}
 		if err := w.Each(s.Msg().Json); err != nil {
 			return got, err
 		}

@@ -29,9 +29,12 @@ func Since(now, t time.Time) string {
 	return Age(now.Sub(t))
 }
 
-// Took is a short span with its fraction: "230ms", "1.2s", "3m".
+// Took is a short span with its fraction: "<1ms", "230ms", "1.2s",
+// "3m".
 func Took(d time.Duration) string {
 	switch {
+	case d > 0 && d < time.Millisecond:
+		return "<1ms"
 	case d < time.Second:
 		return strconv.FormatInt(d.Milliseconds(), 10) + "ms"
 	case d < time.Minute:

@@ -2,6 +2,7 @@ package show
 
 import (
 	"bytes"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -31,6 +32,24 @@ func TestAge_Table(t *testing.T) {
 		if got := Age(d); got != want {
 			t.Errorf("%v: %q, want %q", d, got, want)
 		}
+	}
+}
+
+func TestTook_Table(t *testing.T) {
+	for d, want := range map[time.Duration]string{0: "0ms", time.Microsecond: "<1ms", 230 * time.Millisecond: "230ms", 1240 * time.Millisecond: "1.2s", 3 * time.Minute: "3m"} {
+		if got := Took(d); got != want {
+			t.Errorf("%v: %q, want %q", d, got, want)
+		}
+	}
+}
+
+func TestFrame_OverwritesAndCutsTheRest(t *testing.T) {
+	s := NewScreen(os.Stdout)
+	if got := s.frame("a\nb\n", true); got != "\x1b[2J\x1b[Ha\x1b[K\nb\x1b[K\n\x1b[J" {
+		t.Errorf("first frame %q", got)
+	}
+	if got := s.frame("c\n", false); got != "\x1b[Hc\x1b[K\n\x1b[J" {
+		t.Errorf("second frame %q", got)
 	}
 }
 
