@@ -26,6 +26,8 @@ type Facts struct {
 	Nodes []NodeFact `json:"nodes"`
 	// Approvals are commits that an operator let through.
 	Approvals []Approval `json:"approvals"`
+	// Enrolments say which key each node's name belongs to, sorted by node.
+	Enrolments []Enrolment `json:"enrolments"`
 }
 
 // MaxCommits bounds the history of outcomes.
@@ -130,4 +132,15 @@ type Approval struct {
 	Commit string    `json:"commit"`
 	Actor  string    `json:"actor"`
 	At     time.Time `json:"at"`
+}
+
+// Enrolment is a machine that joined. The newest one of a name holds it: a
+// machine that had the name before is a node no more.
+type Enrolment struct {
+	Node string `json:"node"`
+	// Key is the hash of the public key in the node's certificate.
+	Key string `json:"key"`
+	// From is the address that asked.
+	From string    `json:"from"`
+	At   time.Time `json:"at"`
 }

@@ -24,7 +24,7 @@ func (s *stored) decode() (reconciler.Facts, *index, error) {
 	if _, ok := s.values[headKey]; !ok {
 		return d.facts, d.ix, d.empty()
 	}
-	for _, part := range []func() error{d.head, d.approvals, d.spec, d.rollouts, d.nodes} {
+	for _, part := range []func() error{d.head, d.approvals, d.enrolments, d.spec, d.rollouts, d.nodes} {
 		if err := part(); err != nil {
 			return reconciler.Facts{}, nil, err
 		}
@@ -115,10 +115,18 @@ func (d *decoder) head() error {
 }
 
 func (d *decoder) approvals() error {
-	if _, ok := d.values[approvalsKey]; !ok {
+	return d.readIfThere(approvalsKey, &d.facts.Approvals)
+}
+
+func (d *decoder) enrolments() error {
+	return d.readIfThere(enrolmentsKey, &d.facts.Enrolments)
+}
+
+func (d *decoder) readIfThere(key string, v any) error {
+	if _, ok := d.values[key]; !ok {
 		return nil
 	}
-	return d.read(approvalsKey, &d.facts.Approvals)
+	return d.read(key, v)
 }
 
 func (d *decoder) spec() error {

@@ -13,6 +13,7 @@ const (
 	factsKey       = "facts/"
 	headKey        = factsKey + "head"
 	approvalsKey   = factsKey + "approvals"
+	enrolmentsKey  = factsKey + "enrolments"
 	specKey        = factsKey + "spec/"
 	textKey        = factsKey + "workloads/"
 	rolloutKey     = factsKey + "rollouts/"

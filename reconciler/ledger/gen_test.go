@@ -76,6 +76,7 @@ func drawFacts(t *rapid.T) reconciler.Facts {
 		f.Nodes = append(f.Nodes, drawNode(t, name, text))
 	}
 	for range rapid.IntRange(0, 2).Draw(t, "approvals") {
+		f.Enrolments = append(f.Enrolments, reconciler.Enrolment{Node: drawText(t, "enrolled"), Key: drawText(t, "key"), At: drawTime(t, "joined")})
 		f.Approvals = append(f.Approvals, reconciler.Approval{Commit: drawText(t, "approved"), Actor: drawText(t, "actor"), At: drawTime(t, "at")})
 	}
 	return f

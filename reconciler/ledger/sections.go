@@ -79,15 +79,21 @@ func sortedCommits(f *reconciler.Facts) []namedCommit {
 	return named
 }
 
-// once writes the documents that are there once: the head and the approvals.
+// once writes the documents that are there once: the head, the approvals and
+// the enrolments.
 func (d *delta) once(before, after *reconciler.Facts) error {
 	if err := d.single(headKey, headOf(before), headOf(after)); err != nil {
 		return err
 	}
-	if len(after.Approvals) == 0 && len(before.Approvals) == 0 {
-		return nil
+	if len(after.Approvals)+len(before.Approvals) > 0 {
+		if err := d.single(approvalsKey, before.Approvals, after.Approvals); err != nil {
+			return err
+		}
 	}
-	return d.single(approvalsKey, before.Approvals, after.Approvals)
+	if len(after.Enrolments)+len(before.Enrolments) > 0 {
+		return d.single(enrolmentsKey, before.Enrolments, after.Enrolments)
+	}
+	return nil
 }
 
 func (d *delta) single(key string, before, after any) error {

@@ -2,11 +2,11 @@ package loop
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/containerd/errdefs"
 
 	"github.com/bayplan/bayplan/reconciler"
 	"github.com/bayplan/bayplan/reconciler/status"
@@ -101,7 +101,7 @@ func (l *Loop) pinForPreview(ctx context.Context, spec, accepted *schema.Spec) (
 }
 
 // ErrNotLeading is the answer of a server that does not decide now.
-var ErrNotLeading = errors.New("this server does not lead yet; try again in a moment")
+var ErrNotLeading = errdefs.ErrUnavailable.WithMessage("this server does not lead yet; try again in a moment")
 
 // Explain tells why a slot is where it is, or why it is nowhere.
 func (l *Loop) Explain(_ context.Context, slot schema.Slot) (*status.Explanation, error) {
@@ -115,38 +115,4 @@ func (l *Loop) Explain(_ context.Context, slot schema.Slot) (*status.Explanation
 		return nil, err
 	}
 	return &x, nil
-}
-
-// Approve lets the held commit through whose hash begins with prefix.
-func (l *Loop) Approve(ctx context.Context, prefix, actor string) (full string, err error) {
-	doErr := l.do(ctx, func(t *term) { full, err = t.approve(ctx, prefix, actor) })
-	if doErr != nil {
-		return "", doErr
-	}
-	return full, err
-}
-
-// approve records the approval; the decision that follows takes the commit in.
-func (t *term) approve(ctx context.Context, prefix, actor string) (string, error) {
-	n := len(t.facts.Commits)
-	if n == 0 || t.facts.Commits[n-1].Outcome != reconciler.Held {
-		return "", errors.New("no commit is held; see: bayplan status")
-	}
-	held := t.facts.Commits[n-1].Revision
-	if prefix == "" || !strings.HasPrefix(held.Commit, prefix) {
-		return "", fmt.Errorf("the held commit is %s, not %s", held.Short(), prefix)
-	}
-	now := t.cfg.Now()
-	after := t.facts
-	after.Approvals = append(slices.Clone(t.facts.Approvals), reconciler.Approval{Commit: held.Commit, Actor: actor, At: now})
-	if extra := len(after.Approvals) - reconciler.MaxCommits; extra > 0 {
-		after.Approvals = after.Approvals[extra:]
-	}
-	event := status.Event{Time: now, Kind: "operator", Commit: held.Commit, Actor: actor, Text: "commit " + held.Short() + " approved by " + actor}
-	if err := t.won.Record(ctx, t.facts, after, []status.Event{event}); err != nil {
-		return "", err
-	}
-	t.facts = after
-	t.events.add([]status.Event{event})
-	return held.Commit, nil
 }

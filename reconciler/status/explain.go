@@ -3,6 +3,8 @@ package status
 import (
 	"fmt"
 
+	"github.com/containerd/errdefs"
+
 	"github.com/bayplan/bayplan/reconciler"
 	"github.com/bayplan/bayplan/schema"
 )
@@ -16,7 +18,7 @@ const explainEvents = 10
 func Explain(s *Status, verdicts []reconciler.Verdict, slot schema.Slot, events []Event) (Explanation, error) {
 	w := s.workload(slot.Workload)
 	if w == nil {
-		return Explanation{}, fmt.Errorf("no workload %s; see: bayplan status", slot.Workload)
+		return Explanation{}, errdefs.ErrNotFound.WithMessage(fmt.Sprintf("no workload %s; see: bayplan status", slot.Workload))
 	}
 	x := Explanation{Schema: Schema, Slot: slot.String(), Instances: []Slot{}, Lines: []string{}, Events: []Event{}}
 	for _, i := range w.Slots {

@@ -21,6 +21,7 @@ import (
 	"github.com/bayplan/bayplan/cmd/bayplan/internal/telemetry"
 	"github.com/bayplan/bayplan/nodes/roster"
 	"github.com/bayplan/bayplan/nodes/wire"
+	"github.com/bayplan/bayplan/reconciler"
 	"github.com/bayplan/bayplan/reconciler/ledger"
 	"github.com/bayplan/bayplan/reconciler/loop"
 	"github.com/bayplan/bayplan/reconciler/registry"
@@ -96,7 +97,8 @@ func (s *server) open(ctx context.Context) (err error) {
 
 func (s *server) openLoop(ctx context.Context, ca *wire.CA) (err error) {
 	s.roster = roster.New(time.Now)
-	s.fleet = wire.NewServer(wire.ServerConfig{CA: ca, Tokens: s.joiner.tokens, Roster: s.roster, Log: s.Log})
+	s.fleet = wire.NewServer(wire.ServerConfig{CA: ca, Tokens: s.joiner.tokens, Roster: s.roster, Log: s.Log,
+		Enrolled: s.enrolled, Admit: s.admit})
 	s.loop, err = loop.New(loop.Config{
 		Cluster: s.cluster.ID, Source: s.source, Fleet: s.roster, Ledger: memory{s.ledger},
 		Resolver: registry.Resolver{}, Load: evaluator(), Troubles: s.troubles, Log: s.Log, Metrics: s.registry,
@@ -118,6 +120,16 @@ func evaluator() func(fs.FS, schema.Revision) (schema.Spec, error) {
 		defer one.Unlock()
 		return load.Load(files, rev, load.WithCache(cache))
 	}
+}
+
+// enrolled records a join before the node gets its certificate (I39).
+func (s *server) enrolled(ctx context.Context, e wire.Enrolled) error {
+	return s.loop.Enrol(ctx, reconciler.Enrolment{Node: e.Node, Key: e.Key, From: e.From, At: e.At})
+}
+
+// admit keeps out a machine whose name another one has joined under since.
+func (s *server) admit(_ context.Context, who wire.Identity) error {
+	return s.loop.Admit(who.Name, who.Key)
 }
 
 // troubles are what the loop does not see itself.

@@ -1,0 +1,369 @@
+package reconciler_test
+
+import (
+	"bytes"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/bayplan/bayplan/nodes"
+	"github.com/bayplan/bayplan/reconciler"
+	"github.com/bayplan/bayplan/schema"
+)
+
+// check holds one decision against the invariants that a pure function can
+// break, by their numbers in INVARIANTS.md.
+func (f *fleet) check(in reconciler.Input, p *reconciler.Plan) {
+	f.t.Helper()
+	f.checkSame(in, p)
+	f.checkShape(in, p)
+	f.checkRoom(p)
+	f.checkStops(in, p)
+	f.checkDown(in, p)
+	f.checkSpec(in, p)
+}
+
+// checkSame: the input stays as it was, and the same input, with other memory
+// to work in, through the ledger and with maps built anew, gives the same plan
+// (I14).
+func (f *fleet) checkSame(in reconciler.Input, p *reconciler.Plan) {
+	again := in
+	again.Scratch = nil
+	again.Facts = throughLedger(f.t, in.Facts)
+	was := encode(f.t, []any{in.Desired, in.Observed, in.Facts})
+	other := reconciler.Reconcile(again)
+	if !bytes.Equal(was, encode(f.t, []any{in.Desired, in.Observed, in.Facts})) {
+		f.t.Fatal("I14: Reconcile changed its input")
+	}
+	if a, b := encode(f.t, p), encode(f.t, other); !bytes.Equal(a, b) {
+		f.t.Fatalf("I14: two plans for one input:\n%s\n%s", a, b)
+	}
+	if !p.FactsChanged && !bytes.Equal(encode(f.t, in.Facts), encode(f.t, p.Facts)) {
+		f.t.Fatal("I15: the facts changed and the plan does not say so")
+	}
+	if p.FactsChanged && bytes.Equal(encode(f.t, in.Facts), encode(f.t, p.Facts)) {
+		f.t.Fatal("I15: the plan says that the facts changed and they did not")
+	}
+}
+
+// checkShape: everything is sorted, unique, about known nodes, and versions
+// only go up.
+func (f *fleet) checkShape(in reconciler.Input, p *reconciler.Plan) {
+	for i := range p.Assignments {
+		a := &p.Assignments[i]
+		if i > 0 && p.Assignments[i-1].Node >= a.Node {
+			f.t.Fatal("assignments are not sorted")
+		}
+		was, is := nodeFact(&in.Facts, a.Node), nodeFact(&p.Facts, a.Node)
+		if is == nil || is.Assignment.Version != a.Version {
+			f.t.Fatalf("I32: the assignment of %s is not in the facts", a.Node)
+		}
+		if was != nil && was.Assignment.Version.Compare(a.Version) >= 0 || a.Version.Epoch != in.Epoch {
+			f.t.Fatalf("I20: %s goes to version %v", a.Node, a.Version)
+		}
+	}
+	for i := range p.Facts.Nodes {
+		orders := p.Facts.Nodes[i].Assignment.Orders
+		if !slices.IsSortedFunc(orders, func(a, b nodes.Order) int { return strings.Compare(a.ID, b.ID) }) {
+			f.t.Fatal("orders are not sorted")
+		}
+		for j := range orders {
+			if j > 0 && orders[j-1].ID == orders[j].ID {
+				f.t.Fatalf("%s is ordered twice on %s", orders[j].ID, p.Facts.Nodes[i].Name)
+			}
+		}
+	}
+	seen := map[string]bool{}
+	for _, c := range p.Changes {
+		key := c.Node + " " + nodes.InstanceID(c.Slot, c.Digest)
+		if nodeFact(&p.Facts, c.Node) == nil || seen[key] {
+			f.t.Fatalf("change of %s is about an unknown node or told twice", key)
+		}
+		seen[key] = true
+	}
+}
+
+func nodeFact(f *reconciler.Facts, name string) *reconciler.NodeFact {
+	i := slices.IndexFunc(f.Nodes, func(n reconciler.NodeFact) bool { return n.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return &f.Nodes[i]
+}
+
+// checkRoom: what is ordered on a node fits on it, stopping ones included, and
+// no two orders have one port (I3); one workload's slot is wanted once there.
+func (f *fleet) checkRoom(p *reconciler.Plan) {
+	for i := range p.Facts.Nodes {
+		n := &p.Facts.Nodes[i]
+		var sum nodes.Capacity
+		ports, daemons := map[int]string{}, map[string]string{}
+		for _, o := range n.Assignment.Orders {
+			if w := o.Workload; w != nil {
+				sum = sum.Plus(nodes.Capacity{CPU: w.Resources.CPU, Memory: w.Resources.Memory})
+			}
+			for _, port := range o.Ports {
+				if ports[port] != "" {
+					f.t.Fatalf("I3: port %d of %s is given to %s and %s", port, n.Name, ports[port], o.ID)
+				}
+				ports[port] = o.ID
+			}
+			if r := rolloutOf(&p.Facts, o.Slot.Workload); !o.Stop && r != nil && kindOf(r) == schema.Daemon {
+				if was, ok := daemons[o.Slot.Workload]; ok && was != o.Slot.String() {
+					f.t.Fatalf("daemon %s has slots %s and %s on %s", o.Slot.Workload, was, o.Slot, n.Name)
+				}
+				daemons[o.Slot.Workload] = o.Slot.String()
+			}
+		}
+		if free := n.Node.Allocatable.Minus(sum); free.CPU < 0 || free.Memory < 0 {
+			f.t.Fatalf("I3: %s is over by %v", n.Name, free)
+		}
+	}
+}
+
+func rolloutOf(f *reconciler.Facts, workload string) *reconciler.Rollout {
+	i := slices.IndexFunc(f.Rollouts, func(r reconciler.Rollout) bool { return r.Workload == workload })
+	if i < 0 {
+		return nil
+	}
+	return &f.Rollouts[i]
+}
+
+// goalOf is what the rollout steers to, by the rule that is written at Stage.
+func goalOf(r *reconciler.Rollout) *schema.Workload {
+	if r == nil {
+		return nil
+	}
+	if r.Stage == reconciler.Reverting || r.Stage == reconciler.Reverted {
+		return r.Good
+	}
+	return r.Want
+}
+
+func kindOf(r *reconciler.Rollout) schema.Kind {
+	if g := goalOf(r); g != nil {
+		return g.Kind
+	}
+	return ""
+}
+
+// view is one order with what its node says of it.
+type view struct {
+	node  *reconciler.NodeFact
+	order *nodes.Order
+	// serves is whether it is available by a fresh report.
+	serves bool
+}
+
+func (f *fleet) silence(node string) time.Duration {
+	heard := f.started
+	if s := f.heard.Node(node); s != nil && s.At.After(heard) {
+		heard = s.At
+	}
+	return f.now.Sub(heard)
+}
+
+// live are the orders of facts that are not to stop, by slot.
+func (f *fleet) live(facts *reconciler.Facts) map[schema.Slot][]view {
+	all := map[schema.Slot][]view{}
+	for i := range facts.Nodes {
+		n := &facts.Nodes[i]
+		seen := f.heard.Node(n.Name)
+		for j := range n.Assignment.Orders {
+			o := &n.Assignment.Orders[j]
+			if o.Stop {
+				continue
+			}
+			v := view{node: n, order: o}
+			if seen != nil && f.silence(n.Name) < reconciler.UnreachableAfter {
+				x := seen.Report.Instance(o.ID)
+				v.serves = x != nil && x.Available()
+			}
+			all[o.Slot] = append(all[o.Slot], v)
+		}
+	}
+	return all
+}
+
+// checkStops: what is told to stop has a reason out of the list, and the
+// reason is true (I4, I7, I22, I33).
+func (f *fleet) checkStops(in reconciler.Input, p *reconciler.Plan) {
+	after := f.live(&p.Facts)
+	for i := range p.Facts.Nodes {
+		n := &p.Facts.Nodes[i]
+		was := nodeFact(&in.Facts, n.Name)
+		for j := range n.Assignment.Orders {
+			o := &n.Assignment.Orders[j]
+			if !o.Stop {
+				continue
+			}
+			old := orderOf(was, o.ID)
+			if old != nil && old.Stop {
+				continue
+			}
+			if text := f.wrongStop(n, was, old, o, p, after); text != "" {
+				f.t.Fatalf("I4: %s on %s is stopped as %q, but %s", o.ID, n.Name, o.Reason, text)
+			}
+		}
+	}
+}
+
+func orderOf(n *reconciler.NodeFact, id string) *nodes.Order {
+	if n == nil {
+		return nil
+	}
+	i := slices.IndexFunc(n.Assignment.Orders, func(o nodes.Order) bool { return o.ID == id })
+	if i < 0 {
+		return nil
+	}
+	return &n.Assignment.Orders[i]
+}
+
+// wrongStop is why the reason of a stop is not true; empty if it is.
+func (f *fleet) wrongStop(n, was *reconciler.NodeFact, old, o *nodes.Order, p *reconciler.Plan, after map[schema.Slot][]view) string {
+	if old == nil {
+		if o.Reason != nodes.Orphaned {
+			return "it never had an order"
+		}
+		if s := f.heard.Node(n.Name); s == nil || was == nil || s.Report.Seen != was.Assignment.Version {
+			return "the node has not shown that it knows all orders"
+		}
+		return ""
+	}
+	r := rolloutOf(&p.Facts, o.Slot.Workload)
+	goal := goalOf(r)
+	switch o.Reason {
+	case nodes.Removed:
+		if p.Facts.Spec.Workload(o.Slot.Workload) != nil {
+			return "the repository has it (I7)"
+		}
+	case nodes.ScaledDown:
+		if goal.Kind == schema.Service && o.Slot.Index < goal.Replicas {
+			return "its slot is wanted"
+		}
+	case nodes.NodeLost:
+		if f.silence(n.Name) < max(goal.LostAfter.D(), reconciler.UnreachableAfter) {
+			return "the node is not lost (I22)"
+		}
+	case nodes.Moved:
+		if reconciler.Matches(&n.Node, goal) && goal.Kind == schema.Service {
+			return "it may stay there"
+		}
+	case nodes.Replaced, nodes.RolledBack:
+		others := slices.ContainsFunc(after[o.Slot], func(v view) bool { return v.order.Digest == old.Digest })
+		if old.Digest == goal.Digest() && !others {
+			return "it is what is wanted (I33)"
+		}
+	default:
+		return "that is no reason"
+	}
+	return ""
+}
+
+// checkDown: what the pass takes down stays within maxUnavailable, all slots
+// that are down counted (I1). Where fixed host ports keep old and new apart,
+// one may be down.
+func (f *fleet) checkDown(in reconciler.Input, p *reconciler.Plan) {
+	before, after := f.live(&in.Facts), f.live(&p.Facts)
+	for i := range p.Facts.Rollouts {
+		r := &p.Facts.Rollouts[i]
+		goal := goalOf(r)
+		if goal == nil || goal.Update.Strategy == "recreate" || kindOf(r) != kindOf2(&in.Facts, r.Workload) {
+			continue
+		}
+		total, down, taken := 0, 0, 0
+		for _, slot := range wantedSlots(goal, before, p) {
+			total++
+			if !slices.ContainsFunc(after[slot], func(v view) bool { return v.serves }) {
+				down++
+				if slices.ContainsFunc(before[slot], func(v view) bool { return v.serves }) {
+					taken++
+				}
+			}
+		}
+		allowed := goal.Update.MaxUnavailable.Floor(total)
+		if hasFixedPort(goal) {
+			allowed = max(allowed, 1)
+		}
+		if taken > 0 && down > allowed {
+			f.t.Fatalf("I1: %s: %d taken down, %d of %d down, %d allowed", r.Workload, taken, down, total, allowed)
+		}
+	}
+}
+
+func kindOf2(f *reconciler.Facts, workload string) schema.Kind {
+	if r := rolloutOf(f, workload); r != nil {
+		return kindOf(r)
+	}
+	return ""
+}
+
+func hasFixedPort(w *schema.Workload) bool {
+	for _, p := range w.Ports {
+		if p.Host != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// wantedSlots are the slots that should be up: a service's by its replicas, a
+// daemon's those on nodes that it matches.
+func wantedSlots(goal *schema.Workload, before map[schema.Slot][]view, p *reconciler.Plan) (slots []schema.Slot) {
+	if goal.Kind == schema.Service {
+		for i := range goal.Replicas {
+			slots = append(slots, schema.Slot{Workload: goal.Name, Index: i})
+		}
+		return slots
+	}
+	for s, vs := range before {
+		now := nodeFact(&p.Facts, vs[0].node.Name)
+		if s.Workload == goal.Name && reconciler.Matches(&now.Node, goal) {
+			slots = append(slots, s)
+		}
+	}
+	return slots
+}
+
+// checkSpec: a commit is taken in whole for each team or not at all (I13), and
+// what is refused or rewritten not at all (I7, I12).
+func (f *fleet) checkSpec(in reconciler.Input, p *reconciler.Plan) {
+	s := &p.Facts.Spec
+	for _, t := range s.Teams {
+		for _, w := range s.Workloads {
+			if w.Team() != t.Name {
+				continue
+			}
+			from := f.commits[t.Commit]
+			if x := from.Workload(w.Name); x == nil || !reflect.DeepEqual(encode(f.t, x), encode(f.t, w)) {
+				f.t.Fatalf("I13: %s is not as %s has it", w.Name, t.Commit)
+			}
+		}
+	}
+	if (in.Refused != "" || in.Rewritten) && s.Revision.Commit != in.Facts.Spec.Revision.Commit {
+		f.t.Fatalf("I7, I12: took in %s", s.Revision.Commit)
+	}
+	gone := 0
+	for _, w := range in.Facts.Spec.Workloads {
+		if s.Workload(w.Name) == nil {
+			gone++
+		}
+	}
+	if gone > 1 && 2*gone > len(in.Facts.Spec.Workloads) && !slices.ContainsFunc(in.Facts.Approvals, func(a reconciler.Approval) bool { return a.Commit == s.Revision.Commit }) {
+		f.t.Fatalf("I7: %d workloads went without approval", gone)
+	}
+}
+
+// checkWake: until the instant that a settled plan asks for, the same input
+// decides nothing else; so nobody waits for a pass that does not come.
+func (f *fleet) checkWake() {
+	in := f.input()
+	in.Now = f.now.Add(24 * time.Hour)
+	if !f.plan.Wake.IsZero() {
+		in.Now = f.plan.Wake.Add(-time.Nanosecond)
+	}
+	if p := reconciler.Reconcile(in); p.FactsChanged {
+		f.t.Fatalf("at %s the same input decides otherwise, and the plan asks for %s: %s", in.Now.Sub(f.now), f.plan.Wake.Sub(f.now), encode(f.t, p.Changes))
+	}
+}
