@@ -202,7 +202,7 @@ func (s *server) handler() http.Handler {
 	mux := http.NewServeMux()
 	s.fleet.Mount(mux)
 	path, api := serve.New(serve.Config{Cluster: s.loop, Consoles: s.fleet, Joiner: s.joiner, Identity: operator,
-		Name: s.cluster.Name, Version: s.Version, Source: s.Source.URL, Branch: s.Source.Branch, Log: s.Log})
+		Name: s.cluster.ID, Version: s.Version, Source: s.Source.URL, Branch: s.Source.Branch, Log: s.Log})
 	mux.Handle(path, api)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	metrics := telemetry.Metrics(s.registry)
