@@ -116,7 +116,7 @@ func (r *Runtime) explainPull(image string, err error) error {
 	case says(said, "does not exist", "manifest unknown", "name unknown", "repository name not known"):
 		return fail(nodes.ImageNotFound, err, "there is no image %s: check its name and tag, and `docker login %s` if it is private", image, host)
 	case says(said, "unauthorized", " 401", "no basic auth", "access denied", "denied:", "is denied", "authentication required"):
-		return fail(nodes.ImageUnauthorized, err, "the registry %s wants a password for %s: run `docker login %s` on the node", host, image, host)
+		return fail(nodes.ImageUnauthorized, err, "the registry %s wants another password, or one at all: run `docker login %s` on the node", host, host)
 	case says(said, unreachable...):
 		return fail(nodes.RegistryUnreachable, err, "the registry %s does not answer: %s", host, words(err))
 	case says(said, "not found"):
