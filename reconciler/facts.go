@@ -26,6 +26,9 @@ type Facts struct {
 	Nodes []NodeFact `json:"nodes"`
 	// Approvals are commits that an operator let through.
 	Approvals []Approval `json:"approvals"`
+	// Volumes say on which node each slot's volumes are, sorted by slot. They
+	// outlive the slot and its workload: a volume is never forgotten by itself.
+	Volumes []VolumeFact `json:"volumes"`
 	// Enrolments say which key each node's name belongs to, sorted by node.
 	Enrolments []Enrolment `json:"enrolments"`
 }
@@ -143,4 +146,12 @@ type Enrolment struct {
 	// From is the address that asked.
 	From string    `json:"from"`
 	At   time.Time `json:"at"`
+}
+
+// VolumeFact is the node that holds a slot's volumes.
+type VolumeFact struct {
+	Slot schema.Slot `json:"slot"`
+	Node string      `json:"node"`
+	// Since is when the slot was first placed there.
+	Since time.Time `json:"since"`
 }

@@ -35,6 +35,9 @@ func (p *pass) edit(e edit) { p.edits = append(p.edits, e) }
 func (p *pass) request(goal *schema.Workload, v *slotView, only string) scheduler.Request {
 	_, digest := p.facts.Rollouts[p.byName[goal.Name]].goal()
 	r := scheduler.Request{Slot: v.slot, Workload: goal, Only: only, Except: p.ending(v, nodes.InstanceID(v.slot, digest))}
+	if home := p.home(v.slot); home != "" && holdsVolume(goal) {
+		r.Only = home
+	}
 	if v.old != nil {
 		r.Leaves = p.nodes[v.old.node].fact.Name
 	}
@@ -106,6 +109,9 @@ func (p *pass) order(w *want, got scheduler.Placement) {
 		Ports: got.Ports, Reason: w.reason, Commit: p.facts.Rollouts[w.rollout].Commit, Placed: p.in.Now, Trace: p.in.Trace}
 	if w.reorder != nil {
 		o.Placed = w.reorder.order.Placed
+	}
+	if holdsVolume(goal) {
+		p.settleAt(got.Slot, got.Node)
 	}
 	p.edit(edit{node: int32(node), order: o})
 	p.changes = append(p.changes, Change{Slot: got.Slot, Node: got.Node, Digest: digest, Reason: w.reason, Score: got.Score})

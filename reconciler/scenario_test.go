@@ -3,6 +3,7 @@ package reconciler_test
 import (
 	"flag"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,10 +28,16 @@ func TestReconcile_Scenarios(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
-		w := newWorld()
-		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string { return w.do(t, d) })
-	})
+	paths, err := filepath.Glob("testdata/*.txt")
+	if err != nil || len(paths) == 0 {
+		t.Fatal("no transcripts", err)
+	}
+	for _, path := range paths {
+		t.Run(strings.TrimSuffix(filepath.Base(path), ".txt"), func(t *testing.T) {
+			w := newWorld()
+			datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string { return w.do(t, d) })
+		})
+	}
 }
 
 // world is a fleet that carries orders out when told to, a repository of one
@@ -187,6 +194,8 @@ func setField(w *schema.Workload, k, v string) (err error) {
 		err = w.Update.MaxSurge.UnmarshalJSON([]byte(v))
 	case "down":
 		err = w.Update.MaxUnavailable.UnmarshalJSON([]byte(v))
+	case "volume":
+		w.Volumes = map[string]schema.Volume{v: {Path: "/data"}}
 	case "strategy":
 		w.Update.Strategy = v
 	case "check":

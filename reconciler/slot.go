@@ -15,9 +15,9 @@ type slotView struct {
 	// current runs what is wanted, old anything else; either may be nil. Both
 	// leave out what was told to stop.
 	current, old *entry
-	// stopping is whether something of the slot was told to stop and is not
-	// known to be gone.
-	stopping bool
+	// ending is whether something of the slot was told to stop and is not known
+	// to be gone; stopping whether it is on a node that answers.
+	ending, stopping bool
 	// serves is whether any instance is available; settled whether current has
 	// been for the workload's minHealthyTime.
 	serves, settled bool
@@ -39,9 +39,13 @@ func (p *pass) viewSlot(goal *schema.Workload, digest schema.Digest, slot schema
 		case e.order == nil:
 			continue // strays settles it
 		case e.order.Stop:
-			v.stopping = !p.forgetIfGone(e) && n.fresh() || v.stopping
+			ending := !p.forgetIfGone(e)
+			v.ending, v.stopping = v.ending || ending, v.stopping || ending && n.fresh()
 			continue
-		case goal.Kind == schema.Service && p.lost(n, goal):
+		case goal.Kind != schema.Service || !p.lost(n, goal):
+		case holdsVolume(goal):
+			p.waitForVolume(e, n)
+		default:
 			p.retire(e, nodes.NodeLost)
 			v.lostFrom = n.fact.Name
 			continue

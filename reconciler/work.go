@@ -153,7 +153,10 @@ func (t *tally) budget(goal *schema.Workload, slots int) budget {
 		return budget{}
 	}
 	surge, down := u.MaxSurge.Of(slots), u.MaxUnavailable.Floor(slots)
-	if surge == 0 && down == 0 {
+	switch {
+	case holdsVolume(goal):
+		surge, down = 0, max(down, 1)
+	case surge == 0 && down == 0:
 		surge = 1
 	}
 	return budget{surge: surge - t.surging, down: down - t.down, instead: max(down, 1) - t.down}
@@ -220,9 +223,9 @@ func (p *pass) retireRest(v *slotView, r *Rollout) {
 }
 
 // fill asks for a place for a slot that has nothing. A recreate waits until
-// every old instance is gone.
+// every old instance is gone, a slot with volumes until its own is.
 func (p *pass) fill(i int, goal *schema.Workload, v *slotView, only string) {
-	if goal.Update.Strategy == "recreate" && p.stillStopping(i) {
+	if goal.Update.Strategy == "recreate" && p.stillStopping(i) || holdsVolume(goal) && v.ending {
 		return
 	}
 	p.wants = append(p.wants, want{request: p.request(goal, v, only), rollout: i, reason: p.placeReason(v, &p.facts.Rollouts[i])})
@@ -269,7 +272,7 @@ func (p *pass) replaceReason(e *entry, goal *schema.Workload, r *Rollout) nodes.
 
 // mayStay is whether an instance may stay on its node as the node is now.
 func (p *pass) mayStay(n *nodeView, w *schema.Workload) bool {
-	return Matches(&n.fact.Node, w)
+	return holdsVolume(w) || Matches(&n.fact.Node, w)
 }
 
 // workDaemon walks the nodes that the workload matches: each has one slot,

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -24,7 +25,7 @@ func (s *stored) decode() (reconciler.Facts, *index, error) {
 	if _, ok := s.values[headKey]; !ok {
 		return d.facts, d.ix, d.empty()
 	}
-	for _, part := range []func() error{d.head, d.approvals, d.enrolments, d.spec, d.rollouts, d.nodes} {
+	for _, part := range []func() error{d.head, d.lists, d.spec, d.rollouts, d.nodes} {
 		if err := part(); err != nil {
 			return reconciler.Facts{}, nil, err
 		}
@@ -114,12 +115,12 @@ func (d *decoder) head() error {
 	return nil
 }
 
-func (d *decoder) approvals() error {
-	return d.readIfThere(approvalsKey, &d.facts.Approvals)
-}
-
-func (d *decoder) enrolments() error {
-	return d.readIfThere(enrolmentsKey, &d.facts.Enrolments)
+// lists are the short ones that are stored whole.
+func (d *decoder) lists() error {
+	return errors.Join(
+		d.readIfThere(approvalsKey, &d.facts.Approvals),
+		d.readIfThere(enrolmentsKey, &d.facts.Enrolments),
+		d.readIfThere(volumesKey, &d.facts.Volumes))
 }
 
 func (d *decoder) readIfThere(key string, v any) error {

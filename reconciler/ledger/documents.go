@@ -14,6 +14,7 @@ const (
 	headKey        = factsKey + "head"
 	approvalsKey   = factsKey + "approvals"
 	enrolmentsKey  = factsKey + "enrolments"
+	volumesKey     = factsKey + "volumes"
 	specKey        = factsKey + "spec/"
 	textKey        = factsKey + "workloads/"
 	rolloutKey     = factsKey + "rollouts/"

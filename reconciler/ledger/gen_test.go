@@ -75,7 +75,8 @@ func drawFacts(t *rapid.T) reconciler.Facts {
 	for _, name := range drawNames(t, `[a-d.-]{1,3}`, "nodes", 4) {
 		f.Nodes = append(f.Nodes, drawNode(t, name, text))
 	}
-	for range rapid.IntRange(0, 2).Draw(t, "approvals") {
+	for i := range rapid.IntRange(0, 2).Draw(t, "approvals") {
+		f.Volumes = append(f.Volumes, reconciler.VolumeFact{Slot: schema.Slot{Workload: "a/b", Index: i}, Node: drawText(t, "home"), Since: drawTime(t, "since")})
 		f.Enrolments = append(f.Enrolments, reconciler.Enrolment{Node: drawText(t, "enrolled"), Key: drawText(t, "key"), At: drawTime(t, "joined")})
 		f.Approvals = append(f.Approvals, reconciler.Approval{Commit: drawText(t, "approved"), Actor: drawText(t, "actor"), At: drawTime(t, "at")})
 	}

@@ -79,19 +79,26 @@ func sortedCommits(f *reconciler.Facts) []namedCommit {
 	return named
 }
 
-// once writes the documents that are there once: the head, the approvals and
-// the enrolments.
+// once writes the documents that are there once: the head and the short lists.
 func (d *delta) once(before, after *reconciler.Facts) error {
 	if err := d.single(headKey, headOf(before), headOf(after)); err != nil {
 		return err
 	}
-	if len(after.Approvals)+len(before.Approvals) > 0 {
-		if err := d.single(approvalsKey, before.Approvals, after.Approvals); err != nil {
+	for _, list := range []struct {
+		key           string
+		any           bool
+		before, after any
+	}{
+		{approvalsKey, len(before.Approvals)+len(after.Approvals) > 0, before.Approvals, after.Approvals},
+		{enrolmentsKey, len(before.Enrolments)+len(after.Enrolments) > 0, before.Enrolments, after.Enrolments},
+		{volumesKey, len(before.Volumes)+len(after.Volumes) > 0, before.Volumes, after.Volumes},
+	} {
+		if !list.any {
+			continue
+		}
+		if err := d.single(list.key, list.before, list.after); err != nil {
 			return err
 		}
-	}
-	if len(after.Enrolments)+len(before.Enrolments) > 0 {
-		return d.single(enrolmentsKey, before.Enrolments, after.Enrolments)
 	}
 	return nil
 }
