@@ -1,0 +1,162 @@
+package e2e
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/bayplan/bayplan/reconciler"
+)
+
+// killsWeb drains for a second, so that there is a while in which the old one
+// stops. hello/calm is never touched by a commit.
+const (
+	killsWeb = `package hello
+
+workloads: web: {
+	kind:     "service"
+	image:    "IMAGE:VERSION"
+	replicas: 3
+	env: DRAIN: "1s"
+	resources: {cpu: "50m", memory: "32Mi"}
+	ports: http: container: 8080
+	health: {http: {path: "/up", port: "http"}, interval: "1s"}
+	update: {maxSurge: 1, maxUnavailable: 0, minHealthyTime: "1s"}
+	stop: grace: "10s"
+}
+`
+	killsCalm = `package hello
+
+workloads: calm: {
+	kind:     "service"
+	image:    "IMAGE:1"
+	replicas: 2
+	resources: {cpu: "50m", memory: "32Mi"}
+	ports: http: container: 8080
+	health: {http: {path: "/up", port: "http"}, interval: "1s"}
+	update: minHealthyTime: "0s"
+}
+`
+)
+
+// I4, I10, I21: whoever is killed, and whenever, no container is started or
+// stopped that the rollout did not ask for, and the rollout ends well.
+func TestE2E_KillsAmidARollout(t *testing.T) {
+	d := start(t, t.TempDir())
+	d.write("hello/calm.cue", d.named(killsCalm, ""))
+	d.write("hello/web.cue", d.named(killsWeb, "1"))
+	d.wantOutcome(d.commit("a calm workload beside it"), reconciler.Applied)
+	agents := []string{"n1", "n2", "n3"}
+	rec := record(t, d.clusterID())
+	for i, who := range [][]string{{"server"}, agents, append(agents, "server")} {
+		t.Run(strings.Join(who, "+"), func(t *testing.T) {
+			killsDuringRollout(d.in(t), rec, strconv.Itoa(2-i%2), who)
+		})
+	}
+}
+
+func killsDuringRollout(d *dev, rec *recorder, version string, who []string) {
+	d.t.Helper()
+	calm, old := d.of("hello/calm"), d.of("hello/web")
+	if len(calm) != 2 || len(old) != 3 {
+		d.t.Fatalf("%d and %d containers at the start", len(calm), len(old))
+	}
+	mark := rec.mark()
+	d.write("hello/web.cue", d.named(killsWeb, version))
+	commit := d.commit("version " + version)
+	d.killAll(who) // just after the push
+	rec.await("new container", mark, action("create", "hello/web"))
+	d.killAll(who) // just after the first order
+	rec.await("stop of an old one", mark, action("kill", "hello/web"))
+	d.killAll(who) // while it drains
+	d.wantOutcome(commit, reconciler.Applied)
+	d.eventually("end of the old ones", func() bool { return len(d.of("hello/web")) == 3 })
+
+	wantSame(d.t, "hello/calm", calm, d.of("hello/calm"))
+	now := d.of("hello/web")
+	for id := range old {
+		if _, there := now[id]; there {
+			d.t.Errorf("old container %.12s is still there", id)
+		}
+	}
+	wantLives(d.t, rec, mark, "start", keys(now))
+	wantLives(d.t, rec, mark, "die", keys(old))
+	if touched := rec.since(mark, action("start", "hello/calm")); len(touched) > 0 {
+		d.t.Errorf("hello/calm was started: %v", touched)
+	}
+}
+
+// wantLives wants exactly one such event for each of the containers, and none
+// for any other of hello/web.
+func wantLives(t *testing.T, rec *recorder, mark int, name string, want []string) {
+	t.Helper()
+	count := map[string]int{}
+	for _, e := range rec.since(mark, action(name, "hello/web")) {
+		count[e.Actor.ID]++
+	}
+	for _, id := range want {
+		if count[id] != 1 {
+			t.Errorf("%s of %.12s: %d times, want once", name, id, count[id])
+		}
+		delete(count, id)
+	}
+	for id, n := range count {
+		t.Errorf("%s of %.12s: %d times, though nobody asked for it", name, id, n)
+	}
+}
+
+// killAll ends children of dev with SIGKILL, at once, and waits until each has a
+// successor.
+func (d *dev) killAll(names []string) {
+	d.t.Helper()
+	old := map[string]int{}
+	for _, name := range names {
+		d.eventually(name+" that runs", func() bool { old[name] = d.pid(name); return old[name] > 0 && alive(old[name]) })
+		if err := syscall.Kill(old[name], syscall.SIGKILL); err != nil {
+			d.t.Fatalf("%s: %v", name, err)
+		}
+	}
+	for _, name := range names {
+		d.eventually("another "+name, func() bool { now := d.pid(name); return now > 0 && now != old[name] })
+	}
+}
+
+// pid is a child's process id, 0 while it has none.
+func (d *dev) pid(name string) int {
+	b, err := os.ReadFile(filepath.Join(d.dir, "pid", name))
+	if err != nil {
+		return 0
+	}
+	pid, _ := strconv.Atoi(strings.TrimSpace(string(b)))
+	return pid
+}
+
+// clusterID is what the cluster's containers carry.
+func (d *dev) clusterID() string {
+	d.t.Helper()
+	var ready struct{ Cluster string }
+	b, err := os.ReadFile(filepath.Join(d.dir, "server.ready"))
+	if err == nil {
+		err = json.Unmarshal(b, &ready)
+	}
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return ready.Cluster
+}
+
+// named fills in the demo's image and a version.
+func (d *dev) named(text, version string) string {
+	return strings.NewReplacer("IMAGE", d.image, "VERSION", version).Replace(text)
+}
+
+func keys(m map[string]string) (all []string) {
+	for k := range m {
+		all = append(all, k)
+	}
+	return all
+}

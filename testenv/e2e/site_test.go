@@ -1,0 +1,252 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/bayplan/bayplan/reconciler"
+	"github.com/bayplan/bayplan/reconciler/status"
+	"github.com/bayplan/bayplan/testenv/image"
+)
+
+// site is a cluster put together by hand, as on real machines: a server and
+// agents, each a process of the test, and a registry with the test program. Its
+// folder looks like that of `bayplan dev`, so all that a dev can do it can too.
+type site struct {
+	*dev
+	binary   string
+	registry *image.Registry
+	server   *process
+	agents   map[string]*process
+	// net is "127.x.y", from which each node has an address of its own, so that
+	// no two clusters on this machine publish ports on the same.
+	net     string
+	listen  string
+	dataDir string
+}
+
+// build makes a site's folder, repository and registry; nothing runs yet.
+func build(t *testing.T) *site {
+	t.Helper()
+	needs(t)
+	path, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	s := &site{
+		dev:    &dev{t: t, dir: dir, clone: filepath.Join(dir, "clone")},
+		binary: path, registry: image.NewRegistry(t), agents: map[string]*process{},
+		net: fmt.Sprintf("127.%d.%d", 10+rand.IntN(200), rand.IntN(256)), listen: freeAddress(t),
+		dataDir: filepath.Join(dir, "server"),
+	}
+	s.dev.image = s.push1(t, "1")
+	run(t, "git", "init", "-q", "--bare", "-b", "main", filepath.Join(dir, "repo.git"))
+	run(t, "git", "clone", "-q", filepath.Join(dir, "repo.git"), s.clone)
+	run(t, "git", "-C", s.clone, "config", "user.name", "e2e")
+	run(t, "git", "-C", s.clone, "config", "user.email", "e2e@example.invalid")
+	return s
+}
+
+// push1 stores a version of the test program and returns its name by tag. The
+// engine forgets it with the test.
+func (s *site) push1(t *testing.T, version string) string {
+	t.Helper()
+	ref := s.registry.Push(t, "test/program:"+version, image.Program(t, version))
+	t.Cleanup(func() { exec.Command("docker", "rmi", "-f", ref).Run() })
+	return s.registry.Addr() + "/test/program:" + version
+}
+
+// freeAddress is a port of 127.0.0.1 below those that the kernel lends to
+// outgoing connections, so that a server that restarts finds it free.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	for range 50 {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 10000+rand.IntN(10000)))
+		if err == nil {
+			defer l.Close()
+			return l.Addr().String()
+		}
+	}
+	t.Fatal("no free port")
+	return ""
+}
+
+// up starts the server and so many agents, n1 and on.
+func (s *site) up(nodes int) {
+	s.t.Helper()
+	s.startServer()
+	s.t.Cleanup(s.sweep)
+	for i := 1; i <= nodes; i++ {
+		s.startAgent(fmt.Sprintf("n%d", i), i)
+	}
+	s.eventually("nodes that are ready", func() bool { return ready(s.status()) == nodes })
+}
+
+func ready(st status.Status) (n int) {
+	for _, x := range st.Nodes {
+		if x.State == "ready" {
+			n++
+		}
+	}
+	return n
+}
+
+func (s *site) serverCommand() *exec.Cmd {
+	return exec.Command(s.binary, "server", "--name", "e2e", "--data-dir", s.dataDir, "--listen", s.listen,
+		"--repo", "file://"+filepath.Join(s.dir, "repo.git"), "--ready-file", filepath.Join(s.dir, "server.ready"))
+}
+
+// startServer returns once it serves and D/env leads to it.
+func (s *site) startServer() {
+	s.t.Helper()
+	os.Remove(filepath.Join(s.dir, "server.ready"))
+	s.server = spawn(s.t, "server", s.serverCommand())
+	var ready struct{ Server, CA, Cert, Key string }
+	s.eventually("server that serves", func() bool {
+		if !s.server.running() {
+			s.t.Fatalf("the server ended:\n%s", s.server.tail(15))
+		}
+		b, err := os.ReadFile(filepath.Join(s.dir, "server.ready"))
+		return err == nil && json.Unmarshal(b, &ready) == nil
+	})
+	env := fmt.Sprintf("export BAYPLAN_SERVER='%s' BAYPLAN_CA='%s' BAYPLAN_CERT='%s' BAYPLAN_KEY='%s' PATH='%s':\"$PATH\"\n",
+		ready.Server, ready.CA, ready.Cert, ready.Key, filepath.Dir(s.binary))
+	if err := os.WriteFile(filepath.Join(s.dir, "env"), []byte(env), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// startAgent starts a node at an address of its own; it joins if it has not yet.
+func (s *site) startAgent(name string, i int, flags ...string) {
+	s.t.Helper()
+	address := fmt.Sprintf("%s.%d", s.net, i)
+	args := []string{"agent", "--node", name, "--data-dir", filepath.Join(s.dir, name), "--address", address, "--publish", address}
+	if _, err := os.Stat(filepath.Join(s.dir, name)); err != nil {
+		args = append(args, "--join", s.shell("bayplan node token"))
+	}
+	s.agents[name] = spawn(s.t, name, exec.Command(s.binary, append(args, flags...)...))
+}
+
+// sweep removes what the cluster's agents started.
+func (s *site) sweep() {
+	for _, p := range s.agents {
+		p.kill()
+	}
+	for id := range s.containers() {
+		run(s.t, "docker", "rm", "-f", id)
+	}
+}
+
+// in is the site for a subtest.
+func (s *site) in(t *testing.T) *site {
+	sub := *s
+	sub.dev = s.dev.in(t)
+	return &sub
+}
+
+// in is the dev for a subtest.
+func (d *dev) in(t *testing.T) *dev {
+	sub := *d
+	sub.t = t
+	return &sub
+}
+
+// write puts a file into the clone.
+func (d *dev) write(path, text string) {
+	d.t.Helper()
+	writeFile(d.t, filepath.Join(d.clone, path), text)
+}
+
+func writeFile(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// commit pushes what was written.
+func (d *dev) commit(subject string) string {
+	d.t.Helper()
+	return d.push(": " + subject)
+}
+
+// wantOutcome waits for the commit's end and returns its record.
+func (d *dev) wantOutcome(commit string, want reconciler.Outcome) status.Revision {
+	d.t.Helper()
+	if got := d.await(commit); got != want {
+		d.t.Errorf("commit %.10s: %s, want %s; status:\n%s", commit, got, want, d.shell("bayplan status -o wide"))
+	}
+	return d.revision(commit)
+}
+
+func (d *dev) revision(commit string) status.Revision {
+	d.t.Helper()
+	st := d.status()
+	for _, r := range append([]status.Revision{st.Revision}, st.History...) {
+		if r.Commit == commit {
+			return r
+		}
+	}
+	return status.Revision{}
+}
+
+// wantShown waits until `bayplan status` shows each of the texts.
+func (d *dev) wantShown(texts ...string) {
+	d.t.Helper()
+	shown := ""
+	for _, text := range texts {
+		if !within(d.t, time.Minute, func() bool {
+			shown, _ = d.try("bayplan status -o wide")
+			return strings.Contains(shown, text)
+		}) {
+			d.t.Errorf("status: want %q in:\n%s", text, shown)
+		}
+	}
+}
+
+// within asks again and again, as eventually does, and says whether it came.
+func within(t *testing.T, limit time.Duration, holds func() bool) bool {
+	late := time.After(limit)
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for !holds() {
+		select {
+		case <-late:
+			return false
+		case <-t.Context().Done():
+			return false
+		case <-tick.C:
+		}
+	}
+	return true
+}
+
+// of are the containers of one workload: id to "name started-at".
+func (d *dev) of(workload string) map[string]string {
+	d.t.Helper()
+	prefix := "/" + strings.ReplaceAll(workload, "/", "-") + "."
+	all := d.containers()
+	maps.DeleteFunc(all, func(_, name string) bool { return !strings.HasPrefix(name, prefix) })
+	return all
+}
+
+// wantSame wants the same containers as before, none started anew.
+func wantSame(t *testing.T, what string, before, now map[string]string) {
+	t.Helper()
+	if !maps.Equal(before, now) {
+		t.Errorf("%s: containers are\n%v\nand were\n%v", what, now, before)
+	}
+}
