@@ -8,14 +8,12 @@ DEV         ?=
 # STATIC=1 builds a binary that needs no C library of the machine it runs on.
 STATIC      ?=
 
-# Tests that need an engine look for it with BAYPLAN_TEST_ENGINE, long ones
-# skip unless BAYPLAN_E2E is set: the packages that hold some are found by that.
-holding = $(shell grep -rl --include='*_test.go' '$(1)' . | xargs -r -n1 dirname | sort -u)
-ENGINE_PACKAGES = $(call holding,BAYPLAN_TEST_ENGINE)
-E2E_PACKAGES    = $(call holding,BAYPLAN_E2E)
+# Long tests skip unless BAYPLAN_E2E is set; the packages that hold some are
+# found by that.
+E2E_PACKAGES = $(shell grep -rl --include='*_test.go' BAYPLAN_E2E . | xargs -r -n1 dirname | sort -u)
 ENGINE := testenv/engine.sh
 
-.PHONY: build demo test check race engine e2e bench generate clean
+.PHONY: build demo test check e2e bench generate clean
 
 build:
 	$(GO) run ./cmd/bayplan/internal/demo/pack cmd/bayplan/internal/demo/prebuilt
@@ -24,8 +22,10 @@ build:
 demo: build
 	exec $(ENGINE) run bin/bayplan dev $(DEV)
 
-# Everything but the long tests. What cannot be tested here is said in one line.
-test: check race engine
+# Everything but the long tests, with the race detector and an engine. What
+# cannot be tested here is said in one line.
+test: check
+	$(ENGINE) run $(GO) test -race -timeout 10m ./...
 
 check:
 	@$(ENGINE) check
@@ -33,18 +33,12 @@ check:
 	  if [ -n "$$unformatted" ]; then echo "not formatted; run gofmt -w on: $$unformatted" >&2; exit 1; fi
 	$(GO) vet ./...
 
-race:
-	BAYPLAN_TEST_ENGINE=none $(GO) test -race ./...
-
-engine:
-	$(ENGINE) run $(GO) test -timeout 10m $(ENGINE_PACKAGES)
-
 # The whole binary with real engines, for minutes.
 e2e: build
 	BAYPLAN_E2E=1 $(ENGINE) run $(GO) test -count=1 -timeout 30m -v -run 'E2E' $(E2E_PACKAGES)
 
 bench: build
-	$(ENGINE) run $(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m ./...
+	$(ENGINE) run $(GO) test -run '^$$' -bench . -p 1 -timeout 30m ./...
 
 # Leaves no difference where nothing changed.
 generate:

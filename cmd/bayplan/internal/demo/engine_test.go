@@ -11,12 +11,8 @@ import (
 // engine skips without a Docker Engine, or fails where one is required.
 func engine(t *testing.T) {
 	t.Helper()
-	want := os.Getenv("BAYPLAN_TEST_ENGINE")
-	if want == "none" {
-		t.Skip("BAYPLAN_TEST_ENGINE=none")
-	}
 	if out, err := exec.Command("docker", "version").CombinedOutput(); err != nil {
-		if want == "required" {
+		if os.Getenv("BAYPLAN_TEST_ENGINE") == "required" {
 			t.Fatalf("docker version: %v\n%s", err, out)
 		}
 		t.Skip("no Docker Engine answers")
