@@ -52,12 +52,14 @@ func runDev(cmd *cobra.Command, c dev.Config) (err error) {
 	if c.Executable, err = devExecutable(); err != nil {
 		return err
 	}
+	ctx, stop := whileWatched(cmd.Context())
+	defer stop()
 	hurry, done := secondSignal()
 	defer done()
 	c.Sample, c.Hurry = examples.Hello(), hurry
 	c.Engine, c.Watch, c.Clean = devEngine, devWatch, devClean
 	c.Out, c.Talk = cmd.OutOrStdout(), cmd.ErrOrStderr()
-	return dev.Run(cmd.Context(), c)
+	return dev.Run(ctx, c)
 }
 
 // devExecutable is this program, by the path that it would be found with.
@@ -67,6 +69,14 @@ func devExecutable() (string, error) {
 		return "", err
 	}
 	return filepath.EvalSymlinks(path)
+}
+
+// whileWatched ends with the terminal too. A reader that goes away, such as
+// head, makes writing fail, and does not kill the process before it has cleaned
+// up.
+func whileWatched(ctx context.Context) (context.Context, context.CancelFunc) {
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	return signal.NotifyContext(ctx, syscall.SIGHUP)
 }
 
 // sameWish is how long signals mean what the first one meant: a terminal, make

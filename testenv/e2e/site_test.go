@@ -23,6 +23,8 @@ import (
 // folder looks like that of `bayplan dev`, so all that a dev can do it can too.
 type site struct {
 	*dev
+	// root is the test that the processes end with; t may be a subtest of it.
+	root     *testing.T
 	binary   string
 	registry *image.Registry
 	server   *process
@@ -44,12 +46,12 @@ func build(t *testing.T) *site {
 	}
 	dir := t.TempDir()
 	s := &site{
-		dev:    &dev{t: t, dir: dir, clone: filepath.Join(dir, "clone")},
-		binary: path, registry: image.NewRegistry(t), agents: map[string]*process{},
+		dev:  &dev{t: t, dir: dir, clone: filepath.Join(dir, "clone")},
+		root: t, binary: path, registry: image.NewRegistry(t), agents: map[string]*process{},
 		net: fmt.Sprintf("127.%d.%d", 10+rand.IntN(200), rand.IntN(256)), listen: freeAddress(t),
 		dataDir: filepath.Join(dir, "server"),
 	}
-	s.dev.image = s.push1(t, "1")
+	s.dev.image = s.store("1")
 	run(t, "git", "init", "-q", "--bare", "-b", "main", filepath.Join(dir, "repo.git"))
 	run(t, "git", "clone", "-q", filepath.Join(dir, "repo.git"), s.clone)
 	run(t, "git", "-C", s.clone, "config", "user.name", "e2e")
@@ -57,12 +59,12 @@ func build(t *testing.T) *site {
 	return s
 }
 
-// push1 stores a version of the test program and returns its name by tag. The
-// engine forgets it with the test.
-func (s *site) push1(t *testing.T, version string) string {
-	t.Helper()
-	ref := s.registry.Push(t, "test/program:"+version, image.Program(t, version))
-	t.Cleanup(func() { exec.Command("docker", "rmi", "-f", ref).Run() })
+// store puts a version of the test program into the registry and returns its
+// name by tag. The engine forgets it with the test.
+func (s *site) store(version string) string {
+	s.t.Helper()
+	ref := s.registry.Push(s.root, "test/program:"+version, image.Program(s.root, version))
+	s.root.Cleanup(func() { exec.Command("docker", "rmi", "-f", ref).Run() })
 	return s.registry.Addr() + "/test/program:" + version
 }
 
@@ -101,6 +103,16 @@ func ready(st status.Status) (n int) {
 	return n
 }
 
+// healthy is how many slots of a workload are.
+func healthy(st status.Status, workload string) int {
+	for _, w := range st.Workloads {
+		if w.Name == workload {
+			return w.Healthy
+		}
+	}
+	return 0
+}
+
 func (s *site) serverCommand() *exec.Cmd {
 	return exec.Command(s.binary, "server", "--name", "e2e", "--data-dir", s.dataDir, "--listen", s.listen,
 		"--repo", "file://"+filepath.Join(s.dir, "repo.git"), "--ready-file", filepath.Join(s.dir, "server.ready"))
@@ -110,7 +122,7 @@ func (s *site) serverCommand() *exec.Cmd {
 func (s *site) startServer() {
 	s.t.Helper()
 	os.Remove(filepath.Join(s.dir, "server.ready"))
-	s.server = spawn(s.t, "server", s.serverCommand())
+	s.server = spawn(s.root, "server", s.serverCommand())
 	var ready struct{ Server, CA, Cert, Key string }
 	s.eventually("server that serves", func() bool {
 		if !s.server.running() {
@@ -134,7 +146,7 @@ func (s *site) startAgent(name string, i int, flags ...string) {
 	if _, err := os.Stat(filepath.Join(s.dir, name)); err != nil {
 		args = append(args, "--join", s.shell("bayplan node token"))
 	}
-	s.agents[name] = spawn(s.t, name, exec.Command(s.binary, append(args, flags...)...))
+	s.agents[name] = spawn(s.root, name, exec.Command(s.binary, append(args, flags...)...))
 }
 
 // sweep removes what the cluster's agents started.
@@ -250,3 +262,40 @@ func wantSame(t *testing.T, what string, before, now map[string]string) {
 		t.Errorf("%s: containers are\n%v\nand were\n%v", what, now, before)
 	}
 }
+
+// sleeper is the fields of a service that just runs.
+const sleeper = `
+	image: "IMAGE"
+	args: ["sleep"]
+	resources: {cpu: "20m", memory: "16Mi"}
+	update: {minHealthyTime: "0s", progressDeadline: "30s"}
+	stop: grace: "3s"
+`
+
+// put writes a service of these fields, "team/name", into a file of its own.
+// IMAGE in them is the test program.
+func (s *site) put(name, fields string) {
+	s.t.Helper()
+	team, workload, _ := strings.Cut(name, "/")
+	s.write(name+".cue", "package "+team+"\n\nworkloads: "+workload+": {\n\tkind: \"service\""+
+		strings.ReplaceAll(fields, "IMAGE", s.image)+"}\n")
+}
+
+// wantExit runs a script and wants its exit code; it returns all that was said.
+func (d *dev) wantExit(want int, script string) string {
+	d.t.Helper()
+	out, code := d.try("{ " + script + "; } 2>&1")
+	if code != want {
+		d.t.Errorf("%s: exit code %d, want %d\n%s", script, code, want, out)
+	}
+	return out
+}
+
+func rename(t *testing.T, from, to string) {
+	t.Helper()
+	if err := os.Rename(from, to); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func contains(text, part string) bool { return strings.Contains(text, part) }

@@ -209,3 +209,27 @@ func TestE2E_KilledDevIsTakenUpAgain(t *testing.T) {
 		t.Errorf("taken up %v\nbefore %v", now, before)
 	}
 }
+
+// A reader that has seen enough, or a terminal that is closed, ends dev in order.
+func TestE2E_DevWithoutItsReaderLeavesNothing(t *testing.T) {
+	needs(t)
+	path, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &dev{t: t, dir: t.TempDir()}
+	d.cmd = exec.Command(path, "dev", "--dir", d.dir)
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Close()
+	d.cmd.Stdout = w
+	if err := d.cmd.Run(); err == nil || d.cmd.ProcessState.ExitCode() != 1 {
+		t.Errorf("ended with %v, want exit code 1", err)
+	}
+	w.Close()
+	if left := d.containers(); len(left) > 0 {
+		t.Errorf("containers left: %v", left)
+	}
+}
