@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -69,7 +71,7 @@ func (r *Runtime) explainStart(c agent.Container, err error) error {
 	if e, ok := errors.AsType[*agent.Error](r.explain(doing, err)); ok {
 		return e
 	}
-	switch port := portInUse(err); {
+	switch port := portInUse(c, err); {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("%s: %w", doing, err)
 	case port != 0:
@@ -84,18 +86,18 @@ func (r *Runtime) explainStart(c agent.Container, err error) error {
 	return fail(nodes.StartFailed, err, "the engine could not start it: %s", words(err))
 }
 
-// The two ways in which an Engine says that a port is taken: by a container of
-// its own, by anything else.
-var takenPort = regexp.MustCompile(`:(\d+) failed: port is already allocated|:(\d+): bind: address already in use`)
-
-// portInUse is the port that was taken; zero if that was not the trouble.
-func portInUse(err error) int {
-	m := takenPort.FindStringSubmatch(err.Error())
-	if m == nil {
+// portInUse is the port of c that was taken; zero if that was not the trouble.
+// An Engine has a way of its own to say it in each version; all name the port.
+func portInUse(c agent.Container, err error) int {
+	if !says(err, "port is already allocated", "address already in use") {
 		return 0
 	}
-	port, _ := strconv.Atoi(m[1] + m[2])
-	return port
+	for _, name := range slices.Sorted(maps.Keys(c.Ports)) {
+		if regexp.MustCompile(`:` + strconv.Itoa(c.Ports[name]) + `\b`).MatchString(err.Error()) {
+			return c.Ports[name]
+		}
+	}
+	return 0
 }
 
 // explainPull knows what goes wrong with a pull. A registry's refusal reaches us

@@ -19,6 +19,7 @@ type inventory struct {
 	following bool
 	marks     uint64
 	seen      map[string]sighting // by the Engine's identifier
+	killed    map[string]bool     // those that Stop killed
 }
 
 type sighting struct {
@@ -34,7 +35,9 @@ type sighting struct {
 // otherwise: a lost event must not last.
 const believed = 30 * time.Second
 
-func newInventory() *inventory { return &inventory{seen: map[string]sighting{}} }
+func newInventory() *inventory {
+	return &inventory{seen: map[string]sighting{}, killed: map[string]bool{}}
+}
 
 // follow begins or ends the trust in events; what was seen before is forgotten.
 func (v *inventory) follow(on bool) {
@@ -55,6 +58,23 @@ func (v *inventory) changed(id string) {
 func (v *inventory) forget(id string) {
 	v.marks++
 	v.seen[id] = sighting{mark: v.marks}
+}
+
+// kills notes that a container's end is our doing, until it begins another life.
+func (v *inventory) kills(id string, ours bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if ours {
+		v.killed[id] = true
+	} else {
+		delete(v.killed, id)
+	}
+}
+
+func (v *inventory) killedByUs(id string) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.killed[id]
 }
 
 // mark is what learn wants to hear again.
@@ -97,4 +117,5 @@ func (v *inventory) keep(items []container.Summary) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	maps.DeleteFunc(v.seen, func(id string, _ sighting) bool { return !there[id] })
+	maps.DeleteFunc(v.killed, func(id string, _ bool) bool { return !there[id] })
 }

@@ -61,6 +61,9 @@ func (r *Runtime) look(ctx context.Context, container string) (*agent.Status, er
 	if err != nil {
 		return nil, err
 	}
+	if err := r.settle(ctx, &found.Container); err != nil {
+		return nil, err
+	}
 	s := r.statusOf(ctx, &found.Container)
 	r.seen.learn(container, mark, s, found.Container.State.Status)
 	return &s, nil

@@ -125,18 +125,23 @@ func (r *Runtime) mounts(c agent.Container) []mount.Mount {
 	return all
 }
 
-// The Engine's units: a core is 1024 shares when cores are short, and 1e9 nanos
-// as a limit.
+// The Engine's units: a core is 1024 shares when cores are short. A limit is so
+// many microseconds of each period, and not "nano cpus", which the Engine
+// refuses where they are more than the machine has.
 const (
 	sharesPerCore = 1024
 	fewestShares  = 2
-	nanosPerMilli = 1e6
+	period        = 100_000
+	leastQuota    = 1000
 )
 
 // resources turns requests into shares and limits into limits. A container with
 // a memory limit gets no swap on top of it.
 func resources(q schema.Resources) container.Resources {
-	res := container.Resources{NanoCPUs: int64(q.Limit.CPU) * nanosPerMilli, Memory: int64(q.Limit.Memory), MemorySwap: int64(q.Limit.Memory)}
+	res := container.Resources{Memory: int64(q.Limit.Memory), MemorySwap: int64(q.Limit.Memory)}
+	if q.Limit.CPU > 0 {
+		res.CPUPeriod, res.CPUQuota = period, max(leastQuota, int64(q.Limit.CPU)*period/1000)
+	}
 	if q.CPU > 0 {
 		res.CPUShares = max(fewestShares, int64(q.CPU)*sharesPerCore/1000)
 	}

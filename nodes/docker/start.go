@@ -68,11 +68,15 @@ func (r *Runtime) startAgain(ctx context.Context, c agent.Container, spec client
 // run begins a life.
 func (r *Runtime) run(ctx context.Context, container string) (agent.Status, error) {
 	defer r.seen.changed(container)
+	r.seen.kills(container, false)
 	if _, err := r.api.ContainerStart(ctx, container, client.ContainerStartOptions{}); err != nil {
 		return agent.Status{}, err
 	}
 	found, err := r.api.ContainerInspect(ctx, container, client.ContainerInspectOptions{})
 	if err != nil {
+		return agent.Status{}, err
+	}
+	if err := r.settle(ctx, &found.Container); err != nil {
 		return agent.Status{}, err
 	}
 	return r.statusOf(ctx, &found.Container), nil

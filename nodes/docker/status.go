@@ -1,11 +1,8 @@
 package docker
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
-	"regexp"
 	"time"
 
 	"github.com/moby/moby/api/types/container"
@@ -31,35 +28,12 @@ func (r *Runtime) statusOf(ctx context.Context, box *container.InspectResponse) 
 		s.Address = addressOf(box)
 	case agent.StateExited:
 		s.Finished, s.ExitCode = timeOf(box.State.FinishedAt), box.State.ExitCode
-		s.OOM = box.State.OOMKilled && s.ExitCode != 0
+		s.OOM = s.ExitCode != 0 && (box.State.OOMKilled || r.unexplained(box) && s.Finished.Sub(s.Started) < unwatched)
 		if s.Error == "" && (s.ExitCode == notFound || s.ExitCode == notExecutable) {
 			s.Error = r.initError(ctx, box.ID)
 		}
 	}
 	return s
-}
-
-// How a shell, and an init, end when the command is not there or cannot be run.
-const (
-	notFound      = 127
-	notExecutable = 126
-)
-
-// initFatal is the init's last word: "[FATAL tini (7)] exec /web failed: No such
-// file or directory".
-var initFatal = regexp.MustCompile(`\[FATAL tini \(\d+\)\] exec (.+) failed: (.+)`)
-
-// initError is why the init could not run the command; "" if it could.
-func (r *Runtime) initError(ctx context.Context, container string) string {
-	var last bytes.Buffer
-	if err := r.copyLogs(ctx, container, agent.LogOptions{Tail: 1}, &last); err != nil {
-		return ""
-	}
-	m := initFatal.FindSubmatch(last.Bytes())
-	if m == nil {
-		return ""
-	}
-	return fmt.Sprintf("the command %s could not be run: %s", m[1], m[2])
 }
 
 // timeOf reads the Engine's time; its "never" is the year 1, which is Go's zero.

@@ -45,6 +45,9 @@ func (r *Runtime) stop(ctx context.Context, id, signal string, grace time.Durati
 // endWithin signals and waits; a limit of zero is none. It is false when the
 // limit came first.
 func (r *Runtime) endWithin(ctx context.Context, container, signal string, limit time.Duration) (ended bool, err error) {
+	if signal == sigkill {
+		r.seen.kills(container, true)
+	}
 	if _, err := r.api.ContainerKill(ctx, container, client.ContainerKillOptions{Signal: signal}); err != nil {
 		if harmless(err) {
 			return true, nil

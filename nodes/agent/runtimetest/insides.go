@@ -108,9 +108,8 @@ func overMemory(r *rig) {
 	c := r.container("job", 0, "oom")
 	c.Workload.Resources.Limit.Memory = 16 << 20
 	r.run(c)
-	s := r.await(c.ID, "killed for memory", func(s *agent.Status) bool { return s.State == agent.StateExited && s.OOM })
-	if s.ExitCode != 137 {
-		r.Errorf("it exited with %d", s.ExitCode)
+	if s := r.awaitExit(c.ID); s.ExitCode != 137 || !s.OOM { // seen as ended, it is seen with its cause
+		r.Errorf("it exited as %+v", s)
 	}
 }
 
