@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/bayplan/bayplan/cmd/bayplan/internal/build"
-	"github.com/bayplan/bayplan/cmd/bayplan/internal/exit"
 	"github.com/bayplan/bayplan/cmd/bayplan/internal/node"
 	"github.com/bayplan/bayplan/cmd/bayplan/internal/telemetry"
 )
@@ -23,15 +22,12 @@ func newAgentCommand() *cobra.Command {
 	var cfg node.Config
 	var debug bool
 	cmd := &cobra.Command{
-		Use:     "agent --join LINE --data-dir DIR",
+		Use:     "agent --join LINE",
 		Short:   "Make this machine a node of a cluster",
 		Long:    agentLong,
-		Example: "  bayplan agent --data-dir /var/lib/bayplan --join 'bayplan://TOKEN@bay1.example:7443?ca=…'",
+		Example: "  bayplan agent --join 'bayplan://TOKEN@bay1.example:7443?ca=…'",
 		Args:    takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if cfg.Dir == "" {
-				return exit.Usagef("bayplan agent --help", "an agent wants --data-dir")
-			}
 			cfg.Version = build.Version()
 			cfg.Log = telemetry.Log(cmd.ErrOrStderr(), levelOf(debug))
 			slog.SetDefault(cfg.Log)
@@ -46,7 +42,7 @@ func newAgentCommand() *cobra.Command {
 	host, _ := os.Hostname() // only a default: "" makes --node required
 	f := cmd.Flags()
 	f.StringVar(&cfg.Name, "node", host, "the node's name")
-	f.StringVar(&cfg.Dir, "data-dir", "", "folder for the certificate and the state")
+	f.StringVar(&cfg.Dir, "data-dir", "/var/lib/bayplan/agent", "folder for the certificate and the state")
 	f.StringVar(&cfg.Join, "join", "", "the line that the server printed; needed once")
 	f.StringVar(&cfg.Server, "server", "", "host:port of the server, where it moved since the node joined")
 	f.StringVar(&cfg.Address, "address", "", "address by which others reach this node's ports (the one that leads to the server)")

@@ -22,14 +22,14 @@ func newServerCommand() *cobra.Command {
 	var cfg server.Config
 	var debug bool
 	cmd := &cobra.Command{
-		Use:     "server --repo URL --data-dir DIR",
+		Use:     "server --repo URL",
 		Short:   "Run the server of a cluster",
 		Long:    serverLong,
-		Example: "  bayplan server --repo https://git.example/ops.git --data-dir /var/lib/bayplan --advertise bay1.example",
+		Example: "  bayplan server --repo https://git.example/ops.git --advertise bay1.example",
 		Args:    takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if cfg.Source.URL == "" || cfg.Dir == "" {
-				return exit.Usagef("bayplan server --help", "a server wants --repo and --data-dir")
+			if cfg.Source.URL == "" {
+				return exit.Usagef("bayplan server --help", "a server wants a repository to follow: --repo")
 			}
 			cfg.Version = build.Version()
 			cfg.Log = telemetry.Log(cmd.ErrOrStderr(), levelOf(debug))
@@ -44,7 +44,7 @@ func newServerCommand() *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.StringVar(&cfg.Name, "name", "bayplan", "the cluster's name, used when it is made")
-	f.StringVar(&cfg.Dir, "data-dir", "", "folder for all that outlives the server")
+	f.StringVar(&cfg.Dir, "data-dir", "/var/lib/bayplan/server", "folder for all that outlives the server")
 	f.StringVar(&cfg.Listen, "listen", ":7443", "address for nodes and operators")
 	f.StringSliceVar(&cfg.Advertise, "advertise", nil, "host or address by which they reach it; the first one stands in join lines")
 	f.StringSliceVar(&cfg.Etcd, "etcd", nil, "endpoints of an outside etcd; without it one runs inside the server")

@@ -41,8 +41,9 @@ func (j JoinInfo) URL() string {
 	return u.String()
 }
 
-// JoinLine is what to type on the machine that is to be a node.
-func JoinLine(j JoinInfo) string { return "bayplan agent --join " + j.URL() }
+// JoinLine is what to type on the machine that is to be a node, quoted for any
+// shell.
+func JoinLine(j JoinInfo) string { return "bayplan agent --join '" + j.URL() + "'" }
 
 // ParseJoin reads a whole JoinLine, or the URL at its end.
 func ParseJoin(line string) (JoinInfo, error) {

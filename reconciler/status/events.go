@@ -2,7 +2,6 @@ package status
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/bayplan/bayplan/nodes"
@@ -67,7 +66,7 @@ func appendInstance(events []Event, node string, was, is *nodes.Instance, at tim
 	if was == nil {
 		was = &nodes.Instance{}
 	}
-	if is.Failure != nil && (was.Failure == nil || !was.Failure.At.Equal(is.Failure.At) || was.Failure.Code != is.Failure.Code) {
+	if newFailure(was.Failure, is.Failure) {
 		events = append(events, failureEvent(node, is, at))
 	}
 	if is.Phase != was.Phase || is.Restarts != was.Restarts {
@@ -86,6 +85,20 @@ func appendInstance(events []Event, node string, was, is *nodes.Instance, at tim
 func instanceEvent(node string, i *nodes.Instance, kind, what string, at time.Time) Event {
 	return Event{Time: at, Kind: kind, Workload: i.Slot.Workload, Slot: i.Slot.String(), Node: node,
 		Text: fmt.Sprintf("%s on %s %s", i.Slot, node, what)}
+}
+
+// newFailure is whether is tells more than was. Of a check that fails again and
+// again only the first time does.
+func newFailure(was, is *nodes.Failure) bool {
+	switch {
+	case is == nil:
+		return false
+	case was == nil || was.Code != is.Code:
+		return true
+	case is.Code == nodes.HealthFailing:
+		return is.Count < was.Count
+	}
+	return !was.At.Equal(is.At)
 }
 
 func failureEvent(node string, i *nodes.Instance, at time.Time) Event {
@@ -118,6 +131,11 @@ func changeEvent(c *reconciler.Change, commit string, at time.Time) Event {
 	return e
 }
 
+var outcomeWords = map[reconciler.Outcome]string{
+	reconciler.Applied: "applied", reconciler.NoEffect: "without effect", reconciler.Superseded: "superseded",
+	reconciler.Held: "held", reconciler.Failed: "failed", reconciler.RolledBack: "rolled back",
+}
+
 // commitEvents compares the outcomes of the newest few: older ones have ended.
 func commitEvents(before, after []reconciler.Commit, at time.Time) (events []Event) {
 	was := map[string]reconciler.Outcome{}
@@ -129,7 +147,7 @@ func commitEvents(before, after []reconciler.Commit, at time.Time) (events []Eve
 		if outcome, known := was[c.Revision.Commit]; known && outcome == c.Outcome {
 			continue
 		}
-		text := fmt.Sprintf("commit %s is %s", c.Revision.Short(), strings.ToLower(string(c.Outcome)))
+		text := fmt.Sprintf("commit %s is %s", c.Revision.Short(), outcomeWords[c.Outcome])
 		if c.Outcome == reconciler.Progressing {
 			text = fmt.Sprintf("commit %s by %s: %s", c.Revision.Short(), c.Revision.Author, c.Revision.Subject)
 		}
