@@ -44,7 +44,7 @@ func repositoryAway(s *site, running map[string]string) {
 
 // faults are files that do not validate, and where and what is said about each.
 var faults = []struct{ path, text, where, what string }{
-	{"syntax/w.cue", "package w\n\nworkloads: w: {\n\tkind: \n}}\n", "syntax/w.cue:4:", "expected"},
+	{"syntax/w.cue", "package w\n\nworkloads: w: {\n\tkind: \n}}\n", "syntax/w.cue:5:", "expected"},
 	{"field/w.cue", "package w\n\nworkloads: w: {\n\tkind: \"service\"\n\timage: \"a/b:1\"\n\treplica: 2\n}\n", "field/w.cue:6:", "replica"},
 	{"unit/w.cue", "package w\n\nworkloads: w: {\n\tkind: \"service\"\n\timage: \"a/b:1\"\n\tresources: memory: \"12Mb\"\n}\n", "unit/w.cue:6:", "256Mi"},
 	{"below/w.yaml", "workloads:\n  w:\n    kind: service\n    image: a/b:1\n    replicas: -1\n", "below/w.yaml:5:", "0 to 10000"},

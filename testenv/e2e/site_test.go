@@ -220,7 +220,7 @@ func (d *dev) wantShown(texts ...string) {
 	d.t.Helper()
 	shown := ""
 	for _, text := range texts {
-		if !within(d.t, time.Minute, func() bool {
+		if !within(d.t, awhile, func() bool {
 			shown, _ = d.try("bayplan status -o wide")
 			return strings.Contains(shown, text)
 		}) {
@@ -228,6 +228,10 @@ func (d *dev) wantShown(texts ...string) {
 		}
 	}
 }
+
+// awhile is how long something may take that takes a second on a machine that
+// does nothing else.
+const awhile = time.Minute
 
 // within asks again and again, as eventually does, and says whether it came.
 func within(t *testing.T, limit time.Duration, holds func() bool) bool {
@@ -272,6 +276,14 @@ const sleeper = `
 	stop: grace: "3s"
 `
 
+// exits is one that ends at once, over and over.
+const exits = `
+	image: "IMAGE"
+	args: ["exit", "3"]
+	resources: {cpu: "20m", memory: "16Mi"}
+	update: {minHealthyTime: "2s", healthyDeadline: "20s", progressDeadline: "30s"}
+`
+
 // put writes a service of these fields, "team/name", into a file of its own.
 // IMAGE in them is the test program.
 func (s *site) put(name, fields string) {
@@ -298,4 +310,5 @@ func rename(t *testing.T, from, to string) {
 	}
 }
 
-func contains(text, part string) bool { return strings.Contains(text, part) }
+func contains(text, part string) bool          { return strings.Contains(text, part) }
+func replaceAll(text, old, with string) string { return strings.ReplaceAll(text, old, with) }
