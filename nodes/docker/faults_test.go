@@ -3,6 +3,7 @@ package docker_test
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"syscall"
 	"testing"
@@ -205,6 +206,30 @@ func TestPull_FromARegistryInTrouble(t *testing.T) {
 	reg.Down()
 	if err := nobody.Pull(t.Context(), ref); err != nil {
 		t.Errorf("a present image asked its registry: %v", err)
+	}
+}
+
+func TestStart_OnAPortOfAnotherProgram(t *testing.T) {
+	c := plainClient(t)
+	cluster := newCluster(t, c)
+	ref := pushed(t, c, image.NewRegistry(t))
+	r := open(t, docker.Config{Cluster: cluster, Node: "n"})
+	if err := r.Pull(t.Context(), ref); err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "0.0.0.0:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	port := l.Addr().(*net.TCPAddr).Port
+	web := instance(ref, "web", 0, "sleep")
+	web.Workload.Ports = map[string]schema.Port{"http": {Container: 80, Protocol: "tcp"}}
+	web.Ports = map[string]int{"http": port}
+	_, err = r.Start(t.Context(), web)
+	wantCode(t, err, nodes.PortInUse)
+	if e, _ := errors.AsType[*agent.Error](err); e.Failure.Port != port {
+		t.Errorf("the port is %d, want %d", e.Failure.Port, port)
 	}
 }
 

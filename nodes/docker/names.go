@@ -63,7 +63,7 @@ func (r *Runtime) mine() client.Filters {
 // containerName is readable first and unique last: an instance has one name on
 // its Engine, which makes creating it twice a conflict instead of a twin.
 func (r *Runtime) containerName(id string) string {
-	return join("", id) + "." + short(r.cfg.Cluster, r.cfg.Node, id)
+	return strings.TrimLeft(join("", id)+"."+short(r.cfg.Cluster, r.cfg.Node, id), ".")
 }
 
 // volumeName is the name of a slot's volume on this node. It outlives the

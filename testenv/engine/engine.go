@@ -3,14 +3,12 @@ package engine
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -38,15 +36,13 @@ type Engine struct {
 const upWithin = 30 * time.Second
 
 // New starts an Engine with these more arguments ("--live-restore"), and stops
-// it, its containers and all when the test ends. Where it cannot be had the test
-// is skipped, or fails if BAYPLAN_TEST_ENGINE is "required".
+// it, its containers and all when the test ends. It needs root and dockerd, and
+// takes seconds: the test is skipped unless BAYPLAN_TEST_ENGINE is "required", as
+// testenv/engine.sh sets it.
 func New(t *testing.T, args ...string) *Engine {
 	t.Helper()
-	if why := missing(); why != "" {
-		if os.Getenv("BAYPLAN_TEST_ENGINE") == "required" {
-			t.Fatal(why)
-		}
-		t.Skip(why + ": no Docker Engine of the test's own")
+	if os.Getenv("BAYPLAN_TEST_ENGINE") != "required" {
+		t.Skip("a Docker Engine of the test's own: testenv/engine.sh run go test")
 	}
 	dir, err := os.MkdirTemp("", "bayplan-dockerd") // short: it holds a socket
 	if err != nil {
@@ -61,18 +57,6 @@ func New(t *testing.T, args ...string) *Engine {
 	}
 	e.Start()
 	return e
-}
-
-func missing() string {
-	if os.Getuid() != 0 {
-		return "not root"
-	}
-	for _, tool := range []string{"dockerd", "ip", "nsenter"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			return "no " + tool
-		}
-	}
-	return ""
 }
 
 // Host is its address, as DOCKER_HOST has it.
@@ -155,15 +139,10 @@ func (e *Engine) Kill() {
 		e.t.Fatal(err)
 	}
 	e.end(syscall.SIGKILL)
-	for n := 0; ; n++ {
-		if _, err := os.Stat("/proc/" + string(pid)); err != nil {
-			return
-		}
-		if n > 500 {
-			e.t.Fatalf("containerd %s outlives its dockerd", pid)
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
+	e.poll("containerd outlives its dockerd", func() bool {
+		_, err := os.Stat("/proc/" + string(pid))
+		return err != nil
+	})
 }
 
 func (e *Engine) end(s syscall.Signal) {
@@ -177,7 +156,34 @@ func (e *Engine) end(s syscall.Signal) {
 }
 
 // Freeze makes the Engine hang: connections are taken and nothing is answered.
-func (e *Engine) Freeze() { e.signal(syscall.SIGSTOP) }
+// It returns once the last of its threads stands still.
+func (e *Engine) Freeze() {
+	e.t.Helper()
+	e.signal(syscall.SIGSTOP)
+	e.poll("dockerd does not freeze", func() bool {
+		threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", e.daemon.Process.Pid))
+		return !slices.ContainsFunc(threads, moves)
+	})
+}
+
+// moves is whether a thread is in any state but stopped.
+func moves(stat string) bool {
+	b, err := os.ReadFile(stat)
+	_, state, _ := strings.Cut(string(b), ") ")
+	return err == nil && !strings.HasPrefix(state, "T")
+}
+
+// poll looks until done, for what no event tells of.
+func (e *Engine) poll(trouble string, done func() bool) {
+	e.t.Helper()
+	for range 500 {
+		if done() {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	e.t.Fatalf("%s: %s", trouble, e.log())
+}
 
 // Thaw ends Freeze.
 func (e *Engine) Thaw() { e.signal(syscall.SIGCONT) }
@@ -216,97 +222,4 @@ func (e *Engine) run(command string, args ...string) {
 	if out, err := exec.Command(command, args...).CombinedOutput(); err != nil {
 		e.t.Fatalf("%s %s: %v: %s", command, strings.Join(args, " "), err, out)
 	}
-}
-
-// dismantle leaves nothing, whatever state the test left the daemon in.
-func (e *Engine) dismantle() {
-	if e.daemon != nil && e.daemon.Process != nil {
-		e.daemon.Process.Signal(syscall.SIGCONT)
-		e.daemon.Process.Kill()
-		<-e.ended
-	}
-	if e.api != nil {
-		e.api.Close()
-	}
-	err := errors.Join(e.killRest(), e.unmountRest(), os.RemoveAll(e.dir))
-	if out, nerr := exec.Command("ip", "netns", "del", e.netns).CombinedOutput(); nerr != nil {
-		err = errors.Join(err, fmt.Errorf("ip netns del: %w: %s", nerr, out))
-	}
-	if err != nil {
-		e.t.Errorf("dismantling the engine: %v", err)
-	}
-}
-
-// killRest ends what survives a killed daemon: containerd, the monitors of
-// containers, and with them the containers. Each names our folder.
-func (e *Engine) killRest() error {
-	for range 100 {
-		rest, err := e.rest()
-		if err != nil || len(rest) == 0 {
-			return err
-		}
-		for _, pid := range rest {
-			syscall.Kill(pid, syscall.SIGKILL)
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-	return errors.New("processes of the engine stay")
-}
-
-// rest are the processes with our folder in their command, and all in the
-// cgroups of our containers.
-func (e *Engine) rest() ([]int, error) {
-	entries, err := os.ReadDir("/proc")
-	if err != nil {
-		return nil, err
-	}
-	boxes, err := filepath.Glob(filepath.Join(e.dir, "data/containers/*"))
-	if err != nil {
-		return nil, err
-	}
-	var pids []int
-	for _, p := range entries {
-		pid, err := strconv.Atoi(p.Name())
-		if err == nil && e.isOurs(pid, boxes) {
-			pids = append(pids, pid)
-		}
-	}
-	return pids, nil
-}
-
-func (e *Engine) isOurs(pid int, boxes []string) bool {
-	proc := filepath.Join("/proc", strconv.Itoa(pid))
-	command, err := os.ReadFile(filepath.Join(proc, "cmdline"))
-	if err != nil || len(command) == 0 { // gone, or a zombie
-		return false
-	}
-	if strings.Contains(string(command), e.dir) {
-		return true
-	}
-	cgroup, _ := os.ReadFile(filepath.Join(proc, "cgroup"))
-	for _, box := range boxes {
-		if strings.Contains(string(cgroup), filepath.Base(box)) {
-			return true
-		}
-	}
-	return false
-}
-
-// unmountRest takes the inner mounts first.
-func (e *Engine) unmountRest() error {
-	mounts, err := os.ReadFile("/proc/self/mounts")
-	if err != nil {
-		return err
-	}
-	lines := strings.Split(string(mounts), "\n")
-	for _, line := range slices.Backward(lines) {
-		f := strings.Fields(line)
-		if len(f) < 2 || !strings.HasPrefix(f[1], e.dir+"/") {
-			continue
-		}
-		if uerr := syscall.Unmount(f[1], syscall.MNT_DETACH); uerr != nil && uerr != syscall.EINVAL { // EINVAL: it went by itself
-			err = errors.Join(err, fmt.Errorf("unmounting %s: %w", f[1], uerr))
-		}
-	}
-	return err
 }
