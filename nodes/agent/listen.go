@@ -13,9 +13,12 @@ const (
 	listEvery   = 30 * time.Second
 	listTimeout = 10 * time.Second
 	// listPause keeps a storm of events from becoming a storm of lists; where
-	// lists are slow they take a twentieth of the time.
-	listPause = 50 * time.Millisecond
-	listShare = 20
+	// lists are slow they take a twentieth of the time, but no pause is longer
+	// than listPauseMax: what ended meanwhile is still reported as running, and
+	// the server counts that as time in good health.
+	listPause    = 50 * time.Millisecond
+	listPauseMax = 500 * time.Millisecond
+	listShare    = 20
 	// An engine that does not answer is asked again after downRetry, doubling.
 	downRetry    = 250 * time.Millisecond
 	downRetryMax = 5 * time.Second
@@ -45,7 +48,7 @@ func (a *Agent) lister(ctx context.Context) {
 		began := time.Now()
 		if a.list(ctx) {
 			failures = 0
-			pause(ctx, max(listPause, listShare*time.Since(began)))
+			pause(ctx, min(max(listPause, listShare*time.Since(began)), listPauseMax))
 			a.awaitCause(ctx)
 			continue
 		}

@@ -127,6 +127,25 @@ func TestAgent_EngineHangs(t *testing.T) {
 	})
 }
 
+// An engine that takes its time over a list does not make the agent blind to
+// what ends between two of them.
+func TestAgent_SlowListsHideNoEnd(t *testing.T) {
+	onMachine(t, func(m *machine) {
+		m.Image("web:brief", fake.Program{Runs: 600 * time.Millisecond, Code: 3})
+		m.Fault("list", func(ctx context.Context, _ string) error {
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(400 * time.Millisecond):
+				return nil
+			}
+		})
+		m.assign("t/web.0@brief")
+		m.pass(2500 * time.Millisecond)
+		m.wantFailure("t/web.0@brief", nodes.Exited)
+	})
+}
+
 func TestAgent_PanickingRuntimeHarmsNobodyElse(t *testing.T) {
 	onMachine(t, func(m *machine) {
 		m.Fault("start", func(_ context.Context, id string) error {
