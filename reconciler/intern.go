@@ -1,6 +1,10 @@
 package reconciler
 
-import "github.com/bayplan/bayplan/schema"
+import (
+	"time"
+
+	"github.com/bayplan/bayplan/schema"
+)
 
 // Intern makes the orders' workloads the very values that the rollouts hold,
 // where they say the same. Facts read from the ledger are interned once; from
@@ -22,6 +26,30 @@ func (f *Facts) Intern() {
 					orders[j].Workload = w
 				}
 			}
+		}
+	}
+}
+
+// Anchor moves every instant that is still waited for onto the clock that now
+// was read from. What comes from the ledger is wall time; anchored once, at the
+// start, no later jump of the wall clock makes a deadline pass (I23). An instant
+// of the future, left by a clock that was set back, becomes now.
+func (f *Facts) Anchor(now time.Time) {
+	anchor := func(t *time.Time) {
+		if age := now.Round(0).Sub(*t); !t.IsZero() {
+			*t = now.Add(-max(age, 0))
+		}
+	}
+	for i := range f.Commits {
+		anchor(&f.Commits[i].Seen)
+	}
+	for i := range f.Rollouts {
+		anchor(&f.Rollouts[i].Began)
+		anchor(&f.Rollouts[i].Moved)
+	}
+	for i := range f.Nodes {
+		for j := range f.Nodes[i].Assignment.Orders {
+			anchor(&f.Nodes[i].Assignment.Orders[j].Placed)
 		}
 	}
 }

@@ -141,6 +141,7 @@ func (l *Loop) lead(ctx context.Context) error {
 	}
 	l.events.reset(past)
 	facts.Intern()
+	facts.Anchor(l.cfg.Now())
 	t := newTerm(l, won, facts)
 	l.log.Info("leading", "epoch", won.Epoch(), "rev", facts.Spec.Revision.Short(), "workloads", len(facts.Spec.Workloads))
 	return t.run(ctx)
