@@ -272,7 +272,7 @@ const sleeper = `
 	image: "IMAGE"
 	args: ["sleep"]
 	resources: {cpu: "20m", memory: "16Mi"}
-	update: {minHealthyTime: "0s", progressDeadline: "30s"}
+	update: {minHealthyTime: "0s", progressDeadline: "PROGRESS"}
 	stop: grace: "3s"
 `
 
@@ -281,16 +281,17 @@ const exits = `
 	image: "IMAGE"
 	args: ["exit", "3"]
 	resources: {cpu: "20m", memory: "16Mi"}
+	restart: backoff: "200ms"
 	update: {minHealthyTime: "2s", healthyDeadline: "20s", progressDeadline: "30s"}
 `
 
 // put writes a service of these fields, "team/name", into a file of its own.
-// IMAGE in them is the test program.
+// IMAGE in them is the test program, PROGRESS half a minute.
 func (s *site) put(name, fields string) {
 	s.t.Helper()
 	team, workload, _ := strings.Cut(name, "/")
-	s.write(name+".cue", "package "+team+"\n\nworkloads: "+workload+": {\n\tkind: \"service\""+
-		strings.ReplaceAll(fields, "IMAGE", s.image)+"}\n")
+	fields = strings.NewReplacer("IMAGE", s.image, "PROGRESS", "30s").Replace(fields)
+	s.write(name+".cue", "package "+team+"\n\nworkloads: "+workload+": {\n\tkind: \"service\""+fields+"}\n")
 }
 
 // wantExit runs a script and wants its exit code; it returns all that was said.
