@@ -64,10 +64,17 @@ func refuse(n *Node, r *Request) (filter int, by int64) {
 	if w.Resources.Memory > free.Memory {
 		return filterMemory, int64(w.Resources.Memory - free.Memory)
 	}
-	if takenPort(n, w) != 0 || freePorts(n) < rangePorts(n, w) {
+	if takenPort(n, w) != 0 || lacksPorts(n, w) {
 		return filterPort, 0
 	}
 	return -1, 0
+}
+
+// lacksPorts is whether the node's range has too few ports left for w; one that
+// wants none never lacks any, whatever the range.
+func lacksPorts(n *Node, w *schema.Workload) bool {
+	want := rangePorts(n, w)
+	return want > 0 && freePorts(n) < want
 }
 
 func poolOf(n *nodes.Node) string {

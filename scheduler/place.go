@@ -93,6 +93,26 @@ func freeShare(used, total int64) float64 {
 	return 1 - float64(used)/float64(total)
 }
 
+// Without is n as it would be if an instance of w that holds ports were gone
+// from it. n itself stays as it is.
+func (n Node) Without(w *schema.Workload, ports map[string]int) Node {
+	if w != nil {
+		n.Reserved = n.Reserved.Minus(nodes.Capacity{CPU: w.Resources.CPU, Memory: w.Resources.Memory})
+		n.Slots = maps.Clone(n.Slots)
+		if n.Slots[w.Name] > 0 {
+			n.Slots[w.Name]--
+		}
+	}
+	held := slices.Clone(n.Ports)
+	for _, p := range ports {
+		if i, ok := slices.BinarySearch(held, p); ok {
+			held = slices.Delete(held, i, i+1)
+		}
+	}
+	n.Ports = held
+	return n
+}
+
 func (n *Node) reserve(w *schema.Workload, ports map[string]int) {
 	n.Reserved = n.Reserved.Plus(nodes.Capacity{CPU: w.Resources.CPU, Memory: w.Resources.Memory})
 	held := slices.Clone(n.Ports)
