@@ -37,9 +37,9 @@ func (p *pass) accept() {
 	touched := p.adopt(&merged)
 	c.Touched = union(c.Touched, touched)
 	c.Removals = nil
-	if c.Outcome == Held {
-		c.Outcome, c.Reason, c.Ended = Progressing, "", time.Time{}
-	}
+	// A commit that had ended ends anew: it was approved, or what it asks for
+	// became known.
+	c.Outcome, c.Reason, c.Ended = Progressing, "", time.Time{}
 	p.facts.Spec, p.facts.Accepted = merged, d.Hash
 	p.dirty = true
 }
@@ -63,6 +63,9 @@ func (p *pass) mergeSpec(d *schema.Spec) schema.Spec {
 	}
 	for i := range d.Workloads {
 		w := d.Workloads[i]
+		if failing(d, w.Team()) {
+			continue
+		}
 		if old := last.Workload(w.Name); old != nil && p.unresolved(w.Name) != nil {
 			w = *old
 		}
@@ -70,6 +73,10 @@ func (p *pass) mergeSpec(d *schema.Spec) schema.Spec {
 	}
 	slices.SortFunc(m.Workloads, func(a, b schema.Workload) int { return strings.Compare(a.Name, b.Name) })
 	return m
+}
+
+func failing(s *schema.Spec, team string) bool {
+	return slices.ContainsFunc(s.Teams, func(t schema.Team) bool { return t.Name == team && len(t.Errors) > 0 })
 }
 
 func commitOf(s *schema.Spec, team string) string {
@@ -178,8 +185,7 @@ func (p *pass) adopt(s *schema.Spec) (touched []string) {
 
 // adoptOne begins a rollout if the workload's text differs from what is wanted.
 func (p *pass) adoptOne(w *schema.Workload, commit string) bool {
-	at, known := slices.BinarySearchFunc(p.facts.Rollouts, w.Name,
-		func(r Rollout, name string) int { return strings.Compare(r.Workload, name) })
+	at, known := findRollout(p.facts.Rollouts, w.Name)
 	if known && p.facts.Rollouts[at].Want != nil && reflect.DeepEqual(p.facts.Rollouts[at].Want, w) {
 		return false
 	}

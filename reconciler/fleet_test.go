@@ -32,6 +32,7 @@ type fleet struct {
 	serial       int
 	plan         reconciler.Plan // the newest
 	changes      int             // of all passes
+	checks       int
 }
 
 // machine is one node with its agent.

@@ -77,19 +77,22 @@ func Ideal(f *Facts, observed nodes.Snapshot, now time.Time) nodes.Snapshot {
 		}
 		a := &f.Nodes[at].Assignment
 		seen.Report.Seen, seen.Report.Inventory = a.Version, true
-		seen.Report.Instances = idealInstances(a, now.Add(-time.Hour))
+		seen.Report.Instances = idealInstances(a, now)
 	}
 	return s
 }
 
-func idealInstances(a *nodes.Assignment, since time.Time) []nodes.Instance {
+func idealInstances(a *nodes.Assignment, now time.Time) []nodes.Instance {
 	out := make([]nodes.Instance, 0, len(a.Orders))
 	for i := range a.Orders {
 		o := &a.Orders[i]
 		if o.Stop {
 			continue
 		}
-		health := nodes.NoCheck
+		health, since := nodes.NoCheck, now
+		if o.Workload != nil {
+			since = now.Add(-max(time.Hour, o.Workload.Update.MinHealthyTime.D()))
+		}
 		if o.Workload != nil && o.Workload.Health != nil {
 			health = nodes.Healthy
 		}

@@ -14,11 +14,9 @@ type want struct {
 	request scheduler.Request
 	rollout int
 	reason  nodes.Reason
-	// replaces is the old instance that keeps serving beside the new one.
+	// replaces is the old instance, if it may go first where a fixed host port
+	// leaves no place beside it.
 	replaces *entry
-	// instead is whether the old one may go first if a fixed host port leaves
-	// no place beside it.
-	instead bool
 	// reorder is an order that stays where it is and needs other ports.
 	reorder *entry
 }
@@ -70,30 +68,70 @@ func (p *pass) rechoosable(e *entry, goal *schema.Workload) bool {
 	return false
 }
 
-// place answers the wants in their order, which is by workload and slot.
+// place answers the wants in their order, which is by workload and slot; but
+// first come those that only need other ports where they are.
 func (p *pass) place() {
 	if len(p.wants) == 0 {
 		return
 	}
 	p.buildPool()
 	for i := range p.wants {
-		w := &p.wants[i]
-		if p.notResolved(w) {
-			continue
+		if w := &p.wants[i]; w.reorder != nil {
+			p.placeAgain(w)
 		}
-		got, ok := p.pool.Take(&w.request)
-		if !ok {
-			p.refused(w)
-			continue
+	}
+	for i := range p.wants {
+		if w := &p.wants[i]; w.reorder == nil && !p.notResolved(w) {
+			p.placeOne(w)
 		}
-		p.order(w, got)
 	}
 }
 
-// notResolved is whether the image has no digest yet; then nothing is placed,
-// and plan tells why.
+func (p *pass) placeOne(w *want) {
+	got, ok := p.pool.Take(&w.request)
+	switch {
+	case ok:
+		p.order(w, got)
+	case p.roomInstead(w):
+		p.retire(w.replaces, p.replaceReason(w.replaces, w.request.Workload, &p.facts.Rollouts[w.rollout]))
+	default:
+		p.refused(w)
+	}
+}
+
+// placeAgain gives an order that stays where it is other ports: for a moment
+// it holds nothing on its node.
+func (p *pass) placeAgain(w *want) {
+	n := &p.pool.Nodes[w.reorder.node]
+	was := *n
+	*n = n.Without(w.reorder.order.Workload, w.reorder.order.Ports)
+	got, ok := p.pool.Take(&w.request)
+	if !ok {
+		p.refused(w)
+		*n = was
+		return
+	}
+	p.order(w, got)
+}
+
+// roomInstead is whether the old instance, once gone, leaves the new one a
+// place on its node; only then is taking it down first of any use.
+func (p *pass) roomInstead(w *want) bool {
+	if w.replaces == nil {
+		return false
+	}
+	o := w.replaces.order
+	n := p.pool.Nodes[w.replaces.node].Without(o.Workload, o.Ports)
+	ok, _, _ := scheduler.Feasible(&n, &w.request)
+	return ok
+}
+
+// notResolved is whether the image has no digest yet, or may have none since
+// this leader has not heard of the repository; then nothing is placed, and
+// plan tells why.
 func (p *pass) notResolved(w *want) bool {
-	if w.request.Workload.Pinned != "" || p.unresolved(w.request.Workload.Name) == nil {
+	name := w.request.Workload.Name
+	if w.request.Workload.Pinned != "" || p.unresolved(name) == nil && p.in.Desired.Revision.Commit != "" {
 		return false
 	}
 	p.outcome[w.rollout].waiting = "its image is not resolved"
@@ -117,27 +155,13 @@ func (p *pass) order(w *want, got scheduler.Placement) {
 	p.changes = append(p.changes, Change{Slot: got.Slot, Node: got.Node, Digest: digest, Reason: w.reason, Score: got.Score})
 }
 
-// refused records why a want found no place, unless its old instance may make
-// room for it.
+// refused records why a want found no place.
 func (p *pass) refused(w *want) {
 	why := p.pool.Explain(&w.request)
-	if w.replaces != nil && w.instead && portsRefuse(&why, w.request.Workload) {
-		p.retire(w.replaces, p.replaceReason(w.replaces, w.request.Workload, &p.facts.Rollouts[w.rollout]))
-		return
-	}
 	out := &p.outcome[w.rollout]
 	out.waiting = w.request.Slot.String() + ": " + why.String()
 	p.blocked = append(p.blocked, Blocked{Workload: w.request.Workload.Name, Slot: w.request.Slot, Code: "unplaced",
 		Text: why.String(), Next: unplacedNext(&why), Why: &why})
-}
-
-// portsRefuse is whether fixed host ports are among what stands in the way.
-func portsRefuse(why *scheduler.Why, w *schema.Workload) bool {
-	fixed := false
-	for _, port := range w.Ports {
-		fixed = fixed || port.Host != 0
-	}
-	return fixed && slices.ContainsFunc(why.Refusals, func(r scheduler.Refusal) bool { return r.Filter == "port" })
 }
 
 func unplacedNext(why *scheduler.Why) string {

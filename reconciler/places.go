@@ -2,7 +2,6 @@ package reconciler
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/bayplan/bayplan/scheduler"
 	"github.com/bayplan/bayplan/schema"
@@ -25,8 +24,7 @@ func Places(in Input, slot schema.Slot) []Verdict {
 	p := newPass(in)
 	p.Scratch = &Scratch{}
 	p.look()
-	at, known := slices.BinarySearchFunc(p.facts.Rollouts, slot.Workload,
-		func(r Rollout, name string) int { return strings.Compare(r.Workload, name) })
+	at, known := findRollout(p.facts.Rollouts, slot.Workload)
 	if !known {
 		return nil
 	}

@@ -59,25 +59,17 @@ type Scratch struct {
 	starts  []int32 // of each rollout's entries in sorted; the last is the end
 	wants   []want
 	edits   []edit
-	covered []bool
+	homes   []int32 // of a daemon: 1 + the index of the slot that is at home on each node
 	outcome []slotCount
 }
-
-// nodeView is a node as this pass sees it.
-type nodeView struct {
-	fact *NodeFact
-	seen *nodes.Seen
-	// silence is how long nothing was heard, counted from the leader's start.
-	silence time.Duration
-}
-
-func (n *nodeView) fresh() bool { return n.seen != nil && n.silence < UnreachableAfter }
 
 // entry is one instance: ordered, observed, or both.
 type entry struct {
 	node  int32
 	order *nodes.Order
 	inst  *nodes.Instance
+	// retired is whether this pass told it to stop.
+	retired bool
 }
 
 func (e *entry) slot() schema.Slot {
@@ -110,46 +102,6 @@ func (p *pass) look() {
 	p.merge()
 	p.group()
 	p.paused = p.tooSilent()
-}
-
-// learnNodes records nodes that are new and descriptions that changed.
-func (p *pass) learnNodes() {
-	for i := range p.in.Observed.Nodes {
-		n := &p.in.Observed.Nodes[i].Report.Node
-		at, known := slices.BinarySearchFunc(p.facts.Nodes, n.Name, compareNodeFact)
-		if known && p.facts.Nodes[at].Node.Equal(n) {
-			continue
-		}
-		p.editNodes()
-		if !known {
-			fact := NodeFact{Name: n.Name, Assignment: nodes.Assignment{Node: n.Name}}
-			p.facts.Nodes = slices.Insert(p.facts.Nodes, at, fact)
-		}
-		p.facts.Nodes[at].Node = *n
-	}
-}
-
-func compareNodeFact(f NodeFact, name string) int { return strings.Compare(f.Name, name) }
-
-func (p *pass) viewNodes() {
-	p.nodes = p.nodes[:0]
-	seen := p.in.Observed.Nodes
-	for i := range p.facts.Nodes {
-		v := nodeView{fact: &p.facts.Nodes[i]}
-		for len(seen) > 0 && seen[0].Report.Node.Name < v.fact.Name {
-			seen = seen[1:]
-		}
-		heard := p.in.Started
-		if len(seen) > 0 && seen[0].Report.Node.Name == v.fact.Name {
-			v.seen = &seen[0]
-			if v.seen.At.After(heard) {
-				heard = v.seen.At
-			}
-		}
-		v.silence = p.in.Now.Sub(heard)
-		p.wakeAt(heard.Add(UnreachableAfter))
-		p.nodes = append(p.nodes, v)
-	}
 }
 
 // merge pairs each node's orders with its reported instances.
@@ -247,23 +199,6 @@ func (e *entry) id() string {
 	return e.inst.ID
 }
 
-// tooSilent is whether more than a third of the nodes, and more than one, are
-// silent while they still hold work. They count until they return or their
-// work is gone, so the pause needs no memory of its own.
-func (p *pass) tooSilent() bool {
-	silent := 0
-	for i := range p.nodes {
-		if p.nodes[i].silence >= UnreachableAfter && holdsWork(p.nodes[i].fact.Assignment.Orders) {
-			silent++
-		}
-	}
-	return silent > 1 && 3*silent > len(p.nodes)
-}
-
-func holdsWork(orders []nodes.Order) bool {
-	return slices.ContainsFunc(orders, func(o nodes.Order) bool { return !o.Stop })
-}
-
 // strays stops what runs without any order, but only on a node that has shown
 // that it holds our newest Assignment: otherwise the order may be one that we
 // do not know yet (I4).
@@ -278,8 +213,9 @@ func (p *pass) strays() {
 		p.edit(edit{node: e.node, order: nodes.Order{ID: e.inst.ID, Slot: e.inst.Slot, Digest: e.inst.Digest,
 			Ports: e.inst.Ports, Stop: true, Reason: nodes.Orphaned, Placed: p.in.Now}})
 	}
-	for _, e := range p.sorted[p.starts[len(p.facts.Rollouts)]:] {
-		p.retire(&e, nodes.Removed)
+	ownerless := p.sorted[p.starts[len(p.facts.Rollouts)]:]
+	for i := range ownerless {
+		p.retireOrForget(&ownerless[i], nodes.Removed)
 	}
 }
 

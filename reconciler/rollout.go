@@ -1,7 +1,9 @@
 package reconciler
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/bayplan/bayplan/schema"
@@ -29,7 +31,7 @@ func (p *pass) settle(r Rollout, out *slotCount) Rollout {
 	if out.settled > r.Progress {
 		r.Progress, r.Moved = out.settled, p.in.Now
 	}
-	complete := out.settled == out.desired && out.left == 0 && out.waiting == ""
+	complete := p.complete(&r, out)
 	switch r.Stage {
 	case Rolling, Stuck:
 		if complete {
@@ -45,21 +47,49 @@ func (p *pass) settle(r Rollout, out *slotCount) Rollout {
 			r.Stage = Reverted
 			return r
 		}
-		p.wakeAt(r.Moved.Add(r.Good.Update.ProgressDeadline.D()))
+		p.wakeAt(p.deadline(&r))
 	}
 	return r
+}
+
+// complete is whether every slot is as wanted and all else is gone. What takes
+// longer to end than the rollout may stand still is left to its order: new
+// instances that serve are no reason to go back.
+func (p *pass) complete(r *Rollout, out *slotCount) bool {
+	if out.settled < out.desired || out.waiting != "" {
+		return false
+	}
+	goal, _ := r.goal()
+	if out.left == 0 || goal == nil {
+		return out.left == 0
+	}
+	p.wakeAt(p.deadline(r))
+	return !p.deadline(r).After(p.in.Now)
+}
+
+// failing is whether the rollout ends badly in this pass.
+func (p *pass) failing(r *Rollout, out *slotCount) bool {
+	if r.Stage != Rolling || p.complete(r, out) {
+		return false
+	}
+	return out.failure != "" || out.settled <= r.Progress && !p.deadline(r).After(p.in.Now)
+}
+
+// deadline is until when the rollout must have got further.
+func (p *pass) deadline(r *Rollout) time.Time {
+	goal, _ := r.goal()
+	return p.watched(r.Moved).Add(goal.Update.ProgressDeadline.D())
 }
 
 // checkDeadlines fails a rollout whose instances are bad or that gets no
 // further.
 func (p *pass) checkDeadlines(r Rollout, out *slotCount) Rollout {
+	if !p.failing(&r, out) {
+		p.wakeAt(p.deadline(&r))
+		return r
+	}
 	if out.failure != "" {
 		return p.fail(r, out.failure)
-	}
-	deadline := r.Moved.Add(r.Want.Update.ProgressDeadline.D())
-	if deadline.After(p.in.Now) {
-		p.wakeAt(deadline)
-		return r
 	}
 	reason := "no progress for " + r.Want.Update.ProgressDeadline.String()
 	if out.waiting != "" {
@@ -81,8 +111,9 @@ func (p *pass) fail(r Rollout, reason string) Rollout {
 
 // empty is whether nothing of the i-th workload is left after this pass.
 func (p *pass) empty(i int) bool {
-	for _, e := range p.groupAt(i) {
-		if e.order == nil || !p.gone(&e) {
+	group := p.groupAt(i)
+	for j := range group {
+		if !p.gone(&group[j]) {
 			return false
 		}
 	}
@@ -152,13 +183,13 @@ func (p *pass) judgeWorkload(name string, c *Commit) (Outcome, string) {
 	case Rolling:
 		return Progressing, ""
 	case Removing:
-		return p.judgeRemoving(name), ""
+		return p.judgeRemoving(r)
 	case Stuck:
 		return Failed, name + ": " + r.Reason
 	case Reverted:
 		return RolledBack, name + ": " + r.Reason
 	case Reverting:
-		if p.in.Now.Sub(r.Moved) < r.Good.Update.ProgressDeadline.D() {
+		if p.deadline(r).After(p.in.Now) {
 			return Progressing, ""
 		}
 		return Failed, name + ": " + r.Reason + "; going back has not finished either"
@@ -166,12 +197,21 @@ func (p *pass) judgeWorkload(name string, c *Commit) (Outcome, string) {
 	return Applied, ""
 }
 
+// removingFor is how long a commit waits for what it removed to end before it
+// has failed; the order to stop stays.
+const removingFor = 10 * time.Minute
+
 // judgeRemoving does not wait for nodes that do not answer.
-func (p *pass) judgeRemoving(name string) Outcome {
-	if i, ok := p.byName[name]; ok && p.outcome[i].left > 0 {
-		return Progressing
+func (p *pass) judgeRemoving(r *Rollout) (Outcome, string) {
+	left := p.outcome[p.byName[r.Workload]].left
+	if left == 0 {
+		return Applied, ""
 	}
-	return Applied
+	if end := p.watched(r.Began).Add(removingFor); end.After(p.in.Now) {
+		p.wakeAt(end)
+		return Progressing, ""
+	}
+	return Failed, fmt.Sprintf("%s: %d instances were told to stop and have not ended", r.Workload, left)
 }
 
 // unresolvedFor is how long a commit waits for an image before it has failed.
@@ -196,12 +236,14 @@ func worse(a, b Outcome) bool {
 }
 
 func (p *pass) rollout(name string) *Rollout {
-	for i := range p.facts.Rollouts {
-		if p.facts.Rollouts[i].Workload == name {
-			return &p.facts.Rollouts[i]
-		}
+	if i, ok := findRollout(p.facts.Rollouts, name); ok {
+		return &p.facts.Rollouts[i]
 	}
 	return nil
+}
+
+func findRollout(sorted []Rollout, workload string) (at int, known bool) {
+	return slices.BinarySearchFunc(sorted, workload, func(r Rollout, name string) int { return strings.Compare(r.Workload, name) })
 }
 
 // specErrors are the errors of the newest text, all teams in their order.

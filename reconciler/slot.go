@@ -24,8 +24,9 @@ type slotView struct {
 	// away is whether the slot's instance sits on a node that is silent but not
 	// lost: it counts as present, not as available.
 	away bool
-	// lostFrom is the node that the slot was lost with.
-	lostFrom string
+	// lost is whether the slot was lost with its node, had whether it was ever
+	// ordered as far as the orders still tell.
+	lost, had bool
 }
 
 // viewSlot sorts out the instances of one slot. Orders that are done with, and
@@ -35,19 +36,22 @@ func (p *pass) viewSlot(goal *schema.Workload, digest schema.Digest, slot schema
 	for i := range entries {
 		e := &entries[i]
 		n := &p.nodes[e.node]
-		switch {
-		case e.order == nil:
+		if e.order == nil {
 			continue // strays settles it
+		}
+		v.had = true
+		switch {
 		case e.order.Stop:
 			ending := !p.forgetIfGone(e)
 			v.ending, v.stopping = v.ending || ending, v.stopping || ending && n.fresh()
+			v.lost = v.lost || e.order.Reason == nodes.NodeLost
 			continue
 		case goal.Kind != schema.Service || !p.lost(n, goal):
 		case holdsVolume(goal):
 			p.waitForVolume(e, n)
-		default:
+		case !p.paused:
 			p.retire(e, nodes.NodeLost)
-			v.lostFrom = n.fact.Name
+			v.lost = true
 			continue
 		}
 		v.take(p, e, goal, digest)
@@ -92,8 +96,8 @@ func (p *pass) settledSince(e *entry, goal *schema.Workload) bool {
 	return true
 }
 
-// lost is whether the node has been silent for so long that the workload's
-// slots there are to be replaced.
+// lost is whether the node has been silent for so long that the workload no
+// longer counts on it. Until then the pass that would see it is asked for.
 func (p *pass) lost(n *nodeView, w *schema.Workload) bool {
 	after := max(w.LostAfter.D(), UnreachableAfter)
 	if n.silence < after {
@@ -102,7 +106,7 @@ func (p *pass) lost(n *nodeView, w *schema.Workload) bool {
 		}
 		return false
 	}
-	return !p.paused
+	return true
 }
 
 // forgetIfGone drops an order to stop once the node has shown, in an inventory
@@ -119,21 +123,22 @@ func (p *pass) forgetIfGone(e *entry) bool {
 
 // retire tells an instance to stop; once told it is not told again.
 func (p *pass) retire(e *entry, why nodes.Reason) {
-	if e.order == nil || e.order.Stop {
+	if e.order == nil || e.order.Stop || e.retired {
 		return
 	}
+	e.retired = true
 	o := *e.order
-	o.Stop, o.Reason, o.Commit, o.Trace = true, why, p.commitInWork(), p.in.Trace
+	o.Stop, o.Reason, o.Commit, o.Trace = true, why, p.facts.Spec.Revision.Commit, p.in.Trace
 	p.edit(edit{node: e.node, order: o})
 	p.changes = append(p.changes, Change{Slot: o.Slot, Node: p.nodes[e.node].fact.Name, Digest: o.Digest, Stop: true, Reason: why})
 }
 
 // refresh brings the settings that are not part of the digest up to date, and
 // gives other ports where the node found the chosen ones taken.
-func (p *pass) refresh(e *entry, goal *schema.Workload) {
+func (p *pass) refresh(i int, e *entry, goal *schema.Workload) {
 	o := e.order
 	if e.inst != nil && e.inst.Failure != nil && e.inst.Failure.Code == nodes.PortInUse && p.rechoosable(e, goal) {
-		p.wants = append(p.wants, want{request: p.requestAt(e, goal), reorder: e, reason: nodes.PortConflict})
+		p.wants = append(p.wants, want{request: p.requestAt(e, goal), rollout: i, reorder: e, reason: nodes.PortConflict})
 		return
 	}
 	if o.Workload == goal || sameText(o.Workload, goal) {
@@ -144,10 +149,10 @@ func (p *pass) refresh(e *entry, goal *schema.Workload) {
 	p.edit(edit{node: e.node, order: fresh})
 }
 
-// failure is why the instance cannot become what is wanted; empty while it may.
-// deadline is when it would be given up.
+// failure is why the instance cannot become what is wanted; empty while it may,
+// or while its node is silent and nothing is known.
 func (p *pass) failure(e *entry, goal *schema.Workload, began time.Time) string {
-	if e == nil || e.order == nil {
+	if e == nil || p.serves(e) || !p.nodes[e.node].fresh() {
 		return ""
 	}
 	f := (*nodes.Failure)(nil)
@@ -155,16 +160,10 @@ func (p *pass) failure(e *entry, goal *schema.Workload, began time.Time) string 
 		f = e.inst.Failure
 	}
 	where := e.order.Slot.String() + " on " + p.nodes[e.node].fact.Name
-	if f != nil && f.Count >= failuresToGiveUp && f.At.After(began) && hopeless(f.Code) && !p.serves(e) {
+	if f != nil && f.Count >= failuresToGiveUp && f.At.After(began) && hopeless(f.Code) {
 		return where + ": " + f.Text
 	}
-	if began.Before(e.order.Placed) {
-		began = e.order.Placed
-	}
-	deadline := began.Add(goal.Update.HealthyDeadline.D())
-	if p.serves(e) {
-		return ""
-	}
+	deadline := p.watched(began, e.order.Placed).Add(goal.Update.HealthyDeadline.D())
 	if deadline.After(p.in.Now) {
 		p.wakeAt(deadline)
 		return ""
@@ -192,11 +191,16 @@ func hopeless(c nodes.FailureCode) bool {
 	return false
 }
 
-func (p *pass) commitInWork() string {
-	if n := len(p.facts.Commits); n > 0 {
-		return p.facts.Commits[n-1].Revision.Commit
+// watched is the latest of the instants and of when this leader began: no
+// deadline runs while no server looks.
+func (p *pass) watched(from ...time.Time) time.Time {
+	latest := p.in.Started
+	for _, t := range from {
+		if t.After(latest) {
+			latest = t
+		}
 	}
-	return ""
+	return latest
 }
 
 // Matches is whether the workload may run on the node at all: its pool and all

@@ -20,8 +20,8 @@ type slotCount struct {
 type budget struct {
 	surge int // slots that may run old and new side by side
 	down  int // slots that may be down
-	// instead is how many may be down where no place beside the old one exists
-	// because of a fixed host port.
+	// instead is how many may be down where fixed host ports keep old and new
+	// from running side by side; down is counted in it.
 	instead int
 }
 
@@ -32,16 +32,27 @@ func (p *pass) work(i int) {
 	}
 	p.outcome[i] = slotCount{}
 	r := &p.facts.Rollouts[i]
+	edits, changes, wants := len(p.edits), len(p.changes), len(p.wants)
 	goal, digest := r.goal()
-	if goal == nil {
+	switch {
+	case goal == nil:
 		p.removeAll(i)
-		return
-	}
-	if goal.Kind == schema.Daemon {
+	case goal.Kind == schema.Daemon:
 		p.workDaemon(i, goal, digest)
+	default:
+		p.workService(i, goal, digest)
+	}
+	if !p.failing(r, &p.outcome[i]) {
 		return
 	}
-	p.workService(i, goal, digest)
+	// It goes back from here: nothing more is taken down on the way forward.
+	p.edits, p.changes = p.edits[:edits], p.changes[:changes]
+	if p.outcome[i].failure != "" {
+		p.wants = p.wants[:wants]
+	}
+	for j := wants; j < len(p.wants); j++ { // those still tell what it waited for
+		p.wants[j].replaces = nil
+	}
 }
 
 // goal is what the rollout steers to: the repository's text, or the last good
@@ -54,11 +65,18 @@ func (r *Rollout) goal() (*schema.Workload, schema.Digest) {
 }
 
 func (p *pass) removeAll(i int) {
-	for _, e := range p.groupAt(i) {
-		p.retireOrForget(&e, nodes.Removed)
-		if p.nodes[e.node].fresh() && !p.gone(&e) {
-			p.outcome[i].left++
-		}
+	group := p.groupAt(i)
+	for j := range group {
+		p.end(i, &group[j], nodes.Removed)
+	}
+}
+
+// end sees an instance that nobody wants to its end, and counts it as left
+// until it is gone from a node that answers.
+func (p *pass) end(i int, e *entry, why nodes.Reason) {
+	p.retireOrForget(e, why)
+	if p.nodes[e.node].fresh() && !p.gone(e) {
+		p.outcome[i].left++
 	}
 }
 
@@ -92,11 +110,7 @@ func (p *pass) workService(i int, goal *schema.Workload, digest schema.Digest) {
 		p.step(i, goal, &v, &b, "")
 	}
 	for j := range entries {
-		e := &entries[j]
-		p.retireOrForget(e, nodes.ScaledDown)
-		if p.nodes[e.node].fresh() && !p.gone(e) {
-			out.left++
-		}
+		p.end(i, &entries[j], nodes.ScaledDown)
 	}
 }
 
@@ -146,7 +160,8 @@ func (t *tally) count(p *pass, goal *schema.Workload, digest schema.Digest, entr
 }
 
 // budget is the allowance less what is used. Where fixed host ports keep old
-// and new from running side by side, one slot at a time may go down instead.
+// and new from running side by side, at least one slot at a time may go down
+// instead.
 func (t *tally) budget(goal *schema.Workload, slots int) budget {
 	u := &goal.Update
 	if u.Strategy == "recreate" {
@@ -159,7 +174,20 @@ func (t *tally) budget(goal *schema.Workload, slots int) budget {
 	case surge == 0 && down == 0:
 		surge = 1
 	}
-	return budget{surge: surge - t.surging, down: down - t.down, instead: max(down, 1) - t.down}
+	b := budget{surge: surge - t.surging, down: down - t.down}
+	if fixesPort(goal) {
+		b.instead = max(down, 1) - t.down
+	}
+	return b
+}
+
+func fixesPort(w *schema.Workload) bool {
+	for _, p := range w.Ports {
+		if p.Host != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // step does what one slot needs now.
@@ -172,7 +200,7 @@ func (p *pass) step(i int, goal *schema.Workload, v *slotView, b *budget, only s
 		out.left++
 	}
 	if v.current != nil {
-		p.refresh(v.current, goal)
+		p.refresh(i, v.current, goal)
 	}
 	r := &p.facts.Rollouts[i]
 	p.retireSpares(v, r)
@@ -191,11 +219,13 @@ func (p *pass) step(i int, goal *schema.Workload, v *slotView, b *budget, only s
 		p.retire(v.old, p.replaceReason(v.old, goal, r))
 	case b.surge > 0:
 		b.surge--
-		p.wants = append(p.wants, want{request: p.request(goal, v, only), rollout: i,
-			reason: p.placeReason(v, r), replaces: v.old, instead: b.instead > 0})
-		b.instead--
+		w := want{request: p.request(goal, v, only), rollout: i, reason: p.placeReason(v, r)}
+		if b.instead > 0 { // it may come to that: what one slot may use, no other may
+			b.instead, b.down, w.replaces = b.instead-1, b.down-1, v.old
+		}
+		p.wants = append(p.wants, w)
 	case b.down > 0:
-		b.down--
+		b.instead, b.down = b.instead-1, b.down-1
 		p.retire(v.old, p.replaceReason(v.old, goal, r))
 	}
 }
@@ -205,7 +235,7 @@ func (p *pass) step(i int, goal *schema.Workload, v *slotView, b *budget, only s
 func (p *pass) retireSpares(v *slotView, r *Rollout) {
 	for j := range v.entries {
 		e := &v.entries[j]
-		if e.order == nil || e == v.current || !p.nodes[e.node].fresh() || e == v.old && (v.current == nil || p.serves(e)) {
+		if e.order == nil || e.order.Stop || e == v.current || !p.nodes[e.node].fresh() || e == v.old && (v.current == nil || p.serves(e)) {
 			continue
 		}
 		p.retire(e, p.replaceReason(e, e.order.Workload, r))
@@ -216,16 +246,17 @@ func (p *pass) retireSpares(v *slotView, r *Rollout) {
 func (p *pass) retireRest(v *slotView, r *Rollout) {
 	for j := range v.entries {
 		e := &v.entries[j]
-		if e.order != nil && e.order != v.current.order && e.order.ID != "" {
+		if e != v.current && e.order != nil && !e.order.Stop {
 			p.retire(e, p.replaceReason(e, v.current.order.Workload, r))
 		}
 	}
 }
 
 // fill asks for a place for a slot that has nothing. A recreate waits until
-// every old instance is gone, a slot with volumes until its own is.
+// every old instance is gone and the slot's own whatever its digest, a slot
+// with volumes until its own is even where its node is silent.
 func (p *pass) fill(i int, goal *schema.Workload, v *slotView, only string) {
-	if goal.Update.Strategy == "recreate" && p.stillStopping(i) || holdsVolume(goal) && v.ending {
+	if goal.Update.Strategy == "recreate" && (v.stopping || p.stillStopping(i)) || holdsVolume(goal) && v.ending {
 		return
 	}
 	p.wants = append(p.wants, want{request: p.request(goal, v, only), rollout: i, reason: p.placeReason(v, &p.facts.Rollouts[i])})
@@ -247,13 +278,13 @@ func (p *pass) stillStopping(i int) bool {
 
 func (p *pass) placeReason(v *slotView, r *Rollout) nodes.Reason {
 	switch {
-	case v.lostFrom != "":
+	case v.lost && v.old == nil:
 		return nodes.NodeLost
 	case r.Stage == Reverting || r.Stage == Reverted:
 		return nodes.RolledBack
 	case v.old != nil && v.old.order.Digest == r.Target:
 		return nodes.Moved
-	case v.old != nil || v.stopping || r.Good != nil && r.Stage == Rolling:
+	case v.had || r.Good != nil && r.GoodDigest != r.Target && v.slot.Index < r.Good.Replicas:
 		return nodes.Updated
 	}
 	return nodes.Created
@@ -273,62 +304,6 @@ func (p *pass) replaceReason(e *entry, goal *schema.Workload, r *Rollout) nodes.
 // mayStay is whether an instance may stay on its node as the node is now.
 func (p *pass) mayStay(n *nodeView, w *schema.Workload) bool {
 	return holdsVolume(w) || Matches(&n.fact.Node, w)
-}
-
-// workDaemon walks the nodes that the workload matches: each has one slot,
-// whose index it keeps.
-func (p *pass) workDaemon(i int, goal *schema.Workload, digest schema.Digest) {
-	out := &p.outcome[i]
-	p.covered = append(p.covered[:0], make([]bool, len(p.nodes))...)
-	b := p.daemonBudget(i, goal, digest)
-	next := 0
-	for entries := p.groupAt(i); len(entries) > 0; {
-		var mine []entry
-		index := entries[0].slot().Index
-		mine, entries = cut(entries, index)
-		next = index + 1
-		v := p.viewSlot(goal, digest, schema.Slot{Workload: goal.Name, Index: index}, mine)
-		node := mine[0].node
-		if !p.mayStay(&p.nodes[node], goal) {
-			p.retireDaemon(mine)
-			out.left++
-			continue
-		}
-		p.covered[node] = true
-		out.desired++
-		p.step(i, goal, &v, &b, p.nodes[node].fact.Name)
-	}
-	p.fillNodes(i, goal, next)
-}
-
-func (p *pass) retireDaemon(entries []entry) {
-	for j := range entries {
-		p.retire(&entries[j], nodes.Moved)
-	}
-}
-
-// fillNodes gives each matching node that has no slot yet the next index.
-func (p *pass) fillNodes(i int, goal *schema.Workload, next int) {
-	for n := range p.nodes {
-		if p.covered[n] || !p.mayStay(&p.nodes[n], goal) {
-			continue
-		}
-		v := slotView{slot: schema.Slot{Workload: goal.Name, Index: next}}
-		next++
-		p.outcome[i].desired++
-		p.fill(i, goal, &v, p.nodes[n].fact.Name)
-	}
-}
-
-func (p *pass) daemonBudget(i int, goal *schema.Workload, digest schema.Digest) budget {
-	var t tally
-	slots := 0
-	for entries := p.groupAt(i); len(entries) > 0; slots++ {
-		var mine []entry
-		mine, entries = cut(entries, entries[0].slot().Index)
-		t.count(p, goal, digest, mine)
-	}
-	return t.budget(goal, slots)
 }
 
 // sameText is whether two texts of a workload say the same.

@@ -1,0 +1,102 @@
+package reconciler
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/bayplan/bayplan/nodes"
+	"github.com/bayplan/bayplan/schema"
+)
+
+// nodeView is a node as this pass sees it.
+type nodeView struct {
+	fact *NodeFact
+	seen *nodes.Seen
+	// silence is how long nothing was heard, counted from the leader's start.
+	silence time.Duration
+}
+
+func (n *nodeView) fresh() bool { return n.seen != nil && n.silence < UnreachableAfter }
+
+// learnNodes records nodes that are new and descriptions that changed.
+func (p *pass) learnNodes() {
+	for i := range p.in.Observed.Nodes {
+		n := &p.in.Observed.Nodes[i].Report.Node
+		at, known := slices.BinarySearchFunc(p.facts.Nodes, n.Name, compareNodeFact)
+		if known && p.facts.Nodes[at].Node.Equal(n) {
+			continue
+		}
+		p.editNodes()
+		if !known {
+			fact := NodeFact{Name: n.Name, Assignment: nodes.Assignment{Node: n.Name}}
+			p.facts.Nodes = slices.Insert(p.facts.Nodes, at, fact)
+		}
+		p.facts.Nodes[at].Node = *n
+	}
+}
+
+func compareNodeFact(f NodeFact, name string) int { return strings.Compare(f.Name, name) }
+
+func (p *pass) viewNodes() {
+	p.nodes = p.nodes[:0]
+	seen := p.in.Observed.Nodes
+	for i := range p.facts.Nodes {
+		v := nodeView{fact: &p.facts.Nodes[i]}
+		for len(seen) > 0 && seen[0].Report.Node.Name < v.fact.Name {
+			seen = seen[1:]
+		}
+		heard := p.in.Started
+		if len(seen) > 0 && seen[0].Report.Node.Name == v.fact.Name {
+			v.seen = &seen[0]
+			if v.seen.At.After(heard) {
+				heard = v.seen.At
+			}
+		}
+		v.silence = p.in.Now.Sub(heard)
+		p.wakeAt(heard.Add(UnreachableAfter))
+		p.nodes = append(p.nodes, v)
+	}
+}
+
+// silentTogether is how near to each other nodes fall silent to count as one
+// event, such as a switch that broke (I26).
+const silentTogether = 5 * time.Minute
+
+// tooSilent is whether more than a third of the nodes, and more than one, fell
+// silent together, work that would be replaced among what they hold. It is read
+// from when each was last heard, so the pause needs no memory of its own and
+// lasts until they return.
+func (p *pass) tooSilent() bool {
+	least, most := time.Duration(-1), time.Duration(-1)
+	for i := range p.nodes {
+		n := &p.nodes[i]
+		if n.silence < UnreachableAfter || !slices.ContainsFunc(n.fact.Assignment.Orders, replaceable) {
+			continue
+		}
+		if least < 0 || n.silence < least {
+			least = n.silence
+		}
+		most = max(most, n.silence)
+	}
+	if least < 0 {
+		return false
+	}
+	together := p.silentBetween(least-silentTogether, most+silentTogether)
+	return together > 1 && 3*together > len(p.nodes)
+}
+
+func (p *pass) silentBetween(least, most time.Duration) (count int) {
+	for i := range p.nodes {
+		if s := p.nodes[i].silence; s >= UnreachableAfter && s >= least && s <= most {
+			count++
+		}
+	}
+	return count
+}
+
+// replaceable is whether the order would be given to another node if its own
+// were lost.
+func replaceable(o nodes.Order) bool {
+	return !o.Stop && o.Workload != nil && o.Workload.Kind == schema.Service && !holdsVolume(o.Workload)
+}
