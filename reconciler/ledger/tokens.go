@@ -119,7 +119,7 @@ func (l *Ledger) takeToken(ctx context.Context, key string, now time.Time) (bool
 		return false, err
 	}
 	if len(got.Kvs) == 0 {
-		return false, fmt.Errorf("%w: make a new one (bayplan node token)", ErrTokenUnknown)
+		return false, ErrTokenUnknown
 	}
 	var t Token
 	if err := unpack(key, got.Kvs[0].Value, &t); err != nil {
@@ -140,9 +140,9 @@ func (l *Ledger) takeToken(ctx context.Context, key string, now time.Time) (bool
 func (t *Token) open(now time.Time) error {
 	switch {
 	case !t.Used.IsZero():
-		return fmt.Errorf("%w at %s; each admits one node: make a new one (bayplan node token)", ErrTokenUsed, t.Used.Format(time.RFC3339))
+		return fmt.Errorf("%w at %s, each admits one node", ErrTokenUsed, t.Used.Format(time.RFC3339))
 	case now.After(t.Expires):
-		return fmt.Errorf("%w at %s; make a new one (bayplan node token)", ErrTokenExpired, t.Expires.Format(time.RFC3339))
+		return fmt.Errorf("%w at %s", ErrTokenExpired, t.Expires.Format(time.RFC3339))
 	}
 	return nil
 }
