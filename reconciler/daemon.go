@@ -12,7 +12,7 @@ import (
 // node's slot keeps its index for as long as anything of it is ordered there.
 func (p *pass) workDaemon(i int, goal *schema.Workload, digest schema.Digest) {
 	group := p.groupAt(i)
-	p.findHomes(group, goal)
+	p.findHomes(group, goal, digest)
 	b := p.daemonBudget(group, goal, digest)
 	silent := 0
 	for rest := group; len(rest) > 0; {
@@ -28,26 +28,45 @@ func (p *pass) workDaemon(i int, goal *schema.Workload, digest schema.Digest) {
 	}
 }
 
-// findHomes gives each slot one node and each node one slot: where it is
-// ordered, or, with no such order, where it is ending.
-func (p *pass) findHomes(group []entry, goal *schema.Workload) {
+// findHomes gives each slot one node and each node one slot: where the wanted
+// one is ordered, else another, else where it is ending. A slot has orders on
+// several nodes where its workload was a service before.
+func (p *pass) findHomes(group []entry, goal *schema.Workload, digest schema.Digest) {
 	p.homes = slices.Grow(p.homes[:0], len(p.nodes))[:len(p.nodes)]
 	clear(p.homes)
-	for _, ending := range []bool{false, true} {
+	for claim := range claims {
 		for rest := group; len(rest) > 0; {
 			var mine []entry
 			mine, rest = cut(rest, rest[0].slot().Index)
 			if p.homeOf(mine) < 0 {
-				p.findHome(mine, goal, ending)
+				p.findHome(mine, goal, digest, claim)
 			}
 		}
 	}
 }
 
-func (p *pass) findHome(mine []entry, goal *schema.Workload, ending bool) {
+// The claims of a slot on a node, the strongest first.
+const (
+	runsWanted = iota
+	runsOther
+	ending
+	claims
+)
+
+func claimOf(o *nodes.Order, digest schema.Digest) int {
+	switch {
+	case o.Stop:
+		return ending
+	case o.Digest != digest:
+		return runsOther
+	}
+	return runsWanted
+}
+
+func (p *pass) findHome(mine []entry, goal *schema.Workload, digest schema.Digest, claim int) {
 	for j := range mine {
 		e := &mine[j]
-		if e.order != nil && e.order.Stop == ending && p.homes[e.node] == 0 && p.mayStay(&p.nodes[e.node], goal) {
+		if e.order != nil && claimOf(e.order, digest) == claim && p.homes[e.node] == 0 && p.mayStay(&p.nodes[e.node], goal) {
 			p.homes[e.node] = int32(e.slot().Index) + 1
 			return
 		}

@@ -275,7 +275,7 @@ func (f *fleet) checkDown(in reconciler.Input, p *reconciler.Plan) {
 	for i := range p.Facts.Rollouts {
 		r := &p.Facts.Rollouts[i]
 		goal := goalOf(r)
-		if goal == nil || goal.Update.Strategy == "recreate" || kindOf(r) != kindOf2(&in.Facts, r.Workload) {
+		if goal == nil || goal.Update.Strategy == "recreate" || changesKind(before, goal) {
 			continue
 		}
 		total, down, taken := 0, 0, 0
@@ -296,16 +296,20 @@ func (f *fleet) checkDown(in reconciler.Input, p *reconciler.Plan) {
 			allowed = max(allowed, 1)
 		}
 		if taken > 0 && down > allowed {
-			f.t.Fatalf("I1: %s: %d taken down, %d of %d down, %d allowed", r.Workload, taken, down, total, allowed)
+			f.t.Fatalf("I1: %s: %d taken down, %d of %d down, %d allowed: %s\nbefore %s\nafter %s", r.Workload, taken, down, total, allowed, encode(f.t, p.Changes), encode(f.t, rolloutOf(&in.Facts, r.Workload)), encode(f.t, r))
 		}
 	}
 }
 
-func kindOf2(f *reconciler.Facts, workload string) schema.Kind {
-	if r := rolloutOf(f, workload); r != nil {
-		return kindOf(r)
+// changesKind is whether slots of another kind are still there: a service's and
+// a daemon's slots have nothing in common but their numbers.
+func changesKind(before map[schema.Slot][]view, goal *schema.Workload) bool {
+	for s, vs := range before {
+		if s.Workload == goal.Name && slices.ContainsFunc(vs, func(v view) bool { return v.order.Workload.Kind != goal.Kind }) {
+			return true
+		}
 	}
-	return ""
+	return false
 }
 
 func hasFixedPort(w *schema.Workload) bool {

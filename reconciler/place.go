@@ -17,6 +17,9 @@ type want struct {
 	// replaces is the old instance, if it may go first where a fixed host port
 	// leaves no place beside it.
 	replaces *entry
+	// inTurn is whether a refusal is no news: it waits for its own old instance
+	// to end, or for the slots before it.
+	inTurn bool
 	// reorder is an order that stays where it is and needs other ports.
 	reorder *entry
 }
@@ -34,7 +37,7 @@ func (p *pass) request(goal *schema.Workload, v *slotView, only string) schedule
 	_, digest := p.facts.Rollouts[p.byName[goal.Name]].goal()
 	r := scheduler.Request{Slot: v.slot, Workload: goal, Only: only, Except: p.ending(v, nodes.InstanceID(v.slot, digest))}
 	if home := p.home(v.slot); home != "" && holdsVolume(goal) {
-		r.Only = home
+		r.Only, r.Stays = home, true
 	}
 	if v.old != nil {
 		r.Leaves = p.nodes[v.old.node].fact.Name
@@ -160,6 +163,9 @@ func (p *pass) refused(w *want) {
 	why := p.pool.Explain(&w.request)
 	out := &p.outcome[w.rollout]
 	out.waiting = w.request.Slot.String() + ": " + why.String()
+	if w.inTurn {
+		return
+	}
 	p.blocked = append(p.blocked, Blocked{Workload: w.request.Workload.Name, Slot: w.request.Slot, Code: "unplaced",
 		Text: why.String(), Next: unplacedNext(&why), Why: &why})
 }

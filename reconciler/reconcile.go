@@ -212,6 +212,7 @@ func (p *pass) strays() {
 		}
 		p.edit(edit{node: e.node, order: nodes.Order{ID: e.inst.ID, Slot: e.inst.Slot, Digest: e.inst.Digest,
 			Ports: e.inst.Ports, Stop: true, Reason: nodes.Orphaned, Placed: p.in.Now}})
+		p.changes = append(p.changes, Change{Slot: e.inst.Slot, Node: n.fact.Name, Digest: e.inst.Digest, Stop: true, Reason: nodes.Orphaned})
 	}
 	ownerless := p.sorted[p.starts[len(p.facts.Rollouts)]:]
 	for i := range ownerless {

@@ -68,7 +68,9 @@ func (w *world) do(t *testing.T, d *datadriven.TestData) string {
 	case "approve":
 		w.facts.Approvals = append(w.facts.Approvals, reconciler.Approval{Commit: d.CmdArgs[0].Key, Actor: "ann", At: w.now})
 	case "unresolved": // unresolved WORKLOAD CODE, or nothing to clear
-		w.setUnresolved(d)
+		if w.setUnresolved(d); w.unresolved == nil {
+			return "" // the commit that has the digest follows
+		}
 	case "tick": // tick DURATION: time passes; nodes that are up are heard
 		w.tick(t, d.CmdArgs[0].Key)
 	case "cut", "join": // the node's link breaks, or is whole again
@@ -86,6 +88,10 @@ func (w *world) do(t *testing.T, d *datadriven.TestData) string {
 		w.run(d)
 	case "attribute": // attribute NODE KEY=VALUE
 		w.setAttribute(d)
+	case "stray": // stray NODE SLOT: a container of the cluster that nobody ordered
+		w.addStray(d)
+	case "busy": // busy NODE PORT: a program outside has it; who was given it fails
+		w.setBusy(t, d)
 	case "state":
 		return w.state()
 	default:
@@ -124,91 +130,6 @@ func (w *world) sortNodes() {
 	slices.SortFunc(w.snap.Nodes, func(a, b nodes.Seen) int { return strings.Compare(a.Report.Node.Name, b.Report.Node.Name) })
 }
 
-func (w *world) commit(t *testing.T, d *datadriven.TestData) {
-	id := d.CmdArgs[0].Key
-	spec := schema.Spec{Revision: schema.Revision{Commit: id, Author: "ann", Subject: "change " + id}}
-	w.rewritten = d.HasArg("rewritten")
-	if d.HasArg("allow") {
-		var n string
-		d.ScanArgs(t, "allow", &n)
-		spec.Revision.Body = reconciler.RemovalTrailer + ": " + n
-	}
-	teams := map[string]bool{}
-	for line := range strings.Lines(d.Input) {
-		wl := parseWorkload(t, strings.Fields(line))
-		spec.Workloads = append(spec.Workloads, wl)
-		teams[wl.Team()] = true
-	}
-	if d.HasArg("error") {
-		var team string
-		d.ScanArgs(t, "error", &team)
-		spec.Workloads = slices.DeleteFunc(spec.Workloads, func(x schema.Workload) bool { return x.Team() == team })
-		spec.Teams = append(spec.Teams, schema.Team{Name: team, Errors: []string{team + "/a.cue:1:2: boom"}})
-		delete(teams, team)
-	}
-	for team := range teams {
-		spec.Teams = append(spec.Teams, schema.Team{Name: team, Commit: id})
-	}
-	slices.SortFunc(spec.Teams, func(a, b schema.Team) int { return strings.Compare(a.Name, b.Name) })
-	slices.SortFunc(spec.Workloads, func(a, b schema.Workload) int { return strings.Compare(a.Name, b.Name) })
-	spec.Seal()
-	w.desired = spec
-}
-
-// parseWorkload reads NAME image=1 replicas=2 cpu=100m memory=128Mi port=http:80[:8080] ….
-func parseWorkload(t *testing.T, f []string) schema.Workload {
-	w := schema.Workload{Name: f[0], Kind: schema.Service, Image: "img:1", Pinned: "img@1", Replicas: 1,
-		Resources: schema.Resources{CPU: 100, Memory: 128 << 20}, Pool: "default", LostAfter: schema.Duration(30 * time.Second),
-		Update: schema.Update{Strategy: "rolling", MaxSurge: schema.Amount{Count: 1}, MinHealthyTime: schema.Duration(10 * time.Second),
-			HealthyDeadline: schema.Duration(time.Minute), ProgressDeadline: schema.Duration(2 * time.Minute)}}
-	for _, kv := range f[1:] {
-		k, v, _ := strings.Cut(kv, "=")
-		if err := setField(&w, k, v); err != nil {
-			t.Fatalf("%s: %v", kv, err)
-		}
-	}
-	return w
-}
-
-func setField(w *schema.Workload, k, v string) (err error) {
-	switch k {
-	case "image":
-		w.Image, w.Pinned = "img:"+v, "img@"+v
-	case "kind":
-		w.Kind, w.Replicas = schema.Kind(v), 0
-	case "replicas":
-		w.Replicas, err = strconv.Atoi(v)
-	case "cpu":
-		w.Resources.CPU, err = schema.ParseCPU(v)
-	case "memory":
-		w.Resources.Memory, err = schema.ParseBytes(v)
-	case "port":
-		parts := strings.Split(v, ":")
-		p := schema.Port{Protocol: "tcp"}
-		p.Container, err = strconv.Atoi(parts[1])
-		if len(parts) == 3 && err == nil {
-			p.Host, err = strconv.Atoi(parts[2])
-		}
-		w.Ports = map[string]schema.Port{parts[0]: p}
-	case "surge":
-		err = w.Update.MaxSurge.UnmarshalJSON([]byte(v))
-	case "down":
-		err = w.Update.MaxUnavailable.UnmarshalJSON([]byte(v))
-	case "volume":
-		w.Volumes = map[string]schema.Volume{v: {Path: "/data"}}
-	case "strategy":
-		w.Update.Strategy = v
-	case "check":
-		w.Health = &schema.Health{HTTP: &schema.HTTPCheck{Path: v}}
-	case "on":
-		a, b, _ := strings.Cut(v, ":")
-		w.Constraints = []schema.Constraint{{Attribute: a, Op: "=", Value: b}}
-	default:
-		err = fmt.Errorf("unknown field")
-	}
-	return err
-}
-
 func (w *world) setUnresolved(d *datadriven.TestData) {
 	w.unresolved = nil
 	if len(d.CmdArgs) > 0 {
@@ -222,6 +143,43 @@ func (w *world) setAttribute(d *datadriven.TestData) {
 		if w.snap.Nodes[i].Report.Node.Name == d.CmdArgs[0].Key {
 			n := &w.snap.Nodes[i].Report.Node
 			n.Attributes = map[string]string{"node": n.Name, d.CmdArgs[1].Key: d.CmdArgs[1].Vals[0]}
+		}
+	}
+}
+
+// report is a node's, to be changed: what earlier passes saw stays as it was.
+func (w *world) report(name string) *nodes.Report {
+	w.snap.Nodes = slices.Clone(w.snap.Nodes)
+	for i := range w.snap.Nodes {
+		if r := &w.snap.Nodes[i].Report; r.Node.Name == name {
+			r.Instances = slices.Clone(r.Instances)
+			return r
+		}
+	}
+	return nil
+}
+
+func (w *world) addStray(d *datadriven.TestData) {
+	slot, _ := schema.ParseSlot(d.CmdArgs[1].Key)
+	digest := schema.Digest(strings.Repeat("f", 64))
+	r := w.report(d.CmdArgs[0].Key)
+	r.Instances = append(r.Instances, nodes.Instance{ID: nodes.InstanceID(slot, digest), Slot: slot, Digest: digest, Phase: nodes.Running, Health: nodes.NoCheck, Since: w.now})
+	slices.SortFunc(r.Instances, func(a, b nodes.Instance) int { return strings.Compare(a.ID, b.ID) })
+}
+
+func (w *world) setBusy(t *testing.T, d *datadriven.TestData) {
+	r := w.report(d.CmdArgs[0].Key)
+	port, err := strconv.Atoi(d.CmdArgs[1].Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Node.BusyPorts = []int{port}
+	for i := range r.Instances {
+		for _, p := range r.Instances[i].Ports {
+			if x := &r.Instances[i]; p == port {
+				x.Phase, x.Health = nodes.Starting, nodes.HealthUnknown
+				x.Failure = &nodes.Failure{Code: nodes.PortInUse, Text: "port " + d.CmdArgs[1].Key + " is in use", Port: port, At: w.now, Count: 1}
+			}
 		}
 	}
 }
@@ -244,66 +202,6 @@ func (w *world) hear() {
 	}
 }
 
-// hearAll brings nodes of the facts back into an empty roster, running what
-// they were last told.
-func (w *world) hearAll() {
-	for i := range w.facts.Nodes {
-		f := &w.facts.Nodes[i]
-		if w.snap.Node(f.Name) == nil && !w.down[f.Name] {
-			w.snap.Nodes = append(slices.Clone(w.snap.Nodes), nodes.Seen{At: w.now, Report: nodes.Report{Node: f.Node, Inventory: true}})
-			w.sortNodes()
-		}
-	}
-	w.carryOut("", "")
-}
-
-func (w *world) run(d *datadriven.TestData) {
-	if len(d.CmdArgs) == 2 {
-		w.carryOut(d.CmdArgs[0].Key, d.CmdArgs[1].Key)
-		return
-	}
-	w.carryOut("", "")
-}
-
-// carryOut makes every node that is up run its Assignment; instances whose
-// place begins with prefix go wrong as told.
-func (w *world) carryOut(wrong, prefix string) {
-	ideal := reconciler.Ideal(&w.facts, w.snap, w.now)
-	for i := range ideal.Nodes {
-		if name := ideal.Nodes[i].Report.Node.Name; w.down[name] {
-			continue
-		}
-		was := w.snap.Nodes[i].Report
-		for j := range ideal.Nodes[i].Report.Instances {
-			x := &ideal.Nodes[i].Report.Instances[j]
-			if old := was.Instance(x.ID); old != nil && old.Health == x.Health && old.Phase == x.Phase {
-				x.Since = old.Since
-			} else {
-				x.Since = w.now
-			}
-			if wrong != "" && strings.HasPrefix(x.Slot.String()+"@"+w.image(x.Digest), prefix) {
-				spoil(x, wrong, w.now)
-			}
-		}
-		w.snap.Nodes = slices.Clone(w.snap.Nodes)
-		w.snap.Nodes[i] = ideal.Nodes[i]
-	}
-	w.hear()
-}
-
-func spoil(x *nodes.Instance, wrong string, now time.Time) {
-	switch wrong {
-	case "unhealthy":
-		x.Health = nodes.Unhealthy
-		x.Failure = &nodes.Failure{Code: nodes.HealthFailing, Text: "GET /up: status 503", At: now, Count: 9}
-	case "exited":
-		x.Phase = nodes.Starting
-		x.Failure = &nodes.Failure{Code: nodes.Exited, Text: "exited with code 3", ExitCode: 3, At: now, Count: 5}
-	case "starting":
-		x.Phase, x.Health = nodes.Starting, nodes.HealthUnknown
-	}
-}
-
 func (w *world) input() reconciler.Input {
 	return reconciler.Input{Desired: w.desired, Rewritten: w.rewritten, Unresolved: w.unresolved, Observed: w.snap,
 		Facts: w.facts, Now: w.now, Epoch: w.epoch, Started: w.started, Scratch: &w.scratch}
@@ -322,7 +220,7 @@ func (w *world) pass() string {
 			if c.Stop {
 				verb = "stop"
 			}
-			fmt.Fprintf(&b, "%s %s@%s on %s: %s\n", verb, c.Slot, w.image(c.Digest), c.Node, c.Reason)
+			fmt.Fprintf(&b, "%s %s@%s on %s: %s%s\n", verb, c.Slot, w.image(c.Digest), c.Node, c.Reason, w.portsOf(&c))
 		}
 		if !plan.FactsChanged {
 			break
@@ -338,6 +236,15 @@ func (w *world) pass() string {
 		fmt.Fprintf(&b, "wake in %s\n", plan.Wake.Sub(w.now))
 	}
 	return b.String()
+}
+
+// portsOf are the ports that a placed instance was given, where it has any.
+func (w *world) portsOf(c *reconciler.Change) string {
+	n := nodeFact(&w.facts, c.Node)
+	if o := orderOf(n, nodes.InstanceID(c.Slot, c.Digest)); o != nil && !c.Stop && len(o.Ports) > 0 {
+		return fmt.Sprint(" ", o.Ports)
+	}
+	return ""
 }
 
 func slotSuffix(x reconciler.Blocked) string {

@@ -24,9 +24,10 @@ type slotView struct {
 	// away is whether the slot's instance sits on a node that is silent but not
 	// lost: it counts as present, not as available.
 	away bool
-	// lost is whether the slot was lost with its node, had whether it was ever
-	// ordered as far as the orders still tell.
-	lost, had bool
+	// left is NodeLost or Moved where that is why its last instance stops, had
+	// whether it was ever ordered as far as the orders still tell.
+	left nodes.Reason
+	had  bool
 }
 
 // viewSlot sorts out the instances of one slot. Orders that are done with, and
@@ -44,14 +45,16 @@ func (p *pass) viewSlot(goal *schema.Workload, digest schema.Digest, slot schema
 		case e.order.Stop:
 			ending := !p.forgetIfGone(e)
 			v.ending, v.stopping = v.ending || ending, v.stopping || ending && n.fresh()
-			v.lost = v.lost || e.order.Reason == nodes.NodeLost
+			if r := e.order.Reason; r == nodes.NodeLost || r == nodes.Moved {
+				v.left = r
+			}
 			continue
 		case goal.Kind != schema.Service || !p.lost(n, goal):
 		case holdsVolume(goal):
 			p.waitForVolume(e, n)
 		case !p.paused:
 			p.retire(e, nodes.NodeLost)
-			v.lost = true
+			v.left = nodes.NodeLost
 			continue
 		}
 		v.take(p, e, goal, digest)

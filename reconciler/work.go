@@ -219,9 +219,9 @@ func (p *pass) step(i int, goal *schema.Workload, v *slotView, b *budget, only s
 		p.retire(v.old, p.replaceReason(v.old, goal, r))
 	case b.surge > 0:
 		b.surge--
-		w := want{request: p.request(goal, v, only), rollout: i, reason: p.placeReason(v, r)}
+		w := want{request: p.request(goal, v, only), rollout: i, reason: p.placeReason(v, r), inTurn: fixesPort(goal)}
 		if b.instead > 0 { // it may come to that: what one slot may use, no other may
-			b.instead, b.down, w.replaces = b.instead-1, b.down-1, v.old
+			b.instead, b.down, w.replaces, w.inTurn = b.instead-1, b.down-1, v.old, false
 		}
 		p.wants = append(p.wants, w)
 	case b.down > 0:
@@ -259,7 +259,8 @@ func (p *pass) fill(i int, goal *schema.Workload, v *slotView, only string) {
 	if goal.Update.Strategy == "recreate" && (v.stopping || p.stillStopping(i)) || holdsVolume(goal) && v.ending {
 		return
 	}
-	p.wants = append(p.wants, want{request: p.request(goal, v, only), rollout: i, reason: p.placeReason(v, &p.facts.Rollouts[i])})
+	p.wants = append(p.wants, want{request: p.request(goal, v, only), rollout: i,
+		reason: p.placeReason(v, &p.facts.Rollouts[i]), inTurn: v.stopping})
 }
 
 // stillStopping is whether an instance of the workload's old digest is not
@@ -278,8 +279,8 @@ func (p *pass) stillStopping(i int) bool {
 
 func (p *pass) placeReason(v *slotView, r *Rollout) nodes.Reason {
 	switch {
-	case v.lost && v.old == nil:
-		return nodes.NodeLost
+	case v.left != "" && v.old == nil:
+		return v.left
 	case r.Stage == Reverting || r.Stage == Reverted:
 		return nodes.RolledBack
 	case v.old != nil && v.old.order.Digest == r.Target:

@@ -51,10 +51,10 @@ func refuse(n *Node, r *Request) (filter int, by int64) {
 		return filterClosed, 0
 	case len(r.Except) > 0 && slices.Contains(r.Except, n.Node.Name):
 		return filterEnding, 0
-	case poolOf(n.Node) != w.Pool:
+	case !r.Stays && poolOf(n.Node) != w.Pool:
 		return filterPool, 0
 	}
-	if i := broken(n.Node, w.Constraints); i >= 0 {
+	if i := broken(n.Node, w.Constraints); i >= 0 && !r.Stays {
 		return filterConstraint, int64(len(w.Constraints) - i)
 	}
 	free := n.Node.Allocatable.Minus(n.Reserved)

@@ -33,6 +33,9 @@ type Request struct {
 	Workload *schema.Workload
 	// Only restricts the request to one node ("" is any): a daemon's slot.
 	Only string
+	// Stays is whether its data is on that one node: the rules for where it may
+	// be counted when it was first placed there.
+	Stays bool
 	// Except are nodes that cannot take it, sorted or not: an instance of the
 	// same name is still ending there.
 	Except []string

@@ -1,0 +1,175 @@
+package reconciler_test
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/datadriven"
+
+	"github.com/bayplan/bayplan/nodes"
+	"github.com/bayplan/bayplan/reconciler"
+	"github.com/bayplan/bayplan/schema"
+)
+
+func (w *world) commit(t *testing.T, d *datadriven.TestData) {
+	id := d.CmdArgs[0].Key
+	spec := schema.Spec{Revision: schema.Revision{Commit: id, Author: "ann", Subject: "change " + id}}
+	w.rewritten = d.HasArg("rewritten")
+	if d.HasArg("allow") {
+		var n string
+		d.ScanArgs(t, "allow", &n)
+		spec.Revision.Body = reconciler.RemovalTrailer + ": " + n
+	}
+	teams := map[string]bool{}
+	for line := range strings.Lines(d.Input) {
+		wl := parseWorkload(t, strings.Fields(line))
+		spec.Workloads = append(spec.Workloads, wl)
+		teams[wl.Team()] = true
+	}
+	if d.HasArg("error") {
+		var team string
+		d.ScanArgs(t, "error", &team)
+		spec.Workloads = slices.DeleteFunc(spec.Workloads, func(x schema.Workload) bool { return x.Team() == team })
+		spec.Teams = append(spec.Teams, schema.Team{Name: team, Errors: []string{team + "/a.cue:1:2: boom"}})
+		delete(teams, team)
+	}
+	for team := range teams {
+		spec.Teams = append(spec.Teams, schema.Team{Name: team, Commit: id})
+	}
+	slices.SortFunc(spec.Teams, func(a, b schema.Team) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(spec.Workloads, func(a, b schema.Workload) int { return strings.Compare(a.Name, b.Name) })
+	spec.Seal()
+	w.desired = spec
+}
+
+// parseWorkload reads NAME image=1 replicas=2 cpu=100m memory=128Mi port=http:80[:8080] ….
+func parseWorkload(t *testing.T, f []string) schema.Workload {
+	w := schema.Workload{Name: f[0], Kind: schema.Service, Image: "img:1", Pinned: "img@1", Replicas: 1,
+		Resources: schema.Resources{CPU: 100, Memory: 128 << 20}, Pool: "default", LostAfter: schema.Duration(30 * time.Second),
+		Update: schema.Update{Strategy: "rolling", MaxSurge: schema.Amount{Count: 1}, MinHealthyTime: schema.Duration(10 * time.Second),
+			HealthyDeadline: schema.Duration(time.Minute), ProgressDeadline: schema.Duration(2 * time.Minute)}}
+	for _, kv := range f[1:] {
+		k, v, _ := strings.Cut(kv, "=")
+		if err := setField(&w, k, v); err != nil {
+			t.Fatalf("%s: %v", kv, err)
+		}
+	}
+	return w
+}
+
+func setField(w *schema.Workload, k, v string) (err error) {
+	switch k {
+	case "image":
+		if w.Image, w.Pinned = "img:"+v, "img@"+v; v == "?" { // one that no registry told of
+			w.Pinned = ""
+		}
+	case "kind":
+		w.Kind, w.Replicas = schema.Kind(v), 0
+	case "replicas":
+		w.Replicas, err = strconv.Atoi(v)
+	case "cpu":
+		w.Resources.CPU, err = schema.ParseCPU(v)
+	case "memory":
+		w.Resources.Memory, err = schema.ParseBytes(v)
+	case "port":
+		parts := strings.Split(v, ":")
+		p := schema.Port{Protocol: "tcp"}
+		p.Container, err = strconv.Atoi(parts[1])
+		if len(parts) == 3 && err == nil {
+			p.Host, err = strconv.Atoi(parts[2])
+		}
+		w.Ports = map[string]schema.Port{parts[0]: p}
+	case "surge":
+		err = w.Update.MaxSurge.UnmarshalJSON([]byte(v))
+	case "down":
+		err = w.Update.MaxUnavailable.UnmarshalJSON([]byte(v))
+	case "volume":
+		w.Volumes = map[string]schema.Volume{v: {Path: "/data"}}
+	case "strategy":
+		w.Update.Strategy = v
+	case "check":
+		w.Health = &schema.Health{HTTP: &schema.HTTPCheck{Path: v}}
+	case "on":
+		a, b, _ := strings.Cut(v, ":")
+		w.Constraints = []schema.Constraint{{Attribute: a, Op: "=", Value: b}}
+	default:
+		err = fmt.Errorf("unknown field")
+	}
+	return err
+}
+
+// hearAll brings nodes of the facts back into an empty roster, running what
+// they were last told.
+func (w *world) hearAll() {
+	for i := range w.facts.Nodes {
+		f := &w.facts.Nodes[i]
+		if w.snap.Node(f.Name) == nil && !w.down[f.Name] {
+			w.snap.Nodes = append(slices.Clone(w.snap.Nodes), nodes.Seen{At: w.now, Report: nodes.Report{Node: f.Node, Inventory: true}})
+			w.sortNodes()
+		}
+	}
+	w.carryOut("", "")
+}
+
+func (w *world) run(d *datadriven.TestData) {
+	if len(d.CmdArgs) == 2 {
+		w.carryOut(d.CmdArgs[0].Key, d.CmdArgs[1].Key)
+		return
+	}
+	w.carryOut("", "")
+}
+
+// carryOut makes every node that is up run its Assignment; instances whose
+// place begins with prefix go wrong as told.
+func (w *world) carryOut(wrong, prefix string) {
+	ideal := reconciler.Ideal(&w.facts, w.snap, w.now)
+	for i := range ideal.Nodes {
+		if name := ideal.Nodes[i].Report.Node.Name; w.down[name] {
+			continue
+		}
+		was := w.snap.Nodes[i].Report
+		for j := range ideal.Nodes[i].Report.Instances {
+			x := &ideal.Nodes[i].Report.Instances[j]
+			if old := was.Instance(x.ID); old != nil && old.Health == x.Health && old.Phase == x.Phase {
+				x.Since = old.Since
+			} else {
+				x.Since = w.now
+			}
+			if wrong != "" && strings.HasPrefix(x.Slot.String()+"@"+w.image(x.Digest), prefix) {
+				spoil(x, wrong, w.now)
+			}
+		}
+		w.snap.Nodes = slices.Clone(w.snap.Nodes)
+		w.snap.Nodes[i] = ideal.Nodes[i]
+		w.keepStrays(&w.snap.Nodes[i].Report, &was)
+	}
+	w.hear()
+}
+
+// keepStrays: what nobody ordered goes on running.
+func (w *world) keepStrays(r, was *nodes.Report) {
+	f := nodeFact(&w.facts, r.Node.Name)
+	for _, x := range was.Instances {
+		if r.Instance(x.ID) == nil && orderOf(f, x.ID) == nil && strings.HasPrefix(string(x.Digest), "ffff") {
+			r.Instances = append(r.Instances, x)
+		}
+	}
+	slices.SortFunc(r.Instances, func(a, b nodes.Instance) int { return strings.Compare(a.ID, b.ID) })
+}
+
+func spoil(x *nodes.Instance, wrong string, now time.Time) {
+	switch wrong {
+	case "unhealthy":
+		x.Health = nodes.Unhealthy
+		x.Failure = &nodes.Failure{Code: nodes.HealthFailing, Text: "GET /up: status 503", At: now, Count: 9}
+	case "exited":
+		x.Phase = nodes.Starting
+		x.Failure = &nodes.Failure{Code: nodes.Exited, Text: "exited with code 3", ExitCode: 3, At: now, Count: 5}
+	case "starting":
+		x.Phase, x.Health = nodes.Starting, nodes.HealthUnknown
+	}
+}
