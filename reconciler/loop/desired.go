@@ -85,13 +85,20 @@ func (d *desired) evaluated(ctx context.Context, tip source.Tip, spec schema.Spe
 	d.refused = ""
 	spec.Revision = tip.Revision
 	if len(spec.Teams) == 0 && err != nil {
-		spec.Seal()
-		d.spec, d.refused = spec, strings.Join(errorLines(err), "; ")
+		d.refuse(tip.Revision, strings.Join(errorLines(err), "; "))
 		return
 	}
 	d.ready, d.rewritten = spec, rewritten
 	d.grace = d.t.cfg.Now().Add(imageGrace)
 	d.pin(ctx)
+}
+
+// refuse takes note of a commit that as a whole asks for nothing: it has failed,
+// and what is in force stays.
+func (d *desired) refuse(r schema.Revision, why string) {
+	d.spec = schema.Spec{Revision: r}
+	d.spec.Seal()
+	d.refused = why
 }
 
 // pin fills in digests; what is not known is asked for.

@@ -115,6 +115,9 @@ func (t *term) sourced(ctx context.Context, u source.Update) {
 	if u.Tip != nil {
 		t.desired.tip(ctx, *u.Tip)
 	}
+	if u.Trouble != nil && u.Trouble.About.Commit != "" {
+		t.desired.refuse(u.Trouble.About, u.Trouble.Text)
+	}
 }
 
 // decide passes until nothing changes and returns when to look again.
@@ -218,6 +221,8 @@ func (t *term) troubles() (all []status.Problem) {
 	if t.trouble != nil {
 		all = append(all, status.Problem{Code: t.trouble.Code, Text: t.trouble.Text, Next: t.trouble.Next})
 	}
-	all = append(all, t.desired.problems()...)
+	if t.trouble == nil || t.trouble.About.Commit != t.desired.spec.Revision.Commit {
+		all = append(all, t.desired.problems()...)
+	}
 	return append(all, t.cfg.Troubles()...)
 }

@@ -166,7 +166,9 @@ func TestWatch_EmptiedTree(t *testing.T) {
 	r.git("rm", "-q", "-r", ".")
 	r.git("commit", "-q", "-m", "oops")
 	r.git("push", "-q", "origin", "HEAD:main")
-	w.trouble(CodeEmpty)
+	if about := w.trouble(CodeEmpty).About; about.Subject != "oops" || len(about.Commit) != 40 {
+		t.Errorf("the trouble is about %+v", about)
+	}
 	if got := content(t, tip.Files, "hello/a.cue"); got != "one" {
 		t.Errorf("content %q", got)
 	}

@@ -155,7 +155,7 @@ func (s *Source) tipOf(m *mirror, h plumbing.Hash, began time.Time) (Tip, error)
 	}
 	way, err := m.folders(c.TreeHash, s.cfg.Root)
 	if errors.Is(err, errNoFolder) {
-		return Tip{}, s.rootFault(h.String()[:10])
+		return Tip{}, &about{revisionOf(c), s.rootFault(h.String()[:10])}
 	}
 	if err != nil {
 		return Tip{}, err
@@ -166,7 +166,7 @@ func (s *Source) tipOf(m *mirror, h plumbing.Hash, began time.Time) (Tip, error)
 		return Tip{}, err
 	}
 	if !ok {
-		return Tip{}, s.emptyFault(h.String()[:10])
+		return Tip{}, &about{revisionOf(c), s.emptyFault(h.String()[:10])}
 	}
 	return Tip{revisionOf(c), newFiles(m, root, c.Committer.When, s.cfg.MaxFile), began}, nil
 }

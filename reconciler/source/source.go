@@ -81,6 +81,9 @@ type Trouble struct {
 	Next string
 	// Since is when this code was first met without an end in between.
 	Since time.Time
+	// About is the commit that cannot be taken; zero where the trouble is not
+	// one commit's.
+	About schema.Revision
 }
 
 // Update is what changed: a new Tip (nil if none), and the trouble in force

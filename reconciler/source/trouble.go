@@ -7,6 +7,8 @@ import (
 	"syscall"
 
 	githttp "github.com/go-git/go-git/v5/plumbing/transport/http"
+
+	"github.com/bayplan/bayplan/schema"
 )
 
 // The codes of a Trouble. They are stable, for programs.
@@ -53,6 +55,14 @@ func (f *fault) Error() string {
 }
 
 func (f *fault) Unwrap() error { return f.cause }
+
+// about is a fault of one commit that could be read itself.
+type about struct {
+	revision schema.Revision
+	*fault
+}
+
+func (a *about) Unwrap() error { return a.fault }
 
 // patient says that asking again soon is pointless or rude: someone has to
 // change something first.
@@ -117,12 +127,12 @@ func corruptFault(where string, err error) error {
 	return &fault{CodeCorrupt, where + " is damaged", "git -C " + where + " fsck", err}
 }
 
-func (s *Source) emptyFault(commit string) error {
+func (s *Source) emptyFault(commit string) *fault {
 	return &fault{CodeEmpty, fmt.Sprintf("commit %s holds no file%s; the commit before stays in force", commit, inRoot(s.cfg.Root)),
 		"git revert " + commit, nil}
 }
 
-func (s *Source) rootFault(commit string) error {
+func (s *Source) rootFault(commit string) *fault {
 	return &fault{CodeRootMissing, fmt.Sprintf("commit %s has no folder %q, which is configured as the root", commit, s.cfg.Root),
 		"git ls-tree -d -r --name-only " + commit, nil}
 }

@@ -2,8 +2,11 @@ package source
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"time"
+
+	"github.com/bayplan/bayplan/schema"
 )
 
 // watching is one run of Watch.
@@ -50,7 +53,7 @@ func (w *watching) look(ctx context.Context) time.Duration {
 	}
 	if err != nil {
 		f := w.s.faultOf(err)
-		w.fail(f, began)
+		w.fail(f, revisionIn(err), began)
 		return w.pace.next(f)
 	}
 	w.succeed(tip)
@@ -70,8 +73,16 @@ func (w *watching) succeed(tip Tip) {
 	w.sink(u)
 }
 
-func (w *watching) fail(f *fault, now time.Time) {
-	t := &Trouble{Code: f.code, Text: oneLine(f.Error()), Next: f.next, Since: now}
+// revisionIn is the commit that err is about, if it is about one.
+func revisionIn(err error) schema.Revision {
+	if a, ok := errors.AsType[*about](err); ok {
+		return a.revision
+	}
+	return schema.Revision{}
+}
+
+func (w *watching) fail(f *fault, commit schema.Revision, now time.Time) {
+	t := &Trouble{Code: f.code, Text: oneLine(f.Error()), Next: f.next, Since: now, About: commit}
 	if w.trouble != nil && w.trouble.Code == t.Code {
 		t.Since = w.trouble.Since
 		if w.trouble.Text == t.Text {

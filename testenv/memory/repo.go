@@ -61,6 +61,18 @@ func (r *Repo) commit(subject, body string, files []string) string {
 	return hash
 }
 
+// Empty makes a commit that the source finds no file in.
+func (r *Repo) Empty(subject string) string {
+	hash := r.Push(subject, "")
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	about := r.tip.Revision
+	r.tip = nil
+	r.trouble = &source.Trouble{Code: source.CodeEmpty, Text: "commit " + about.Short() + " holds no file", About: about}
+	r.tell()
+	return hash
+}
+
 // Trouble makes the repository unreadable until the next push.
 func (r *Repo) Trouble(t source.Trouble) {
 	r.mu.Lock()
