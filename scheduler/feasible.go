@@ -64,7 +64,7 @@ func refuse(n *Node, r *Request) (filter int, by int64) {
 	if w.Resources.Memory > free.Memory {
 		return filterMemory, int64(w.Resources.Memory - free.Memory)
 	}
-	if takenPort(n, w) != 0 || lacksPorts(n, w) {
+	if len(w.Ports) > 0 && (takenPort(n, w) != 0 || lacksPorts(n, w)) {
 		return filterPort, 0
 	}
 	return -1, 0
