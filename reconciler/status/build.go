@@ -98,6 +98,9 @@ func nodeOf(f *reconciler.NodeFact, seen *nodes.Seen, in Input) Node {
 // lostAfter is when a node is called lost here; each workload has its own.
 const lostAfter = 30 * time.Second
 
+// refusedText begins the reason of a node that runs on by older orders.
+const refusedText = "it does not take over its newest orders: "
+
 func nodeState(seen *nodes.Seen, in Input) (state, reason string) {
 	heard := in.Started
 	if seen != nil && seen.At.After(heard) {
@@ -113,6 +116,8 @@ func nodeState(seen *nodes.Seen, in Input) (state, reason string) {
 		return "expected", "not heard since the server started"
 	case seen.Report.Node.Trouble != "":
 		return "troubled", seen.Report.Node.Trouble
+	case seen.Refusal != "":
+		return "troubled", refusedText + seen.Refusal
 	}
 	return "ready", ""
 }

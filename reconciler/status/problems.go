@@ -59,8 +59,10 @@ func blockedProblem(x *reconciler.Blocked) Problem {
 
 func nodeProblem(n *Node) Problem {
 	p := Problem{Code: "node-" + n.State, Subject: n.Name, Text: n.Name + ": " + n.Reason}
-	switch n.State {
-	case "troubled":
+	switch {
+	case strings.HasPrefix(n.Reason, refusedText):
+		p.Next = "order less of it, or see its agent's log; what it was told before stays in force"
+	case n.State == "troubled":
 		p.Next = "mend it on the node; bayplan doctor there tells more"
 	default:
 		p.Next = "see that the node and its agent run and reach the server"
