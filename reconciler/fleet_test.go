@@ -33,6 +33,7 @@ type fleet struct {
 	plan         reconciler.Plan // the newest
 	changes      int             // of all passes
 	checks       int
+	quiet        bool // nothing happens any more but what was decided
 }
 
 // machine is one node with its agent.

@@ -89,7 +89,7 @@ func (a actions) workload(t *rapid.T, name string) schema.Workload {
 		"surge=" + pick("surge", "1", "1", "0", "2", `"50%"`), "down=" + pick("down", "0", "0", "1", "2", `"25%"`)}
 	fields = append(fields, pick("kind", "replicas=0", "replicas=1", "replicas=2", "replicas=3", "replicas=4", "kind=daemon"))
 	for _, f := range []string{pick("port", "", "", "port=http:80", "port=http:80:8080"), pick("check", "", "check=/up"),
-		pick("strategy", "", "", "strategy=recreate"), pick("on", "", "", "on=zone:a")} {
+		pick("strategy", "", "", "strategy=recreate"), pick("on", "", "", "on=zone:a"), pick("volume", "", "", "", "volume=data")} {
 		if f != "" {
 			fields = append(fields, f)
 		}
@@ -230,6 +230,7 @@ func (f *fleet) recover() {
 // within its deadlines (I34), and after that nothing changes without a new
 // one (I17).
 func (f *fleet) settleForGood() {
+	f.quiet = true
 	end := f.now.Add(2 * time.Hour)
 	for f.commit() != nil && !f.commit().Outcome.Ended() {
 		if f.now.After(end) {
