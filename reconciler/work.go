@@ -2,6 +2,7 @@ package reconciler
 
 import (
 	"reflect"
+	"slices"
 
 	"github.com/bayplan/bayplan/nodes"
 	"github.com/bayplan/bayplan/schema"
@@ -42,15 +43,24 @@ func (p *pass) work(i int) {
 	default:
 		p.workService(i, goal, digest)
 	}
-	if !p.failing(r, &p.outcome[i]) {
-		return
+	if p.failing(r, &p.outcome[i]) {
+		p.haltForward(i, edits, changes, wants)
 	}
-	// It goes back from here: nothing more is taken down on the way forward.
-	p.edits, p.changes = p.edits[:edits], p.changes[:changes]
+}
+
+// haltForward takes back what the walk of a rollout that fails in this pass
+// would take down on the way forward: it goes back from here. What asks for a
+// place still does where that tells what the rollout waited for.
+func (p *pass) haltForward(i, edits, changes, wants int) {
+	forward := func(stop bool, why nodes.Reason) bool { return stop && (why == nodes.Replaced || why == nodes.Moved) }
+	kept := slices.DeleteFunc(p.edits[edits:], func(e edit) bool { return !e.drop && forward(e.order.Stop, e.order.Reason) })
+	p.edits = p.edits[:edits+len(kept)]
+	told := slices.DeleteFunc(p.changes[changes:], func(c Change) bool { return forward(c.Stop, c.Reason) })
+	p.changes = p.changes[:changes+len(told)]
 	if p.outcome[i].failure != "" {
 		p.wants = p.wants[:wants]
 	}
-	for j := wants; j < len(p.wants); j++ { // those still tell what it waited for
+	for j := wants; j < len(p.wants); j++ {
 		p.wants[j].replaces = nil
 	}
 }
