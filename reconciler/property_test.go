@@ -1,6 +1,7 @@
 package reconciler_test
 
 import (
+	"flag"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,6 +14,16 @@ import (
 	"github.com/bayplan/bayplan/reconciler"
 	"github.com/bayplan/bayplan/schema"
 )
+
+// init keeps the plain run short, and testdata to transcripts; both flags can be
+// given on the command line: go test ./reconciler -rapid.checks=2000.
+func init() {
+	for name, value := range map[string]string{"rapid.checks": "40", "rapid.nofailfile": "true"} {
+		if err := flag.Set(name, value); err != nil {
+			panic(err)
+		}
+	}
+}
 
 // TestReconcile_AnyWorld plays random histories: nodes come, go silent and
 // return, attributes change, commits of any kind arrive, instances fail, the

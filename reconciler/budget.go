@@ -1,0 +1,79 @@
+package reconciler
+
+import "github.com/bayplan/bayplan/schema"
+
+// budget is what a rolling update may still do in this pass.
+type budget struct {
+	surge int // slots that may run old and new side by side
+	down  int // slots that may be down
+	// instead is how many may be down where fixed host ports keep old and new
+	// from running side by side; down is counted in it.
+	instead int
+}
+
+// serviceBudget counts what is surging and down now, stops in flight included
+// (I1), and returns what is left of the workload's allowance.
+func (p *pass) serviceBudget(i int, goal *schema.Workload, digest schema.Digest) budget {
+	entries := p.groupAt(i)
+	var t tally
+	for index := range goal.Replicas {
+		var mine []entry
+		mine, entries = cut(entries, index)
+		t.count(p, goal, digest, mine)
+	}
+	return t.budget(goal, goal.Replicas)
+}
+
+// tally counts slots without changing anything.
+type tally struct{ surging, down int }
+
+func (t *tally) count(p *pass, goal *schema.Workload, digest schema.Digest, entries []entry) {
+	var current, old, serves bool
+	for j := range entries {
+		e := &entries[j]
+		if e.order == nil || e.order.Stop {
+			continue
+		}
+		is := e.order.Digest == digest && p.mayStay(&p.nodes[e.node], goal)
+		current = current || is
+		old = old || !is
+		serves = serves || p.serves(e) && (!is || p.settledSince(e, goal))
+	}
+	if current && old {
+		t.surging++
+	}
+	if !serves {
+		t.down++
+	}
+}
+
+// budget is the allowance less what is used. Where fixed host ports keep old
+// and new from running side by side, at least one slot at a time may go down
+// instead.
+func (t *tally) budget(goal *schema.Workload, slots int) budget {
+	u := &goal.Update
+	if u.Strategy == "recreate" {
+		return budget{}
+	}
+	surge, down := u.MaxSurge.Of(slots), u.MaxUnavailable.Floor(slots)
+	switch {
+	case holdsVolume(goal):
+		surge, down = 0, max(down, 1)
+	case surge == 0 && down == 0:
+		surge = 1
+	}
+	b := budget{surge: surge - t.surging, down: down - t.down}
+	if fixesPort(goal) {
+		b.instead = max(down, 1) - t.down
+	}
+	return b
+}
+
+func fixesPort(w *schema.Workload) bool {
+	for _, p := range w.Ports {
+		if p.Host != 0 {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,123 @@
+package reconciler_test
+
+import (
+	"slices"
+	"time"
+
+	"github.com/bayplan/bayplan/nodes"
+	"github.com/bayplan/bayplan/reconciler"
+	"github.com/bayplan/bayplan/schema"
+)
+
+// view is one order with what its node says of it.
+type view struct {
+	node  *reconciler.NodeFact
+	order *nodes.Order
+	// serves is whether it is available by a fresh report.
+	serves bool
+}
+
+func (f *fleet) silence(node string) time.Duration {
+	heard := f.started
+	if s := f.heard.Node(node); s != nil && s.At.After(heard) {
+		heard = s.At
+	}
+	return f.now.Sub(heard)
+}
+
+// live are the orders of facts that are not to stop, by slot.
+func (f *fleet) live(facts *reconciler.Facts) map[schema.Slot][]view {
+	all := map[schema.Slot][]view{}
+	for i := range facts.Nodes {
+		n := &facts.Nodes[i]
+		seen := f.heard.Node(n.Name)
+		for j := range n.Assignment.Orders {
+			o := &n.Assignment.Orders[j]
+			if o.Stop {
+				continue
+			}
+			v := view{node: n, order: o}
+			if seen != nil && f.silence(n.Name) < reconciler.UnreachableAfter {
+				x := seen.Report.Instance(o.ID)
+				v.serves = x != nil && x.Available()
+			}
+			all[o.Slot] = append(all[o.Slot], v)
+		}
+	}
+	return all
+}
+
+// checkStops: what is told to stop has a reason out of the list, and the
+// reason is true (I4, I7, I22, I33).
+func (f *fleet) checkStops(in reconciler.Input, p *reconciler.Plan) {
+	after := f.live(&p.Facts)
+	for i := range p.Facts.Nodes {
+		n := &p.Facts.Nodes[i]
+		was := nodeFact(&in.Facts, n.Name)
+		for j := range n.Assignment.Orders {
+			o := &n.Assignment.Orders[j]
+			if !o.Stop {
+				continue
+			}
+			old := orderOf(was, o.ID)
+			if old != nil && old.Stop {
+				continue
+			}
+			if text := f.wrongStop(n, was, old, o, p, after); text != "" {
+				f.t.Fatalf("I4: %s on %s is stopped as %q, but %s", o.ID, n.Name, o.Reason, text)
+			}
+		}
+	}
+}
+
+func orderOf(n *reconciler.NodeFact, id string) *nodes.Order {
+	if n == nil {
+		return nil
+	}
+	i := slices.IndexFunc(n.Assignment.Orders, func(o nodes.Order) bool { return o.ID == id })
+	if i < 0 {
+		return nil
+	}
+	return &n.Assignment.Orders[i]
+}
+
+// wrongStop is why the reason of a stop is not true; empty if it is.
+func (f *fleet) wrongStop(n, was *reconciler.NodeFact, old, o *nodes.Order, p *reconciler.Plan, after map[schema.Slot][]view) string {
+	if old == nil {
+		if o.Reason != nodes.Orphaned {
+			return "it never had an order"
+		}
+		if s := f.heard.Node(n.Name); s == nil || was == nil || s.Report.Seen != was.Assignment.Version {
+			return "the node has not shown that it knows all orders"
+		}
+		return ""
+	}
+	r := rolloutOf(&p.Facts, o.Slot.Workload)
+	goal := goalOf(r)
+	switch o.Reason {
+	case nodes.Removed:
+		if p.Facts.Spec.Workload(o.Slot.Workload) != nil {
+			return "the repository has it (I7)"
+		}
+	case nodes.ScaledDown:
+		if goal.Kind == schema.Service && o.Slot.Index < goal.Replicas {
+			return "its slot is wanted"
+		}
+	case nodes.NodeLost:
+		if f.silence(n.Name) < max(goal.LostAfter.D(), reconciler.UnreachableAfter) {
+			return "the node is not lost (I22)"
+		}
+	case nodes.Moved:
+		if reconciler.Matches(&n.Node, goal) && goal.Kind == schema.Service {
+			return "it may stay there"
+		}
+	case nodes.Replaced, nodes.RolledBack:
+		others := slices.ContainsFunc(after[o.Slot], func(v view) bool { return v.order.Digest == old.Digest })
+		if old.Digest == goal.Digest() && !others {
+			return "it is what is wanted (I33)"
+		}
+	default:
+		return "that is no reason"
+	}
+	return ""
+}
