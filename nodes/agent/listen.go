@@ -48,13 +48,25 @@ func (a *Agent) lister(ctx context.Context) {
 		began := time.Now()
 		if a.list(ctx) {
 			failures = 0
-			pause(ctx, min(max(listPause, listShare*time.Since(began)), listPauseMax))
+			pause(ctx, a.rest(time.Since(began)))
 			a.awaitCause(ctx)
 			continue
 		}
 		failures++
 		pause(ctx, backoff(downRetry, downRetryMax, failures))
 	}
+}
+
+// rest is the pause after a list that took so long. While many containers are
+// being started, which tell of themselves as they end, every one of their events
+// would be a list of them all: there the longest pause has to do.
+func (a *Agent) rest(took time.Duration) time.Duration {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.cancels) >= Starts/2 {
+		return listPauseMax
+	}
+	return min(max(listPause, listShare*took), listPauseMax)
 }
 
 func (a *Agent) awaitCause(ctx context.Context) {

@@ -184,6 +184,43 @@ func TestList_LooksAgainOnlyAfterAnEvent(t *testing.T) {
 	list(5, 4)
 }
 
+// The Engine keeps a container to itself while it starts it: who asks waits.
+func TestList_DoesNotWaitForAStart(t *testing.T) {
+	a := newAPI(t, "1.41")
+	begun, started := make(chan struct{}), make(chan struct{})
+	a.handlers["POST containers/create"] = func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusCreated)
+		io.WriteString(w, `{"Id":"one"}`)
+	}
+	a.handlers["POST containers/one/start"] = func(w http.ResponseWriter, _ *http.Request) {
+		close(begun)
+		<-started
+		w.WriteHeader(http.StatusNoContent)
+	}
+	a.handlers["GET containers/one/json"] = func(w http.ResponseWriter, q *http.Request) {
+		<-started
+		answer(box("one"))(w, q)
+	}
+	in := instance("web:1", "w", 0)
+	in.ID = "t/w.0@one"
+	a.handlers["GET containers/json"] = answer([]any{map[string]any{"Id": "one", "State": "created", "Labels": box("one")["Config"].(map[string]any)["Labels"]}})
+	r := a.runtime(t)
+	done := make(chan error)
+	go func() { _, err := r.Start(t.Context(), in); done <- err }()
+	<-begun
+	all, err := r.List(t.Context())
+	if err != nil || len(all) != 1 || all[0].ID != in.ID || all[0].State != agent.StateCreated || all[0].Container != "one" {
+		t.Errorf("listed %+v, %v", all, err)
+	}
+	close(started)
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if all, err := r.List(t.Context()); err != nil || all[0].State != agent.StateRunning {
+		t.Errorf("then listed %+v, %v", all, err)
+	}
+}
+
 func TestWatch_EndsWithItsStream(t *testing.T) {
 	a := newAPI(t, "1.41")
 	stream := a.events()

@@ -20,6 +20,7 @@ type inventory struct {
 	marks     uint64
 	seen      map[string]sighting // by the Engine's identifier
 	killed    map[string]bool     // those that Stop killed
+	starts    map[string]bool     // instances that a Start is at work on, by ID
 }
 
 type sighting struct {
@@ -36,7 +37,7 @@ type sighting struct {
 const believed = 30 * time.Second
 
 func newInventory() *inventory {
-	return &inventory{seen: map[string]sighting{}, killed: map[string]bool{}}
+	return &inventory{seen: map[string]sighting{}, killed: map[string]bool{}, starts: map[string]bool{}}
 }
 
 // follow begins or ends the trust in events; what was seen before is forgotten.
@@ -75,6 +76,24 @@ func (v *inventory) killedByUs(id string) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return v.killed[id]
+}
+
+// begins notes that a Start is at work on an instance, until end is called.
+func (v *inventory) begins(id string) (end func()) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.starts[id] = true
+	return func() {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		delete(v.starts, id)
+	}
+}
+
+func (v *inventory) starting(id string) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.starts[id]
 }
 
 // mark is what learn wants to hear again.

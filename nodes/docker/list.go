@@ -36,7 +36,11 @@ func (r *Runtime) list(ctx context.Context) ([]agent.Status, error) {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(inspections)
 	for i, item := range found.Items {
-		if s, ok := r.seen.status(&item); ok {
+		s, ok := r.seen.status(&item)
+		if !ok {
+			s, ok = r.starting(&item)
+		}
+		if ok {
 			all[i] = s
 			continue
 		}
@@ -49,6 +53,17 @@ func (r *Runtime) list(ctx context.Context) ([]agent.Status, error) {
 		return nil, err
 	}
 	return sorted(all), nil
+}
+
+// starting is a container that a Start is at work on, from the list alone. The
+// Engine says no more about it until it runs: to ask would hold up the List for
+// as long as the Start takes, and the ends of other containers with it.
+func (r *Runtime) starting(item *container.Summary) (*agent.Status, bool) {
+	if item.State == container.StateRunning || !r.seen.starting(item.Labels[labelID]) {
+		return nil, false
+	}
+	s := labelled(item.ID, item.Labels)
+	return &s, true
 }
 
 // look inspects one; nil if it went away meanwhile.

@@ -28,6 +28,7 @@ func (r *Runtime) start(ctx context.Context, c agent.Container) (agent.Status, e
 	if err != nil {
 		return agent.Status{}, err
 	}
+	defer r.seen.begins(c.ID)()
 	created, err := r.api.ContainerCreate(ctx, spec)
 	if errdefs.IsConflict(err) {
 		return r.startAgain(ctx, c, spec)
@@ -65,19 +66,20 @@ func (r *Runtime) startAgain(ctx context.Context, c agent.Container, spec client
 	return r.run(ctx, created.ID)
 }
 
-// run begins a life.
+// run begins a life and looks at it, so that the next List need not.
 func (r *Runtime) run(ctx context.Context, container string) (agent.Status, error) {
-	defer r.seen.changed(container)
 	r.seen.kills(container, false)
-	if _, err := r.api.ContainerStart(ctx, container, client.ContainerStartOptions{}); err != nil {
-		return agent.Status{}, err
-	}
-	found, err := r.api.ContainerInspect(ctx, container, client.ContainerInspectOptions{})
+	_, err := r.api.ContainerStart(ctx, container, client.ContainerStartOptions{})
+	r.seen.changed(container)
 	if err != nil {
 		return agent.Status{}, err
 	}
-	if err := r.settle(ctx, &found.Container); err != nil {
+	s, err := r.look(ctx, container)
+	if err != nil {
 		return agent.Status{}, err
 	}
-	return r.statusOf(ctx, &found.Container), nil
+	if s == nil {
+		return agent.Status{}, fmt.Errorf("container %s was removed by someone as it started: %w", container, errdefs.ErrNotFound)
+	}
+	return *s, nil
 }

@@ -14,15 +14,8 @@ import (
 // statusOf reads a container of ours. It asks the Engine again only for the
 // reason of an exit that may have been the container's own init.
 func (r *Runtime) statusOf(ctx context.Context, box *container.InspectResponse) agent.Status {
-	labels := box.Config.Labels
-	s := agent.Status{
-		ID: labels[labelID], Digest: schema.Digest(labels[labelDigest]), Container: box.ID,
-		State: stateOf(box.State), Started: timeOf(box.State.StartedAt), Error: box.State.Error,
-	}
-	s.Slot, _ = schema.ParseSlot(labels[labelSlot])
-	if json.Unmarshal([]byte(labels[labelPorts]), &s.Ports) != nil || s.Ports == nil {
-		s.Ports = map[string]int{}
-	}
+	s := labelled(box.ID, box.Config.Labels)
+	s.State, s.Started, s.Error = stateOf(box.State), timeOf(box.State.StartedAt), box.State.Error
 	switch s.State {
 	case agent.StateRunning:
 		s.Address = addressOf(box)
@@ -32,6 +25,16 @@ func (r *Runtime) statusOf(ctx context.Context, box *container.InspectResponse) 
 		if s.Error == "" && (s.ExitCode == notFound || s.ExitCode == notExecutable) {
 			s.Error = r.initError(ctx, box.ID)
 		}
+	}
+	return s
+}
+
+// labelled is what a container's labels say of it; its state is not among that.
+func labelled(id string, labels map[string]string) agent.Status {
+	s := agent.Status{ID: labels[labelID], Digest: schema.Digest(labels[labelDigest]), Container: id}
+	s.Slot, _ = schema.ParseSlot(labels[labelSlot])
+	if json.Unmarshal([]byte(labels[labelPorts]), &s.Ports) != nil || s.Ports == nil {
+		s.Ports = map[string]int{}
 	}
 	return s
 }
