@@ -20,7 +20,11 @@ const RemovalTrailer = "Bayplan-Allow-Removal"
 // held (I7, I12).
 func (p *pass) accept() {
 	d := &p.in.Desired
-	if d.Revision.Commit == "" || d.Hash == p.facts.Accepted && d.Hash != "" {
+	if d.Revision.Commit == "" {
+		return
+	}
+	if d.Hash == p.facts.Accepted && d.Hash != "" {
+		p.backAt(d.Revision)
 		return
 	}
 	if p.in.Refused != "" {
@@ -42,6 +46,18 @@ func (p *pass) accept() {
 	c.Outcome, c.Reason, c.Ended = Progressing, "", time.Time{}
 	p.facts.Spec, p.facts.Accepted = merged, d.Hash
 	p.dirty = true
+}
+
+// backAt ends the wait of a held commit that the branch has left for the one in
+// force.
+func (p *pass) backAt(r schema.Revision) {
+	c := lastCommit(&p.facts)
+	if c == nil || c.Outcome != Held || c.Revision.Commit == r.Commit {
+		return
+	}
+	p.editCommits()
+	c = lastCommit(&p.facts)
+	c.Outcome, c.Reason, c.Ended = Superseded, "the branch is back at "+r.Short(), p.in.Now
 }
 
 // mergeSpec is d with the last accepted text for every team that did not

@@ -195,15 +195,15 @@ func (w *Workload) Digest() Digest {
 	}
 	b, err := json.Marshal(struct {
 		Image     string
-		Command   []string
-		Args      []string
-		Env       map[string]string
+		Command   []string          `json:",omitempty"`
+		Args      []string          `json:",omitempty"`
+		Env       map[string]string `json:",omitempty"`
 		User      string
 		Workdir   string
 		Resources Resources
-		Ports     map[string]Port
-		Volumes   map[string]Volume
-		Labels    map[string]string
+		Ports     map[string]Port   `json:",omitempty"`
+		Volumes   map[string]Volume `json:",omitempty"`
+		Labels    map[string]string `json:",omitempty"`
 	}{image, w.Command, w.Args, w.Env, w.User, w.Workdir, w.Resources, w.Ports, w.Volumes, w.Labels})
 	if err != nil {
 		panic("schema: a workload is always JSON: " + err.Error())

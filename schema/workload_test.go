@@ -166,3 +166,13 @@ func TestValidName(t *testing.T) {
 		}
 	}
 }
+
+// A map that is empty and one that is not there run the same container.
+func TestDigest_EmptyIsAbsent(t *testing.T) {
+	none := Workload{Name: "a/b", Image: "i"}
+	empty := none
+	empty.Env, empty.Labels, empty.Ports, empty.Command = map[string]string{}, map[string]string{}, map[string]Port{}, []string{}
+	if none.Digest() != empty.Digest() {
+		t.Error("an empty map changes the digest")
+	}
+}
