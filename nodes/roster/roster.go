@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/bayplan/bayplan/nodes"
+	"github.com/bayplan/bayplan/schema"
 )
 
 // Silence is how long a node may say nothing before it counts as unreachable.
@@ -89,7 +90,8 @@ func (r *Roster) Refused(node string, v nodes.Version, why string) {
 }
 
 // Assign parks what its node should have. Only the newest matters: it takes the
-// place of the one before, delivered or not. An older one is dropped.
+// place of the one before, delivered or not. An older one is dropped. Orders to
+// stop are parked with how to stop and no more.
 func (r *Roster) Assign(a nodes.Assignment) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -97,12 +99,30 @@ func (r *Roster) Assign(a nodes.Assignment) {
 	if a.Version.Compare(e.parked.Version) <= 0 {
 		return
 	}
-	e.parked = a
+	e.parked = lean(a)
 	if e.seen.Refusal != "" {
 		e.seen.Refusal, r.snapshot = "", nil
 	}
 	close(e.newer)
 	e.newer = make(chan struct{})
+}
+
+// lean is a with no more of a workload's text in an order to stop than how to
+// stop it. A node that was ordered more than one message holds would otherwise
+// never be told to drop it.
+func lean(a nodes.Assignment) nodes.Assignment {
+	copied := false
+	for i := range a.Orders {
+		w := a.Orders[i].Workload
+		if !a.Orders[i].Stop || w == nil {
+			continue
+		}
+		if !copied {
+			a.Orders, copied = slices.Clone(a.Orders), true
+		}
+		a.Orders[i].Workload = &schema.Workload{Name: w.Name, Kind: w.Kind, Stop: w.Stop}
+	}
+	return a
 }
 
 // Parked is the newest Assignment of the node, with a channel that is closed

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/bayplan/bayplan/nodes"
+	"github.com/bayplan/bayplan/schema"
 )
 
 // hand is a clock that a test moves.
@@ -152,6 +153,26 @@ func TestAssign_NewestWins(t *testing.T) {
 	r.Assign(a)
 	if b, _ := r.Parked("n1"); yields(newer) || b.Version != a.Version {
 		t.Errorf("an older one took the place of %v: %v", a.Version, b.Version)
+	}
+}
+
+// I8: however much was ordered, the end of it fits into a message.
+func TestAssign_StopsAreLean(t *testing.T) {
+	r := New(time.Now)
+	w := &schema.Workload{Name: "shop/web", Kind: schema.Service, Image: "a/b:1", Env: map[string]string{"A": "b"},
+		Stop: schema.Stop{Signal: "SIGINT", Grace: schema.Duration(time.Second)}}
+	given := nodes.Assignment{Node: "n1", Version: nodes.Version{Epoch: 1, Serial: 1},
+		Orders: []nodes.Order{{ID: "a", Workload: w, Stop: true}, {ID: "b", Workload: w}, {ID: "c", Stop: true}}}
+	r.Assign(given)
+	a, _ := r.Parked("n1")
+	if got := a.Orders[0].Workload; got.Name != w.Name || got.Stop != w.Stop || got.Image != "" || got.Env != nil {
+		t.Errorf("to stop: %+v", got)
+	}
+	if a.Orders[1].Workload != w || a.Orders[2].Workload != nil {
+		t.Errorf("the others: %+v", a.Orders[1:])
+	}
+	if given.Orders[0].Workload != w {
+		t.Error("the Assignment that was handed in has changed")
 	}
 }
 
