@@ -29,7 +29,6 @@ func (e *engineEvent) at() time.Time  { return time.Unix(0, e.TimeNano) }
 
 // recorder keeps every event of a cluster's containers.
 type recorder struct {
-	t  *testing.T
 	mu sync.Mutex
 	// events are in the engine's order; more is closed, and made anew, by each.
 	events []engineEvent
@@ -40,7 +39,7 @@ type recorder struct {
 // called is never missed: the engine repeats its newest 256 events.
 func record(t *testing.T, cluster string) *recorder {
 	t.Helper()
-	r := &recorder{t: t, more: make(chan struct{})}
+	r := &recorder{more: make(chan struct{})}
 	now := time.Now()
 	cmd := exec.Command("docker", "events", "--format", "{{json .}}", "--filter", "type=container",
 		"--filter", "label=io.bayplan.cluster="+cluster, "--since", fmt.Sprintf("%d.%09d", now.Unix(), now.Nanosecond()))
@@ -100,8 +99,8 @@ func (r *recorder) since(mark int, match func(*engineEvent) bool) (found []engin
 }
 
 // await waits until an event after the mark matches.
-func (r *recorder) await(what string, mark int, match func(*engineEvent) bool) {
-	r.t.Helper()
+func (r *recorder) await(t *testing.T, what string, mark int, match func(*engineEvent) bool) {
+	t.Helper()
 	late := time.After(2 * time.Minute)
 	for {
 		r.mu.Lock()
@@ -113,7 +112,7 @@ func (r *recorder) await(what string, mark int, match func(*engineEvent) bool) {
 		select {
 		case <-more:
 		case <-late:
-			r.t.Fatalf("the engine tells of no %s", what)
+			t.Fatalf("the engine tells of no %s", what)
 		}
 	}
 }

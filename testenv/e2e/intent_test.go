@@ -36,9 +36,7 @@ func repositoryAway(s *site, running map[string]string) {
 	rename(s.t, repo+".away", repo)
 	s.write("shop/notes.cue", "package shop\n// a comment\n")
 	s.wantOutcome(s.commit("Git is back"), reconciler.NoEffect)
-	if shown := s.shell("bayplan status"); contains(shown, "git-") {
-		s.t.Errorf("Git is back, and status still says:\n%s", shown)
-	}
+	s.eventually("end of the trouble with Git", func() bool { return !contains(s.shell("bayplan status"), "git-") })
 	wantSame(s.t, "after Git came back", running, s.containers())
 }
 
@@ -84,9 +82,7 @@ func commitWithFaults(s *site, running map[string]string) {
 	if got := s.await(s.commit("corrected")); got != reconciler.NoEffect && got != reconciler.Applied {
 		s.t.Errorf("corrected: %s", got)
 	}
-	if shown := s.shell("bayplan status"); contains(shown, "spec-invalid") {
-		s.t.Errorf("corrected, and status still says:\n%s", shown)
-	}
+	s.eventually("end of the faults", func() bool { return !contains(s.shell("bayplan status"), "spec-invalid") })
 }
 
 // A commit that would remove most of the workloads waits for someone.
@@ -140,4 +136,62 @@ func TestE2E_AllowedRemovalIsNotHeld(t *testing.T) {
 	s.wantOutcome(s.push("git rm -q shop/a.cue shop/b.cue"), reconciler.Applied)
 	s.shell("cd " + s.clone + " && git rm -q shop/c.cue shop/d.cue && git commit -q -m 'all go' -m 'Bayplan-Allow-Removal: 2' && git push -q")
 	s.eventually("end of every container", func() bool { return len(s.containers()) == 0 })
+}
+
+// I7, I12: whatever becomes of the branch, what is in force stays in force, and
+// status says why.
+func TestE2E_BranchesThatAskForNothing(t *testing.T) {
+	s := build(t)
+	s.up(1)
+	s.put("shop/web", sleeper)
+	s.put("blog/web", sleeper)
+	good := s.commit("two workloads")
+	s.wantOutcome(good, reconciler.Applied)
+	running := s.containers()
+	git := "git -C " + filepath.Join(s.dir, "repo.git") + " "
+
+	s.shell(git + "update-ref -d refs/heads/main")
+	s.wantShown("git-branch-missing", "next: ")
+	wantSame(t, "without the branch", running, s.containers())
+	s.shell(git + "update-ref refs/heads/main " + good)
+	s.eventually("end of the trouble", func() bool { return !contains(s.shell("bayplan status"), "git-") })
+
+	s.shell("cd " + s.clone + " && git rm -rqf . && git commit -q -m 'an empty tree' && git push -q")
+	r := s.wantOutcome(s.shell("git -C "+s.clone+" rev-parse HEAD"), reconciler.Failed)
+	wantText(t, "the reason", r.Reason, "holds no file", "stays in force")
+	wantSame(t, "with an empty tree", running, s.containers())
+
+	s.shell("cd " + s.clone + " && git reset -q --hard " + good + " && git commit -q --amend -m 'another history' && git push -qf")
+	rewritten := s.shell("git -C " + s.clone + " rev-parse HEAD")
+	r = s.wantOutcome(rewritten, reconciler.Held)
+	wantText(t, "the reason", r.Reason, "does not descend from "+good[:10])
+	s.wantShown("bayplan approve " + rewritten[:10])
+	wantSame(t, "with another history", running, s.containers())
+	s.shell("bayplan approve " + rewritten)
+	s.eventually("end of the commit", func() bool { return s.revision(rewritten).Outcome == reconciler.NoEffect })
+
+	s.put("shop/more", sleeper)
+	corrupt := s.shell("cd " + s.clone + " && git add -A && git commit -q -m 'to be damaged' && git rev-parse HEAD")
+	tree := damage(s, git, corrupt)
+	s.wantShown("git-corrupt", tree, "next: git -C "+filepath.Join(s.dir, "repo.git")+" fsck")
+	wantSame(t, "with a damaged commit", running, s.containers())
+	s.shell("rm -rf " + filepath.Join(s.dir, "repo.git") + " && git clone -q --bare " + s.clone + " " + filepath.Join(s.dir, "repo.git"))
+	s.wantOutcome(corrupt, reconciler.Applied)
+	for id, x := range s.containers() {
+		if was, there := running[id]; there && was != x {
+			t.Errorf("container %.12s is %s, was %s", id, x, was)
+		}
+	}
+}
+
+// damage brings the commit into the repository without its tree, then moves the
+// branch there. It returns the tree that is missing.
+func damage(s *site, git, commit string) string {
+	s.t.Helper()
+	tree := s.shell("git -C " + s.clone + " rev-parse " + commit + ":shop")
+	s.shell("cd " + s.clone + " && for o in $(git rev-list --objects " + commit + " ^" + commit + "^ | cut -d' ' -f1); do" +
+		" [ $o = " + tree + " ] && continue; p=$(echo $o | sed 's,^..,&/,');" +
+		" mkdir -p ../repo.git/objects/${p%/*} && cp -f .git/objects/$p ../repo.git/objects/$p; done")
+	s.shell(git + "update-ref refs/heads/main " + commit)
+	return tree
 }

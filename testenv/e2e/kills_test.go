@@ -2,12 +2,16 @@ package e2e
 
 import (
 	"encoding/json"
+	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/bayplan/bayplan/reconciler"
 )
@@ -69,9 +73,9 @@ func killsDuringRollout(d *dev, rec *recorder, version string, who []string) {
 	d.write("hello/web.cue", d.named(killsWeb, version))
 	commit := d.commit("version " + version)
 	d.killAll(who) // just after the push
-	rec.await("new container", mark, action("create", "hello/web"))
+	rec.await(d.t, "new container", mark, action("create", "hello/web"))
 	d.killAll(who) // just after the first order
-	rec.await("stop of an old one", mark, action("kill", "hello/web"))
+	rec.await(d.t, "stop of an old one", mark, action("kill", "hello/web"))
 	d.killAll(who) // while it drains
 	d.wantOutcome(commit, reconciler.Applied)
 	d.eventually("end of the old ones", func() bool { return len(d.of("hello/web")) == 3 })
@@ -90,10 +94,92 @@ func killsDuringRollout(d *dev, rec *recorder, version string, who []string) {
 	}
 }
 
+// I4, I17: a version that is never healthy is given up, and what removes it or
+// takes it back is killed meanwhile: the good containers never notice.
+func TestE2E_KillsAmidARollback(t *testing.T) {
+	d := start(t, t.TempDir())
+	d.write("hello/calm.cue", d.named(killsCalm, ""))
+	d.write("hello/web.cue", replaceAll(d.named(killsWeb, "1"), "minHealthyTime", `healthyDeadline: "6s", minHealthyTime`))
+	d.wantOutcome(d.commit("what runs well"), reconciler.Applied)
+	rec := record(t, d.clusterID())
+	good := d.containers()
+	everyone := []string{"n1", "n2", "n3", "server"}
+
+	d.write("hello/web.cue", replaceAll(d.named(killsWeb, "bad"), "minHealthyTime", `healthyDeadline: "6s", minHealthyTime`))
+	commit := d.commit("a version that is never healthy")
+	rec.await(t, "new container", 0, action("start", "hello/web"))
+	d.killAll(everyone) // while it is hoped for
+	rec.await(t, "stop of the bad one", 0, action("kill", "hello/web"))
+	d.killAll(everyone) // while it is taken back
+	d.wantOutcome(commit, reconciler.RolledBack)
+	d.eventually("end of the bad one", func() bool { return len(d.containers()) == len(good) })
+	wantSame(t, "after the rollback", good, d.containers())
+
+	mark := rec.mark()
+	calm := d.of("hello/calm")
+	removal := d.push("git rm -q hello/web.cue")
+	rec.await(t, "stop of a removed one", mark, action("kill", "hello/web"))
+	d.killAll(everyone) // while it is removed
+	d.wantOutcome(removal, reconciler.Applied)
+	d.eventually("end of what was removed", func() bool { return len(d.of("hello/web")) == 0 })
+	wantSame(t, "hello/calm", calm, d.of("hello/calm"))
+	if again := rec.since(mark, action("start", "hello/web")); len(again) > 0 {
+		t.Errorf("what was removed was started again: %v", again)
+	}
+}
+
+// Kills at moments that nobody chose. BAYPLAN_SEED repeats a run's.
+func TestE2E_KillsAtAnyMoment(t *testing.T) {
+	d := start(t, t.TempDir())
+	d.write("hello/calm.cue", d.named(killsCalm, ""))
+	d.write("hello/web.cue", d.named(killsWeb, "1"))
+	d.wantOutcome(d.commit("a calm workload beside it"), reconciler.Applied)
+	rec := record(t, d.clusterID())
+	seed := uint64(time.Now().UnixNano())
+	if text := os.Getenv("BAYPLAN_SEED"); text != "" {
+		fmt.Sscan(text, &seed)
+	}
+	t.Logf("BAYPLAN_SEED=%d", seed)
+	draw := rand.New(rand.NewPCG(seed, 0))
+	everyone := []string{"server", "n1", "n2", "n3"}
+	for i := range 5 {
+		draw.Shuffle(len(everyone), func(a, b int) { everyone[a], everyone[b] = everyone[b], everyone[a] })
+		who, after := slices.Clone(everyone[:1+draw.IntN(len(everyone))]), draw.IntN(leastEvents)
+		t.Run(fmt.Sprintf("%s after %d events", strings.Join(who, "+"), after), func(t *testing.T) {
+			killsAfter(d.in(t), rec, strconv.Itoa(2-i%2), who, after)
+		})
+	}
+}
+
+// leastEvents is what the engine tells of each slot's way: the new one's create
+// and start, the old one's kill, die, stop and destroy.
+const leastEvents = 3 * 6
+
+// killsAfter kills once the engine has told of so many events of the rollout.
+func killsAfter(d *dev, rec *recorder, version string, who []string, after int) {
+	d.t.Helper()
+	calm, old, mark := d.of("hello/calm"), d.of("hello/web"), rec.mark()
+	d.write("hello/web.cue", d.named(killsWeb, version))
+	commit := d.commit("version " + version)
+	for n := 0; n < after; n++ {
+		rec.await(d.t, "next event", mark+n, func(*engineEvent) bool { return true })
+	}
+	d.killAll(who)
+	d.wantOutcome(commit, reconciler.Applied)
+	d.eventually("end of the old ones", func() bool { return len(d.of("hello/web")) == 3 })
+	wantSame(d.t, "hello/calm", calm, d.of("hello/calm"))
+	wantLives(d.t, rec, mark, "start", keys(d.of("hello/web")))
+	wantLives(d.t, rec, mark, "die", keys(old))
+}
+
 // wantLives wants exactly one such event for each of the containers, and none
 // for any other of hello/web.
 func wantLives(t *testing.T, rec *recorder, mark int, name string, want []string) {
 	t.Helper()
+	for _, id := range want {
+		mine := action(name, "hello/web")
+		rec.await(t, name+" of "+id, mark, func(e *engineEvent) bool { return mine(e) && e.Actor.ID == id })
+	}
 	count := map[string]int{}
 	for _, e := range rec.since(mark, action(name, "hello/web")) {
 		count[e.Actor.ID]++

@@ -198,10 +198,17 @@ func (d *dev) commit(subject string) string {
 // wantOutcome waits for the commit's end and returns its record.
 func (d *dev) wantOutcome(commit string, want reconciler.Outcome) status.Revision {
 	d.t.Helper()
+	d.answers()
 	if got := d.await(commit); got != want {
 		d.t.Errorf("commit %.10s: %s, want %s; status:\n%s", commit, got, want, d.shell("bayplan status -o wide"))
 	}
 	return d.revision(commit)
+}
+
+// answers waits for a server that was killed a moment ago.
+func (d *dev) answers() {
+	d.t.Helper()
+	d.eventually("server that answers", func() bool { _, code := d.try("bayplan status >/dev/null 2>&1"); return code == 0 })
 }
 
 func (d *dev) revision(commit string) status.Revision {
