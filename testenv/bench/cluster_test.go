@@ -36,10 +36,17 @@ type cluster struct {
 // up brings a cluster up and has it taken down when b ends.
 func up(b *testing.B, nodes int) *cluster {
 	b.Helper()
+	if life.Err() != nil {
+		b.Fatal("interrupted")
+	}
 	c := &cluster{b: b, dir: b.TempDir(), clone: filepath.Join(b.TempDir(), "clone"), env: os.Environ()}
 	began := time.Now()
 	lines, stop := c.spawn("dev", "--dir", c.dir, "--nodes", strconv.Itoa(nodes))
-	b.Cleanup(stop)
+	b.Cleanup(func() {
+		if err := stop(); err != nil {
+			b.Errorf("bayplan dev ended with %v", err)
+		}
+	})
 	for line := range lines {
 		if strings.Contains(line, "Next, in another terminal") {
 			c.took = time.Since(began)
@@ -63,8 +70,8 @@ func drain[T any](c <-chan T) {
 }
 
 // spawn starts bayplan; the channel has its lines and is closed at their end.
-// stop is Ctrl-C and waits.
-func (c *cluster) spawn(args ...string) (lines <-chan string, stop func()) {
+// stop is Ctrl-C and waits for the end, but not for ever.
+func (c *cluster) spawn(args ...string) (lines <-chan string, stop func() error) {
 	c.b.Helper()
 	cmd := exec.Command(binary, args...)
 	cmd.Env = c.env
@@ -82,10 +89,12 @@ func (c *cluster) spawn(args ...string) (lines <-chan string, stop func()) {
 			said <- s.Text()
 		}
 	}()
-	return said, func() {
+	return said, func() error {
 		cmd.Process.Signal(os.Interrupt)
+		late := time.AfterFunc(patience, func() { cmd.Process.Kill() })
+		defer late.Stop()
 		drain(said)
-		cmd.Wait()
+		return cmd.Wait()
 	}
 }
 
@@ -93,7 +102,7 @@ func (c *cluster) spawn(args ...string) (lines <-chan string, stop func()) {
 func (c *cluster) follow() {
 	c.b.Helper()
 	lines, stop := c.spawn("events", "-o", "json", "-f", "--last", "1")
-	c.b.Cleanup(stop)
+	c.b.Cleanup(func() { stop() }) // it was interrupted and says so
 	events := make(chan status.Event, 1024)
 	go func() {
 		defer close(events)
@@ -146,12 +155,8 @@ func (c *cluster) settle(slots int) {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for began := time.Now(); ; <-tick.C {
-		var s status.Status
-		if err := json.Unmarshal([]byte(c.run("bayplan status -o json")), &s); err != nil {
-			c.b.Fatal(err)
-		}
 		there, running := 0, 0
-		for _, w := range s.Workloads {
+		for _, w := range c.status().Workloads {
 			there, running = there+len(w.Slots), running+w.Running
 		}
 		if there == slots && running == slots {
@@ -163,10 +168,18 @@ func (c *cluster) settle(slots int) {
 	}
 }
 
+func (c *cluster) status() (s status.Status) {
+	c.b.Helper()
+	if err := json.Unmarshal([]byte(c.run("bayplan status -o json")), &s); err != nil {
+		c.b.Fatal(err)
+	}
+	return s
+}
+
 // run is a shell script's output; the script must succeed.
 func (c *cluster) run(script string) string {
 	c.b.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(life, patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "bash", "-ec", script)
 	cmd.Env = c.env

@@ -80,7 +80,7 @@ func (e *engine) dockerRun(box container.InspectResponse) time.Duration {
 	id := string(out[:len(out)-1])
 	defer e.remove(id)
 	for get("http://"+address+"/up") != nil {
-		if time.Since(began) > patience {
+		if life.Err() != nil || time.Since(began) > patience {
 			e.b.Fatal("the container that docker run started is never healthy")
 		}
 		time.Sleep(2 * time.Millisecond)
@@ -138,7 +138,7 @@ func (e *engine) startAll(boxes []container.InspectResponse) time.Duration {
 	ids := make([]string, len(boxes))
 	defer func() { e.remove(ids...) }()
 	began := time.Now()
-	g, ctx := errgroup.WithContext(e.b.Context())
+	g, ctx := errgroup.WithContext(life)
 	g.SetLimit(atOnce)
 	for i := range boxes {
 		g.Go(func() (err error) {

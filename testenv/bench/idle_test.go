@@ -26,7 +26,10 @@ func BenchmarkIdle(b *testing.B) {
 	c.push()
 	c.applied(commit)
 	c.settle(workloads)
-	time.Sleep(quiet)
+	select {
+	case <-time.After(quiet):
+	case <-life.Done():
+	}
 	agent, server := resident(b, c.pid("n1")), resident(b, c.pid("server"))
 	b.ReportMetric(0, "ns/op")
 	b.ReportMetric(agent, "MB-agent")

@@ -1,13 +1,16 @@
 package bench
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
+	"syscall"
 	"testing"
 )
 
@@ -15,16 +18,22 @@ import (
 // nothing. Without benchmarks to run it is not needed.
 var binary string
 
+// life ends with Ctrl-C: what runs then fails and cleans up behind itself.
+var life = context.Background()
+
 func TestMain(m *testing.M) {
 	flag.Parse()
 	if f := flag.Lookup("test.bench"); f == nil || f.Value.String() == "" {
 		os.Exit(m.Run())
 	}
+	var stop context.CancelFunc
+	life, stop = signal.NotifyContext(life, os.Interrupt, syscall.SIGTERM)
 	if err := prepare(); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 	code := m.Run()
+	stop()
 	if err := os.RemoveAll(filepath.Dir(binary)); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 	}

@@ -17,7 +17,7 @@ var passLine = regexp.MustCompile(`nodes=(\d+)/slots=(\d+)\S*\s+\d+\s+([0-9.]+) 
 // shows whether garbage grows with them.
 func BenchmarkPass(b *testing.B) {
 	const limit = 10 * time.Millisecond
-	out, err := exec.Command("go", "test", "-run", "^$", "-bench", "Reconcile_NoChange", "-count", "1", "../../reconciler").CombinedOutput()
+	out, err := exec.CommandContext(life, "go", "test", "-run", "^$", "-bench", "Reconcile_NoChange", "-count", "1", "../../reconciler").CombinedOutput()
 	if err != nil {
 		b.Fatalf("%v\n%s", err, out)
 	}

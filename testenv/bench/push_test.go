@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -24,17 +25,26 @@ func BenchmarkPush(b *testing.B) {
 		}
 		ordered, fromRef = append(ordered, p.ordered), append(fromRef, p.fromRef)
 		healthy, plain = append(healthy, p.healthy), append(plain, alone)
-		b.Logf("push %2d: ordered %4d ms, healthy %4d ms; docker run %4d ms", i-1, p.ordered.Milliseconds(), p.healthy.Milliseconds(), alone.Milliseconds())
 	}
 	above := healthy.median() - plain.median()
-	b.Logf("the branch's move to the order at the agent: %s", fromRef)
-	b.Logf("the last commit's phases: %s", c.run(`bayplan status -o json | tr -d ' \n' | grep -o '"phases":\[[^]]*\]' | head -1`))
+	b.Logf("to the order at the agent from before git push %v, from the branch's move %v", ordered, fromRef)
+	b.Logf("to health, in ms: %v; docker run: %v", healthy.inMS(), plain.inMS())
+	b.Logf("the last commit: %s", phases(c))
 	report(b, ordered.median(), "to-order")
 	report(b, above, "above-docker-run")
 	results.add(row{rank: 1, what: "git push (its own time included) to the order at the agent", limit: "<= " + ms(orderLimit),
 		measured: ordered.String(), within: ordered.median() <= orderLimit})
 	results.add(row{rank: 2, what: "git push to the new container healthy, above docker run", limit: "<= " + ms(aboveLimit),
 		measured: ms(above) + ": " + healthy.String() + ", docker run " + plain.String(), within: above <= aboveLimit})
+}
+
+// phases are where the newest commit spent its time.
+func phases(c *cluster) string {
+	var text strings.Builder
+	for _, p := range c.status().Revision.Phases {
+		fmt.Fprintf(&text, "%s %s ", p.Name, p.Took)
+	}
+	return text.String()
 }
 
 // pushed is how long one push took to get where.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -53,7 +54,7 @@ func (t *table) print(w io.Writer) {
 		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\n", r.what, r.limit, r.measured, verdict, r.load)
 	}
 	tw.Flush()
-	fmt.Fprintln(w)
+	fmt.Fprintf(w, "\nload: processes that want to run, averaged over the minute before; this machine has %d processors\n\n", runtime.NumCPU())
 }
 
 // load is the average number of runnable processes over the last minute.
@@ -70,6 +71,14 @@ func load() string {
 type series []time.Duration
 
 func (s series) median() time.Duration { return middle(s) }
+
+// inMS is the series in whole milliseconds, as it was taken.
+func (s series) inMS() (all []int64) {
+	for _, d := range s {
+		all = append(all, d.Milliseconds())
+	}
+	return all
+}
 
 func (s series) String() string {
 	if len(s) == 0 {
@@ -100,4 +109,21 @@ func ms(d time.Duration) string {
 func report(b *testing.B, d time.Duration, unit string) {
 	b.ReportMetric(0, "ns/op")
 	b.ReportMetric(float64(d.Microseconds())/1000, "ms-"+unit)
+}
+
+func TestTable_TellsWhatIsOver(t *testing.T) {
+	var x table
+	x.add(row{rank: 2, what: "slow", limit: "<= 1ms", measured: series{time.Second, 3 * time.Second}.String()})
+	x.add(row{rank: 1, what: "fast", limit: "<= 1s", measured: "1ms", within: true})
+	var out strings.Builder
+	x.print(&out)
+	lines := strings.Split(out.String(), "\n")
+	for i, want := range []string{"", "WHAT", "fast within", "slow 2s (1s to 3s, 2 times) over"} {
+		got := strings.Join(strings.Fields(lines[i]), " ")
+		for _, word := range strings.Fields(want) {
+			if !strings.Contains(got, word) {
+				t.Errorf("line %d has no %q: %s", i, word, got)
+			}
+		}
+	}
 }
