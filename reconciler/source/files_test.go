@@ -69,7 +69,8 @@ func TestFiles_LargeAndDeep(t *testing.T) {
 	w := watch(t, cfg)
 	w.trouble(CodeBranchMissing)
 	files := w.tip(r.push("small.cue", "small", "first")).Files
-	if _, err := fs.ReadFile(files, "large.bin"); !errors.Is(err, errTooLarge) {
+	var large interface{ TooLarge() int64 }
+	if _, err := files.Open("large.bin"); !errors.As(err, &large) || large.TooLarge() != 1000 {
 		t.Errorf("a large file: %v", err)
 	}
 	if info, err := fs.Stat(files, "large.bin"); err != nil || info.Size() != 2000 {

@@ -64,7 +64,8 @@ type Tip struct {
 	Revision schema.Revision
 	// Files is the root folder as of that commit. It is safe for concurrent
 	// use, lists neither symbolic links nor submodules, and refuses files of
-	// more than Config.MaxFile bytes when they are opened. A FileInfo of it has
+	// more than Config.MaxFile bytes when they are opened: that error has a
+	// method TooLarge() int64, the limit, and no other has. A FileInfo of it has
 	// a method ObjectID() string: the git hash of the content.
 	Files fs.FS
 	// Detected is when the look began that found it.

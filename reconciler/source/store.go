@@ -21,6 +21,20 @@ var errDamaged = errors.New("damaged or missing object")
 // errTooLarge is an object above the limit of its reader.
 var errTooLarge = errors.New("larger than the limit")
 
+// tooLargeError is errTooLarge with its numbers, in bytes.
+type tooLargeError struct{ size, limit int64 }
+
+func (e *tooLargeError) Error() string {
+	return fmt.Sprintf("%d bytes: %v %d", e.size, errTooLarge, e.limit)
+}
+
+// Is makes it errTooLarge.
+func (e *tooLargeError) Is(target error) bool { return target == errTooLarge }
+
+// TooLarge is the limit. It tells a file that only has to become smaller from
+// one that cannot be read.
+func (e *tooLargeError) TooLarge() (limit int64) { return e.limit }
+
 const (
 	// cacheSize holds the trees and delta bases of some thousand files.
 	cacheSize = 16 << 20
@@ -88,7 +102,7 @@ func (s *store) load(h plumbing.Hash, t plumbing.ObjectType, limit int64) (data 
 		return nil, damaged(err)
 	}
 	if obj.Size() > limit {
-		return nil, fmt.Errorf("%d bytes: %w %d", obj.Size(), errTooLarge, limit)
+		return nil, &tooLargeError{obj.Size(), limit}
 	}
 	r, err := obj.Reader()
 	if err != nil {

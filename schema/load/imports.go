@@ -131,6 +131,10 @@ func hasCUE(files []file) bool {
 
 // imported builds a package out of the CUE files that bear its name.
 func (im *importer) imported(pos token.Pos, dir, pkg, importPath string) *build.Instance {
+	if bad := im.tree.refusedCUE(dir); bad != nil {
+		im.fail(pos, "package %q cannot be imported: %s", importPath, bad)
+		return nil
+	}
 	var sources []source
 	for _, f := range im.tree.dirs[dir] {
 		if ext(f.name) != ".cue" {
@@ -150,6 +154,17 @@ func (im *importer) imported(pos token.Pos, dir, pkg, importPath string) *build.
 		return nil
 	}
 	return im.build(dir, sources)
+}
+
+// refusedCUE is why the CUE files of a directory are not all there; nil if they
+// are.
+func (t *tree) refusedCUE(dir string) *Error {
+	for _, e := range t.refused[dir] {
+		if e.File == dir || ext(e.File) == ".cue" {
+			return e
+		}
+	}
+	return nil
 }
 
 // build puts files together and resolves their imports; nil after an error,

@@ -122,7 +122,7 @@ func TestLoad_Images(t *testing.T) {
 }
 
 func TestLoad_Limits(t *testing.T) {
-	small := Limits{FileBytes: 300, PackageFiles: 2, Packages: 3, TreeBytes: 1000, Depth: 2, WorkloadBytes: 900, PackageWorkloads: 2}
+	small := Limits{FileBytes: 300, PackageFiles: 2, PackageBytes: 400, Packages: 3, TreeBytes: 1000, Depth: 2, WorkloadBytes: 900, PackageWorkloads: 2}
 	ok := `workloads: %q: {kind: "service", image: "x"}`
 	long := strings.Repeat("x", 250)
 	cases := map[string]struct {
@@ -130,6 +130,7 @@ func TestLoad_Limits(t *testing.T) {
 		want  string
 	}{
 		"file":      {tree1("a/a.cue", strings.Repeat(" ", 301)), "a/a.cue: the file has more than 300 bytes"},
+		"folder":    {fstest.MapFS{"a/1.cue": {Data: []byte("//" + long)}, "a/2.cue": {Data: []byte("//" + long)}}, "a: the files of the folder sum to more than 400 bytes"},
 		"files":     {fstest.MapFS{"a/1.yaml": {}, "a/2.yaml": {}, "a/3.yaml": {}}, "a: the folder has more than 2 files"},
 		"packages":  {fstest.MapFS{"a/1.yaml": {}, "b/2.yaml": {}, "c/3.yaml": {}, "d/4.yaml": {}}, "the tree has 4 packages, and 3 are the limit"},
 		"tree":      {fstest.MapFS{"a/1.cue": {Data: []byte("//" + long)}, "b/1.cue": {Data: []byte("//" + long)}, "c/1.cue": {Data: []byte("//" + long)}, "d/1.cue": {Data: []byte("//" + long)}}, "sum to more than 1000 bytes"},

@@ -24,10 +24,14 @@ type source struct {
 }
 
 // parseAll parses the files of one directory; all their errors, not the first.
+// Those that were not read have their error already.
 func parseAll(dir string, files []file) ([]source, []*Error) {
 	var sources []source
 	var errs []*Error
 	for _, f := range files {
+		if f.data == nil {
+			continue
+		}
 		src, bad := parse(f)
 		errs = append(errs, bad...)
 		if src.syntax != nil {

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -15,6 +16,9 @@ type Limits struct {
 	FileBytes int64
 	// PackageFiles is the number of files in one directory; 1,000.
 	PackageFiles int
+	// PackageBytes is the size of all files in one directory; 16 MiB, so that
+	// no team alone uses up TreeBytes.
+	PackageBytes int64
 	// Packages is the number of directories with files; 10,000.
 	Packages int
 	// TreeBytes is the size of all files together, which stay in memory for
@@ -32,6 +36,7 @@ type Limits struct {
 func (l Limits) withDefaults() Limits {
 	orElse(&l.FileBytes, 1<<20)
 	orElse(&l.PackageFiles, 1000)
+	orElse(&l.PackageBytes, 16<<20)
 	orElse(&l.Packages, 10_000)
 	orElse(&l.TreeBytes, 256<<20)
 	orElse(&l.Depth, 16)
@@ -46,7 +51,8 @@ func orElse[T int | int64](v *T, otherwise T) {
 	}
 }
 
-// file is one file in memory; its name is the path from the root.
+// file is one file in memory; its name is the path from the root. data is nil,
+// and not just empty, for one that breaks a limit: its package is refused.
 type file struct {
 	name string
 	data []byte
@@ -73,14 +79,16 @@ type tree struct {
 	packages []string
 	// refused are packages whose files break a limit.
 	refused map[string][]*Error
-	bytes   int64
+	// size and bytes are what the folders and all of them hold so far.
+	size  map[string]int64
+	bytes int64
 }
 
 // readTree reads all files once, in one goroutine: a tree of a Git library may
 // not be safe for more. An error means that the tree is not all there, and then
 // nothing of it counts.
 func readTree(fsys fs.FS, limits Limits) (*tree, error) {
-	t := &tree{limits: limits, dirs: map[string][]file{}, refused: map[string][]*Error{}}
+	t := &tree{limits: limits, dirs: map[string][]file{}, refused: map[string][]*Error{}, size: map[string]int64{}}
 	if err := t.readDir(fsys, "."); err != nil {
 		return nil, err
 	}
@@ -136,22 +144,50 @@ func (t *tree) enter(fsys fs.FS, dir string) error {
 
 func (t *tree) readFile(fsys fs.FS, dir, name string) error {
 	data, err := readAtMost(fsys, name, t.limits.FileBytes+1)
-	if err != nil {
-		return fmt.Errorf("reading %s: %w", name, err)
-	}
-	t.bytes += int64(len(data))
+	limit, tooLarge := sizeRefused(err)
 	switch {
-	case t.bytes > t.limits.TreeBytes:
-		return fmt.Errorf("the files of the tree sum to more than %d bytes: split the repository", t.limits.TreeBytes)
+	case tooLarge:
+	case err != nil:
+		return fmt.Errorf("reading %s: %w", name, err)
 	case int64(len(data)) > t.limits.FileBytes:
-		t.refuse(dir, name, fmt.Sprintf("the file has more than %d bytes, which is the limit", t.limits.FileBytes))
-		data = nil
+		limit, tooLarge = t.limits.FileBytes, true
+	}
+	switch {
 	case len(t.dirs[dir]) == t.limits.PackageFiles:
 		t.refuse(dir, dir, fmt.Sprintf("the folder has more than %d files, which is the limit", t.limits.PackageFiles))
 		return nil
+	case tooLarge:
+		t.refuse(dir, name, fmt.Sprintf("the file has more than %d bytes, which is the limit", limit))
+		data = nil
 	}
-	t.dirs[dir] = append(t.dirs[dir], file{name, data})
+	return t.keep(dir, file{name, data})
+}
+
+// keep holds a file in memory, within what its folder and the tree may take.
+func (t *tree) keep(dir string, f file) error {
+	t.size[dir] += int64(len(f.data))
+	t.bytes += int64(len(f.data))
+	if t.size[dir] > t.limits.PackageBytes {
+		t.refuse(dir, dir, fmt.Sprintf("the files of the folder sum to more than %d bytes, which is the limit", t.limits.PackageBytes))
+		t.bytes -= int64(len(f.data))
+		f.data = nil
+	}
+	if t.bytes > t.limits.TreeBytes {
+		return fmt.Errorf("the files of the tree sum to more than %d bytes: split the repository", t.limits.TreeBytes)
+	}
+	t.dirs[dir] = append(t.dirs[dir], f)
 	return nil
+}
+
+// sizeRefused tells the error of a file system that does not open files above
+// a size of its own. Such a file is its team's affair, unlike one that cannot
+// be read, which means that the tree is not all there.
+func sizeRefused(err error) (limit int64, ok bool) {
+	var large interface{ TooLarge() (limit int64) }
+	if !errors.As(err, &large) {
+		return 0, false
+	}
+	return large.TooLarge(), true
 }
 
 func readAtMost(fsys fs.FS, name string, n int64) ([]byte, error) {
