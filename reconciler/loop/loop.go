@@ -147,18 +147,27 @@ func (l *Loop) lead(ctx context.Context) error {
 	return t.run(ctx)
 }
 
-// do runs f on the deciding goroutine and waits for it.
-func (l *Loop) do(ctx context.Context, f func(*term)) error {
-	done := make(chan struct{})
+// tell has f run on the deciding goroutine and returns once it is queued, or ctx
+// ends.
+func (l *Loop) tell(ctx context.Context, f func(*term)) {
 	select {
-	case l.inbox <- func(t *term) { f(t); close(done) }:
+	case l.inbox <- f:
 	case <-ctx.Done():
-		return ctx.Err()
 	}
+}
+
+// ask has f run on the deciding goroutine and answers with its result once the
+// decision that follows it was made and recorded.
+func ask[T any](ctx context.Context, l *Loop, f func(*term) T) (answer T, err error) {
+	out := make(chan T, 1)
+	l.tell(ctx, func(t *term) {
+		v := f(t)
+		t.answers = append(t.answers, func() { out <- v })
+	})
 	select {
-	case <-done:
-		return nil
+	case answer = <-out:
+		return answer, nil
 	case <-ctx.Done():
-		return ctx.Err()
+		return answer, ctx.Err()
 	}
 }

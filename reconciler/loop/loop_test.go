@@ -232,3 +232,112 @@ func TestLoop_TheNewestMachineHoldsItsName(t *testing.T) {
 		}
 	})
 }
+
+// The text of one commit never meets what is known of another: not the refusal
+// of an empty tree, not the hold of a rewritten branch.
+func TestLoop_ARefusedCommitIsNeverTakenIn(t *testing.T) {
+	inCluster(t, func(t *testing.T, c *memory.Cluster) {
+		first := c.Repo.Push("one", "", "shop/web.cue", web("r/web:1", ""))
+		c.Await(time.Minute, "applied", ended(first, reconciler.Applied))
+		empty := c.Repo.Push("empty", "", "README.md", "hello")
+		c.Await(time.Minute, "refused", ended(empty, reconciler.Failed))
+		low := 3
+		fix := c.Repo.Push("fix", "", "shop/web.cue", web("r/web:2", ""))
+		c.Await(5*time.Minute, "fixed", func(s *status.Status) bool {
+			for _, w := range s.Workloads {
+				low = min(low, w.Healthy)
+			}
+			if len(s.Workloads) == 0 {
+				low = 0
+			}
+			return ended(fix, reconciler.Applied)(s)
+		})
+		if low < 3 {
+			t.Errorf("down to %d healthy", low)
+		}
+	})
+}
+
+func TestLoop_AHeldCommitIsNotLetThroughByTheNext(t *testing.T) {
+	inCluster(t, func(t *testing.T, c *memory.Cluster) {
+		c.Repo.Push("zero", "", "shop/web.cue", web("r/web:1", ""))
+		c.Await(time.Minute, "applied", func(s *status.Status) bool { return s.Revision.Outcome == reconciler.Applied })
+		in := c.Repo.Push("one", "", "shop/web.cue", web("r/web:1", "labels: a: \"1\""))
+		c.Await(5*time.Minute, "applied", ended(in, reconciler.Applied))
+		evil := c.Repo.Rewrite("evil", "shop/web.cue", web("r/web:3", ""))
+		c.Await(time.Minute, "held", ended(evil, reconciler.Held))
+		fix := c.Repo.Onto(in, "fix", "shop/web.cue", web("r/web:2", ""))
+		c.Await(5*time.Minute, "applied", ended(fix, reconciler.Applied))
+		events, _ := c.Loop().Events(0)
+		for _, e := range events {
+			if e.Commit == evil && e.Kind == "order" {
+				t.Error(e.Text)
+			}
+		}
+	})
+}
+
+func TestLoop_AnOvertakenCommitStaysAway(t *testing.T) {
+	inCluster(t, func(t *testing.T, c *memory.Cluster) {
+		first := c.Repo.Push("one", "", "shop/web.cue", web("r/web:1", ""))
+		c.Await(time.Minute, "applied", ended(first, reconciler.Applied))
+		waits := c.Repo.Push("an image that is missing", "", "shop/web.cue", web("r/web:9", ""))
+		c.Await(time.Minute, "seen", func(s *status.Status) bool { return s.Revision.Commit == waits })
+		empty := c.Repo.Push("empty", "", "README.md", "hello")
+		c.Await(time.Minute, "refused", ended(empty, reconciler.Failed))
+		c.Image("r/web:9")
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		if s, _ := c.Loop().Status(); s.Revision.Commit != empty {
+			t.Error(memory.Brief(s))
+		}
+	})
+}
+
+func TestLoop_TwoQuickPushesBothEnd(t *testing.T) {
+	inCluster(t, func(t *testing.T, c *memory.Cluster) {
+		first := c.Repo.Push("one", "", "shop/web.cue", web("r/web:1", ""))
+		c.Await(time.Minute, "applied", ended(first, reconciler.Applied))
+		c.Images.Hang(true)
+		a := c.Repo.Push("a", "", "shop/web.cue", web("r/web:2", ""))
+		time.Sleep(time.Second) // seen, and waiting for its image
+		c.Images.Hang(false)
+		b := c.Repo.Push("b", "", "shop/web.cue", web("r/web:3", ""))
+		s := c.Await(5*time.Minute, "the newer one applied", ended(b, reconciler.Applied))
+		for _, h := range s.History {
+			if h.Commit == a && h.Outcome == reconciler.Superseded {
+				return
+			}
+		}
+		t.Errorf("the older one has no end: %+v", s.History)
+	})
+}
+
+func TestLoop_TroubleOfTheLedgerEndsWithIt(t *testing.T) {
+	inCluster(t, func(t *testing.T, c *memory.Cluster) {
+		first := c.Repo.Push("one", "", "shop/web.cue", web("r/web:1", ""))
+		c.Await(time.Minute, "applied", ended(first, reconciler.Applied))
+		c.Ledger.Fail(errors.New("disk full"))
+		c.Repo.Push("two", "", "shop/web.cue", web("r/web:2", ""))
+		c.Await(time.Minute, "told", hasProblem("ledger-failing"))
+		back := c.Repo.Push("back", "", "shop/web.cue", web("r/web:1", ""))
+		c.Ledger.Fail(nil)
+		c.Await(time.Minute, "over", func(s *status.Status) bool { return s.Revision.Commit == back && !hasProblem("ledger-failing")(s) })
+	})
+}
+
+func TestApprove_AnswersOnceTheDecisionIsMade(t *testing.T) {
+	inCluster(t, func(t *testing.T, c *memory.Cluster) {
+		two := strings.Replace(web("r/web:1", ""), "workloads: web:", "workloads: api:", 1)
+		first := c.Repo.Push("one", "", "shop/web.cue", web("r/web:1", ""), "shop/api.cue", two)
+		c.Await(time.Minute, "applied", ended(first, reconciler.Applied))
+		cut := c.Repo.Push("cut", "", "cluster.cue", "package root\ncluster: {}\n")
+		c.Await(time.Minute, "held", ended(cut, reconciler.Held))
+		if _, err := c.Loop().Approve(t.Context(), cut, "ann"); err != nil {
+			t.Fatal(err)
+		}
+		if s, _ := c.Loop().Status(); s.Revision.Outcome == reconciler.Held {
+			t.Error("still held after the approval was answered")
+		}
+	})
+}

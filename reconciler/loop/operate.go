@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -15,11 +16,15 @@ import (
 
 // Approve lets the held commit through whose hash begins with prefix.
 func (l *Loop) Approve(ctx context.Context, prefix, actor string) (full string, err error) {
-	doErr := l.do(ctx, func(t *term) { full, err = t.approve(ctx, prefix, actor) })
-	if doErr != nil {
-		return "", doErr
+	type result struct {
+		full string
+		err  error
 	}
-	return full, err
+	r, err := ask(ctx, l, func(t *term) result {
+		full, err := t.approve(ctx, prefix, actor)
+		return result{full, err}
+	})
+	return r.full, cmp.Or(err, r.err)
 }
 
 // approve records the approval; the decision that follows takes the commit in.
@@ -47,14 +52,11 @@ func (t *term) approve(ctx context.Context, prefix, actor string) (string, error
 const enrolWithin = 5 * time.Second
 
 // Enrol records that a machine joined, before it is given its certificate.
-func (l *Loop) Enrol(ctx context.Context, e reconciler.Enrolment) (err error) {
+func (l *Loop) Enrol(ctx context.Context, e reconciler.Enrolment) error {
 	ctx, cancel := context.WithTimeout(ctx, enrolWithin)
 	defer cancel()
-	doErr := l.do(ctx, func(t *term) { err = t.enrol(ctx, e) })
-	if doErr != nil {
-		return doErr
-	}
-	return err
+	result, err := ask(ctx, l, func(t *term) error { return t.enrol(ctx, e) })
+	return cmp.Or(err, result)
 }
 
 func (t *term) enrol(ctx context.Context, e reconciler.Enrolment) error {
@@ -97,6 +99,6 @@ func (t *term) note(ctx context.Context, after reconciler.Facts, e status.Event)
 	}
 	t.facts = after
 	t.events.add(events)
-	t.tell()
+	t.show()
 	return nil
 }

@@ -28,12 +28,18 @@ type term struct {
 	failing *status.Problem // why the last decision could not be recorded
 	commit  *commitTrace
 
+	// answers are given once the next decision is made.
+	answers []func()
+
 	wg sync.WaitGroup
 }
 
 // maxPasses bounds how many passes follow each other without a look at the
 // world: enough for a decision to settle, and no more than a moment's work.
 const maxPasses = 16
+
+// unsettled is the wait before passes go on that did not settle.
+const unsettled = 100 * time.Millisecond
 
 // retryAfter is the wait before deciding again after a decision could not be
 // recorded.
@@ -58,7 +64,7 @@ func (t *term) run(ctx context.Context) error {
 	t.wg.Go(func() { t.watch(ctx) })
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	for {
+	for due := t.cfg.Now(); ; {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -71,9 +77,32 @@ func (t *term) run(ctx context.Context) error {
 			t.drainInbox()
 		case <-timer.C:
 		}
-		wake := t.decide(ctx)
-		timer.Reset(max(wake.Sub(t.cfg.Now()), time.Millisecond))
+		t.excuse(due)
+		due = t.decide(ctx)
+		timer.Reset(max(due.Sub(t.cfg.Now()), time.Millisecond))
+		t.answer()
 	}
+}
+
+// excuse gives every node its full grace anew where this process itself was
+// held up, paused or suspended: what the nodes sent meanwhile is not read yet
+// (I22).
+func (t *term) excuse(due time.Time) {
+	if now := t.cfg.Now(); now.Sub(due) > heldUp {
+		t.log.Warn("the server was held up", "for", now.Sub(due))
+		t.started = now
+	}
+}
+
+// heldUp is how late a decision may be before the server takes it that it was
+// paused, in which case the nodes' silence proves nothing.
+const heldUp = 10 * time.Second
+
+func (t *term) answer() {
+	for _, f := range t.answers {
+		f()
+	}
+	t.answers = nil
 }
 
 // drainInbox handles what else has come, so that one decision serves all.
@@ -93,7 +122,7 @@ func (t *term) drainInbox() {
 func (t *term) watch(ctx context.Context) {
 	for ctx.Err() == nil {
 		err := t.cfg.Source.Watch(ctx, func(u source.Update) {
-			_ = t.do(ctx, func(t *term) { t.sourced(ctx, u) })
+			t.tell(ctx, func(t *term) { t.sourced(ctx, u) })
 		})
 		if ctx.Err() != nil {
 			return
@@ -136,15 +165,16 @@ func (t *term) decide(ctx context.Context) (wake time.Time) {
 			t.fail("ledger-failing", err, "see that the server's data folder has room and its disk is well; it is tried again by itself")
 			return t.cfg.Now().Add(retryAfter)
 		}
-		if !plan.FactsChanged {
-			wake = plan.Wake
+		t.failing = nil
+		if wake = plan.Wake; !plan.FactsChanged {
 			break
 		}
+		wake = t.cfg.Now().Add(unsettled)
 	}
 	if wake.IsZero() || wake.After(far) {
 		wake = far
 	}
-	t.tell()
+	t.show()
 	return wake
 }
 
@@ -162,7 +192,8 @@ func (t *term) pass() (plan reconciler.Plan, err error) {
 
 func (t *term) input() reconciler.Input {
 	return reconciler.Input{
-		Desired: t.desired.spec, Refused: t.desired.refused, Rewritten: t.desired.rewritten, Unresolved: t.desired.unresolved,
+		Desired: t.desired.wish.spec, Refused: t.desired.wish.refused, Rewritten: t.desired.wish.rewritten,
+		Unresolved: t.desired.wish.unresolved, Overtaken: t.desired.overtaken,
 		Observed: t.cfg.Fleet.Snapshot(), Facts: t.facts,
 		Now: t.cfg.Now(), Epoch: t.won.Epoch(), Started: t.started,
 		Trace: t.commit.parent(), Scratch: &t.scratch,
@@ -184,9 +215,9 @@ func (t *term) carryOut(ctx context.Context, plan *reconciler.Plan) error {
 	if err := t.won.Record(ctx, t.facts, plan.Facts, events); err != nil {
 		return err
 	}
-	t.failing = nil
 	t.facts, t.seen = plan.Facts, snap
 	t.events.add(events)
+	t.desired.overtaken = nil
 	for _, a := range plan.Assignments {
 		t.cfg.Fleet.Assign(a)
 	}
@@ -200,11 +231,11 @@ func (t *term) carryOut(ctx context.Context, plan *reconciler.Plan) error {
 func (t *term) fail(code string, err error, next string) {
 	t.log.Error("deciding", "code", code, "err", err)
 	t.failing = &status.Problem{Code: code, Text: err.Error(), Next: next}
-	t.tell()
+	t.show()
 }
 
-// tell publishes the state as it is now.
-func (t *term) tell() {
+// show publishes the state as it is now.
+func (t *term) show() {
 	t.publish(&view{
 		in: status.Input{Cluster: t.cfg.Cluster, Observed: t.cfg.Fleet.Snapshot(), Facts: t.facts, Blocked: t.blocked,
 			Now: t.cfg.Now(), Started: t.started, Troubles: t.troubles()},
@@ -221,7 +252,7 @@ func (t *term) troubles() (all []status.Problem) {
 	if t.trouble != nil {
 		all = append(all, status.Problem{Code: t.trouble.Code, Text: t.trouble.Text, Next: t.trouble.Next})
 	}
-	if t.trouble == nil || t.trouble.About.Commit != t.desired.spec.Revision.Commit {
+	if t.trouble == nil || t.trouble.About.Commit != t.desired.wish.spec.Revision.Commit {
 		all = append(all, t.desired.problems()...)
 	}
 	return append(all, t.cfg.Troubles()...)

@@ -44,6 +44,7 @@ type Images struct {
 	mu    sync.Mutex
 	known map[string]string
 	why   *nodes.Failure
+	hangs bool
 }
 
 // Set makes ref stand for pinned; an empty pinned forgets it.
@@ -60,11 +61,23 @@ func (i *Images) Fail(why *nodes.Failure) {
 	i.why = why
 }
 
+// Hang leaves every question asked from now on without an answer, or no more.
+func (i *Images) Hang(hangs bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.hangs = hangs
+}
+
 // Resolve answers as a registry would.
-func (i *Images) Resolve(_ context.Context, ref string) (string, *nodes.Failure) {
+func (i *Images) Resolve(ctx context.Context, ref string) (string, *nodes.Failure) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	switch {
+	case i.hangs:
+		i.mu.Unlock()
+		<-ctx.Done()
+		i.mu.Lock()
+		return "", &nodes.Failure{Code: nodes.RegistryUnreachable, Text: "no answer", At: time.Now(), Count: 1}
 	case i.why != nil:
 		return "", i.why
 	case i.known[ref] == "":

@@ -38,6 +38,14 @@ func (r *Repo) Push(subject, body string, files ...string) string {
 	return r.commit(subject, body, files)
 }
 
+// Onto makes a commit on top of base, whatever the branch is now.
+func (r *Repo) Onto(base, subject string, files ...string) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.history = append(slices.Clone(r.history), base)
+	return r.commit(subject, "", files)
+}
+
 // Rewrite drops the newest commit before it makes one, as a force-push does.
 func (r *Repo) Rewrite(subject string, files ...string) string {
 	r.mu.Lock()
