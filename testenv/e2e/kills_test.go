@@ -151,9 +151,9 @@ func TestE2E_KillsAtAnyMoment(t *testing.T) {
 	}
 }
 
-// leastEvents is what the engine tells of each slot's way: the new one's create
-// and start, the old one's kill, die, stop and destroy.
-const leastEvents = 3 * 6
+// leastEvents is what the engine tells of three slots' way: the new one's create
+// and start, the old one's kill, die and destroy.
+const leastEvents = 3 * 5
 
 // killsAfter kills once the engine has told of so many events of the rollout.
 func killsAfter(d *dev, rec *recorder, version string, who []string, after int) {
