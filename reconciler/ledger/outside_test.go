@@ -161,6 +161,34 @@ func TestOutside_GoesAwayAndComesBack(t *testing.T) {
 	}
 }
 
+// A store that goes away between the election and the first watch ends the term
+// with its lease, as at any other time.
+func TestOutside_GoesAwayRightAfterTheElection(t *testing.T) {
+	t.Parallel()
+	o := newOutside(t)
+	l := o.open(t, "")
+	s, err := l.session(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	term := newTerm(l, s)
+	if err := term.win(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	o.stop()
+	l.adopt(term)
+	go term.watch()
+	s.Orphan() // so the client tells of a lease that nobody renewed
+	for name, over := range map[string]<-chan struct{}{"lost": term.Lost(), "over": term.over} {
+		select {
+		case <-over:
+		case <-within(t, 20*time.Second).Done():
+			t.Fatalf("the term is not %s", name)
+		}
+	}
+	closed(t, l)
+}
+
 func TestOutside_ThatDoesNotAnswer(t *testing.T) {
 	t.Parallel()
 	o := newOutside(t)

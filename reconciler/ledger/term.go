@@ -207,28 +207,28 @@ func (t *Term) commitIf(ctx context.Context, cond clientv3.Cmp, ops []clientv3.O
 // that was refused.
 func (t *Term) watch() {
 	ctx, cancel := context.WithCancel(t.l.ctx)
-	deleted := t.l.kv.Watch(ctx, t.key, clientv3.WithRev(t.born+1), clientv3.WithFilterPut())
-	for t.stillLeads(&deleted) {
+	var candidacy sync.WaitGroup
+	candidacy.Go(func() { t.watchCandidacy(ctx) })
+	select {
+	case <-t.session.Done():
+	case <-t.lost:
 	}
 	cancel()
 	t.lose()
+	candidacy.Wait()
 	t.end()
 	t.l.forget(t)
 }
 
-// stillLeads waits for the next sign; false is the end. A watch that breaks off
-// is no sign: the lease remains.
-func (t *Term) stillLeads(deleted *clientv3.WatchChan) bool {
-	select {
-	case <-t.session.Done():
-		return false
-	case <-t.lost:
-		return false
-	case got, ok := <-*deleted:
-		if !ok {
-			*deleted = nil
+// watchCandidacy ends the term when its key is deleted. It has a goroutine of
+// its own, since opening a watch waits for a store that answers. A watch that
+// breaks off is no sign: the lease remains.
+func (t *Term) watchCandidacy(ctx context.Context) {
+	for got := range t.l.kv.Watch(ctx, t.key, clientv3.WithRev(t.born+1), clientv3.WithFilterPut()) {
+		if len(got.Events) > 0 {
+			t.lose()
+			return
 		}
-		return len(got.Events) == 0
 	}
 }
 
