@@ -40,6 +40,7 @@ type fleet struct {
 type machine struct {
 	node  nodes.Node
 	cut   bool
+	blind bool // its engine does not answer: it cannot list what it runs
 	held  nodes.Assignment
 	insts map[string]*nodes.Instance
 }
@@ -100,7 +101,7 @@ func (f *fleet) oneStep(m *machine, o *nodes.Order) {
 		m.insts[o.ID] = f.moved(nodes.Instance{ID: o.ID, Slot: o.Slot, Digest: o.Digest, Ports: o.Ports}, nodes.Starting, nodes.HealthUnknown)
 	case strings.HasSuffix(o.Workload.Image, "bad"):
 		m.insts[o.ID] = f.spoiled(*x, o.Workload)
-	case x.Phase != nodes.Running || x.Health == nodes.Unhealthy:
+	case !x.Available():
 		m.insts[o.ID] = f.moved(*x, nodes.Running, wellOf(o.Workload))
 	}
 	if x := m.insts[o.ID]; x != nil {
@@ -137,14 +138,26 @@ func (f *fleet) spoiled(x nodes.Instance, w *schema.Workload) *nodes.Instance {
 	return &x
 }
 
+// rise is the machine's agent started anew: it adopts what runs and has probed
+// nothing yet.
+func (f *fleet) rise(m *machine) {
+	for id, x := range m.insts {
+		if x.Phase == nodes.Running && x.Health != nodes.NoCheck {
+			m.insts[id] = f.moved(*x, nodes.Running, nodes.HealthUnknown)
+		}
+	}
+}
+
 // hear brings the server what the machine has to say, if the link is whole.
 func (f *fleet) hear(m *machine) {
 	if m.cut {
 		return
 	}
 	r := nodes.Report{Node: m.node, Seen: m.held.Version, Now: f.now, Inventory: true, Instances: []nodes.Instance{}}
-	for _, id := range slices.Sorted(maps.Keys(m.insts)) {
-		r.Instances = append(r.Instances, *m.insts[id])
+	if r.Inventory = !m.blind; r.Inventory {
+		for _, id := range slices.Sorted(maps.Keys(m.insts)) {
+			r.Instances = append(r.Instances, *m.insts[id])
+		}
 	}
 	seen := nodes.Seen{Report: r, At: f.now}
 	at, known := slices.BinarySearchFunc(f.heard.Nodes, m.node.Name, func(s nodes.Seen, n string) int { return strings.Compare(s.Report.Node.Name, n) })

@@ -176,9 +176,9 @@ func kindOf(r *reconciler.Rollout) schema.Kind {
 	return ""
 }
 
-// checkDown: what the pass takes down stays within maxUnavailable, all slots
-// that are down counted (I1). Where fixed host ports keep old and new apart,
-// one may be down.
+// checkDown: what the pass takes down, or may take down as far as it knows, stays
+// within maxUnavailable, all slots that are down counted (I1, I33). Where fixed
+// host ports keep old and new apart, one may be down.
 func (f *fleet) checkDown(in reconciler.Input, p *reconciler.Plan) {
 	before, after := f.live(&in.Facts), f.live(&p.Facts)
 	for i := range p.Facts.Rollouts {
@@ -195,7 +195,8 @@ func (f *fleet) checkDown(in reconciler.Input, p *reconciler.Plan) {
 			total++
 			if !slices.ContainsFunc(after[slot], func(v view) bool { return v.serves }) {
 				down++
-				if slices.ContainsFunc(before[slot], func(v view) bool { return v.serves }) {
+				may := func(v view) bool { return v.may && f.silence(v.node.Name) < reconciler.UnreachableAfter }
+				if slices.ContainsFunc(before[slot], may) && !slices.ContainsFunc(after[slot], may) {
 					taken++
 				}
 			}

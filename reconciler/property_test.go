@@ -41,6 +41,7 @@ func TestReconcile_AnyWorld(t *testing.T) {
 			"commit": a.commit, "commit again": a.commit, "refuse": a.refuse, "approve": a.approve,
 			"work": a.work, "work more": a.work, "work on": a.work, "all work": a.allWork, "all go on": a.allWork,
 			"cut": a.cut, "join": a.join, "node": a.node, "move": a.move, "crash": a.crash, "port": a.port, "stray": a.stray, "restart": a.restart,
+			"agent": a.agent, "engine": a.engine,
 		})
 		f.recover()
 		f.settleForGood()
@@ -182,6 +183,22 @@ func (a actions) crash(t *rapid.T) {
 	a.pass()
 }
 
+// agent starts a node's agent anew.
+func (a actions) agent(t *rapid.T) {
+	m := a.machine(t)
+	a.rise(m)
+	a.hear(m)
+	a.pass()
+}
+
+// engine stops answering on a node, or answers again.
+func (a actions) engine(t *rapid.T) {
+	m := a.machine(t)
+	m.blind = !m.blind
+	a.hear(m)
+	a.pass()
+}
+
 // port takes the ports of an instance away: a program outside holds them.
 func (a actions) port(t *rapid.T) {
 	m := a.machine(t)
@@ -230,7 +247,7 @@ func (a actions) restart(t *rapid.T) {
 // recover ends the faults: links are whole, and each node works at once.
 func (f *fleet) recover() {
 	for _, m := range f.machines {
-		m.cut, m.node.BusyPorts = false, nil
+		m.cut, m.blind, m.node.BusyPorts = false, false, nil
 	}
 	for range 3 {
 		f.round(time.Second)

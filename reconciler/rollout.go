@@ -222,7 +222,7 @@ func (p *pass) judgeUnresolved(u *Unresolved, c *Commit) (Outcome, string) {
 	if w := p.in.Desired.Workload(u.Workload); w != nil {
 		wait = w.Update.ProgressDeadline.D()
 	}
-	if end := c.Seen.Add(wait); end.After(p.in.Now) {
+	if end := p.watched(c.Seen).Add(wait); end.After(p.in.Now) {
 		p.wakeAt(end)
 		return Progressing, ""
 	}

@@ -76,7 +76,7 @@ func (v *slotView) take(p *pass, e *entry, goal *schema.Workload, digest schema.
 		v.current = e
 	case isCurrent && serves && !p.serves(v.current):
 		v.current, v.old = e, v.current
-	case v.old == nil || serves && !p.serves(v.old):
+	case v.old == nil || serves && !p.serves(v.old) || !p.down(e) && p.down(v.old):
 		v.old = e
 	}
 	if v.current == e {
@@ -86,6 +86,31 @@ func (v *slotView) take(p *pass, e *entry, goal *schema.Workload, digest schema.
 
 func (p *pass) serves(e *entry) bool {
 	return e != nil && e.inst != nil && p.nodes[e.node].fresh() && e.inst.Available()
+}
+
+// down is whether there is evidence that the instance, which does not serve, is
+// down. A node that is silent or could not list what it runs gives none, and
+// neither does a check that has not answered yet, as after an agent's restart:
+// unknown is not healthy, but it is not absent either.
+func (p *pass) down(e *entry) bool {
+	switch {
+	case !p.told(e):
+		return false
+	case e.inst == nil || e.inst.Phase != nodes.Running || e.inst.Health == nodes.Unhealthy:
+		return true
+	case e.inst.Health != nodes.HealthUnknown || e.order == nil || e.order.Workload == nil:
+		return false
+	}
+	until := p.watched(e.inst.Since).Add(e.order.Workload.Update.HealthyDeadline.D())
+	p.wakeAt(until)
+	return !until.After(p.in.Now)
+}
+
+// told is whether what the entry's node reports is news: it answers, and it
+// could list what it runs.
+func (p *pass) told(e *entry) bool {
+	n := &p.nodes[e.node]
+	return n.fresh() && n.seen.Report.Inventory
 }
 
 // settledSince is whether the instance, which is available, has been so for
@@ -153,9 +178,9 @@ func (p *pass) refresh(i int, e *entry, goal *schema.Workload) {
 }
 
 // failure is why the instance cannot become what is wanted; empty while it may,
-// or while its node is silent and nothing is known.
+// or while its node is silent or cannot tell, and nothing is known.
 func (p *pass) failure(e *entry, goal *schema.Workload, began time.Time) string {
-	if e == nil || p.serves(e) || !p.nodes[e.node].fresh() {
+	if e == nil || p.serves(e) || !p.told(e) {
 		return ""
 	}
 	f := (*nodes.Failure)(nil)
@@ -166,7 +191,7 @@ func (p *pass) failure(e *entry, goal *schema.Workload, began time.Time) string 
 	if f != nil && f.Count >= failuresToGiveUp && f.At.After(began) && hopeless(f.Code) {
 		return where + ": " + f.Text
 	}
-	deadline := p.watched(began, e.order.Placed).Add(goal.Update.HealthyDeadline.D())
+	deadline := p.watched(began, e.order.Placed, unknownSince(e.inst)).Add(goal.Update.HealthyDeadline.D())
 	if deadline.After(p.in.Now) {
 		p.wakeAt(deadline)
 		return ""
@@ -176,6 +201,15 @@ func (p *pass) failure(e *entry, goal *schema.Workload, began time.Time) string 
 		text += ": " + f.Text
 	}
 	return text
+}
+
+// unknownSince is since when the instance runs with a check that has not
+// answered; zero where it does not.
+func unknownSince(x *nodes.Instance) (since time.Time) {
+	if x != nil && x.Phase == nodes.Running && x.Health == nodes.HealthUnknown {
+		return x.Since
+	}
+	return since
 }
 
 // failuresToGiveUp is how often in a row an instance may fail before a rollout
@@ -195,11 +229,12 @@ func hopeless(c nodes.FailureCode) bool {
 }
 
 // watched is the latest of the instants and of when this leader began: no
-// deadline runs while no server looks.
+// deadline runs while no server looks. An instant that is still to come, left by
+// a clock that was set back, does not count.
 func (p *pass) watched(from ...time.Time) time.Time {
 	latest := p.in.Started
 	for _, t := range from {
-		if t.After(latest) {
+		if t.After(latest) && !t.After(p.in.Now) {
 			latest = t
 		}
 	}

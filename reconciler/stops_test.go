@@ -15,6 +15,9 @@ type view struct {
 	order *nodes.Order
 	// serves is whether it is available by a fresh report.
 	serves bool
+	// may is whether it may be up: nothing that the server was told says that
+	// it is not.
+	may bool
 }
 
 func (f *fleet) silence(node string) time.Duration {
@@ -36,10 +39,12 @@ func (f *fleet) live(facts *reconciler.Facts) map[schema.Slot][]view {
 			if o.Stop {
 				continue
 			}
-			v := view{node: n, order: o}
-			if seen != nil && f.silence(n.Name) < reconciler.UnreachableAfter {
+			v := view{node: n, order: o, may: true}
+			if seen != nil && f.silence(n.Name) < reconciler.UnreachableAfter && seen.Report.Inventory {
 				x := seen.Report.Instance(o.ID)
 				v.serves = x != nil && x.Available()
+				v.may = v.serves || x != nil && x.Phase == nodes.Running && x.Health == nodes.HealthUnknown &&
+					f.now.Sub(x.Since) < o.Workload.Update.HealthyDeadline.D()
 			}
 			all[o.Slot] = append(all[o.Slot], v)
 		}

@@ -149,7 +149,7 @@ func (p *pass) step(i int, goal *schema.Workload, v *slotView, b *budget, only s
 		p.fill(i, goal, v, only)
 	case v.away && !p.serves(v.old):
 		// Its node is silent and not lost yet: nothing is known, so nothing is done.
-	case goal.Update.Strategy == "recreate" || !p.serves(v.old):
+	case goal.Update.Strategy == "recreate" || p.down(v.old):
 		p.retire(v.old, p.replaceReason(v.old, goal, r))
 	case b.surge > 0:
 		b.surge--
@@ -169,11 +169,20 @@ func (p *pass) step(i int, goal *schema.Workload, v *slotView, b *budget, only s
 func (p *pass) retireSpares(v *slotView, r *Rollout) {
 	for j := range v.entries {
 		e := &v.entries[j]
-		if e.order == nil || e.order.Stop || e == v.current || !p.nodes[e.node].fresh() || e == v.old && (v.current == nil || p.serves(e)) {
+		if e.order == nil || e.order.Stop || e == v.current || !p.nodes[e.node].fresh() || p.mayServe(v, e) {
 			continue
 		}
 		p.retire(e, p.replaceReason(e, e.order.Workload, r))
 	}
+}
+
+// mayServe is whether the slot may need this old instance: it is the one that
+// the rollout takes down in its turn, or may be up where no other surely is.
+func (p *pass) mayServe(v *slotView, e *entry) bool {
+	if e == v.old {
+		return v.current == nil || !p.down(e)
+	}
+	return !p.down(e) && !v.serves
 }
 
 // retireRest ends every other instance of a slot whose wanted one has settled.
