@@ -64,7 +64,7 @@ type Agent struct {
 	tel     *telemetry
 	prober  prober
 	store   *store
-	began   time.Time
+	clock   clock
 	changed chan struct{}
 	// relist, durable and news wake the lister, the keeper and the teller;
 	// first is closed once the engine was asked.
@@ -110,7 +110,7 @@ func New(cfg Config) (*Agent, error) {
 	}
 	a := &Agent{
 		cfg: cfg, log: cfg.Log.With("node", cfg.Node), tel: newTelemetry(cfg.Metrics), store: st,
-		prober: newProber(cfg), changed: make(chan struct{}, 1),
+		prober: newProber(cfg), clock: newClock(), changed: make(chan struct{}, 1),
 		relist: make(chan struct{}, 1), durable: make(chan struct{}, 1), news: make(chan struct{}, 1), first: make(chan struct{}),
 		cancels: map[string]context.CancelCauseFunc{}, local: NewLocal(kept.Memory), held: kept.Assignment, info: kept.Info,
 	}
@@ -184,9 +184,9 @@ func (a *Agent) uplink(ctx context.Context, up Uplink) error {
 func (a *Agent) open(ctx context.Context) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.began = time.Now()
 	a.ctx = ctx
 	a.wake = time.AfterFunc(time.Hour, func() { a.enter(Input{}) })
+	a.step(Input{}) // what was last known, until the engine answers
 }
 
 func (a *Agent) close() {
@@ -201,8 +201,9 @@ func (a *Agent) close() {
 func (a *Agent) Report() nodes.Report {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	now, _ := a.clock.read()
 	return nodes.Report{
-		Node: a.node, Seen: a.held.Version, Now: time.Now().UTC().Round(0),
+		Node: a.node, Seen: a.held.Version, Now: now,
 		Instances: a.shown, Inventory: a.local.Inventory(),
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/bayplan/bayplan/nodes"
 )
@@ -21,7 +20,8 @@ func (a *Agent) step(in Input) {
 	if a.ctx == nil || a.ctx.Err() != nil {
 		return // what ends now ends because the agent does, and says nothing
 	}
-	in.Local, in.Orders, in.Now = a.local, a.held.Orders, time.Now().UTC()
+	in.Local, in.Orders = a.local, a.held.Orders
+	in.Now, in.Wall = a.clock.read()
 	out := Step(in)
 	for _, act := range out.Actions {
 		a.begin(act)
@@ -38,7 +38,7 @@ func (a *Agent) step(in Input) {
 		poke(a.relist)
 	}
 	if !out.Wake.IsZero() {
-		a.wake.Reset(time.Until(out.Wake))
+		a.wake.Reset(out.Wake.Sub(in.Now))
 	}
 }
 

@@ -30,15 +30,17 @@ import (
 //	restart           the agent starts again with its kept memories
 type rig struct {
 	began, now time.Time
-	local      *agent.Local
-	orders     []nodes.Order
-	boxes      map[string]*agent.Status
-	underway   []agent.Action
-	asked      *agent.Listing
-	last       []nodes.Instance
-	wake       time.Time
-	made       int
-	out        strings.Builder
+	// ahead is how far the machine's clock, and the engine's, is before now.
+	ahead    time.Duration
+	local    *agent.Local
+	orders   []nodes.Order
+	boxes    map[string]*agent.Status
+	underway []agent.Action
+	asked    *agent.Listing
+	last     []nodes.Instance
+	wake     time.Time
+	made     int
+	out      strings.Builder
 }
 
 func newRig() *rig {
@@ -102,9 +104,11 @@ func (r *rig) listing() *agent.Listing {
 	return l
 }
 
+func (r *rig) wall() time.Time { return r.now.Add(r.ahead) }
+
 // step calls Step and tells what it said.
 func (r *rig) step(in agent.Input) agent.Output {
-	in.Local, in.Orders, in.Now = r.local, r.orders, r.now
+	in.Local, in.Orders, in.Now, in.Wall = r.local, r.orders, r.now, r.wall()
 	out := agent.Step(in)
 	for _, a := range out.Actions {
 		r.say("%s", tellAction(a))
@@ -224,12 +228,12 @@ func (r *rig) apply(a agent.Action, res *agent.Result) {
 			b = r.newBox(*a.Order)
 			r.boxes[a.ID] = b
 		}
-		b.State, b.Started, b.Finished = agent.StateRunning, r.now, time.Time{}
+		b.State, b.Started, b.Finished = agent.StateRunning, r.wall(), time.Time{}
 		copied := *b
 		res.Status = &copied
 	case agent.Stop:
 		if b != nil {
-			b.State, b.Finished = agent.StateExited, r.now
+			b.State, b.Finished = agent.StateExited, r.wall()
 		}
 	case agent.Remove:
 		delete(r.boxes, a.ID)
@@ -243,13 +247,13 @@ func (r *rig) newBox(o nodes.Order) *agent.Status {
 	}
 	return &agent.Status{
 		ID: o.ID, Slot: o.Slot, Digest: o.Digest, Container: fmt.Sprintf("c%d", r.made),
-		State: agent.StateRunning, Started: r.now, Ports: o.Ports,
+		State: agent.StateRunning, Started: r.wall(), Ports: o.Ports,
 	}
 }
 
 func (r *rig) exit(id string, args []string) {
 	b := r.boxes[id]
-	b.State, b.Finished, b.ExitCode, b.OOM = agent.StateExited, r.now, 0, false
+	b.State, b.Finished, b.ExitCode, b.OOM = agent.StateExited, r.wall(), 0, false
 	for _, a := range args {
 		k, v, _ := strings.Cut(a, "=")
 		switch k {

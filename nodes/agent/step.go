@@ -12,8 +12,9 @@ import (
 // step is one call of Step.
 type step struct {
 	*Local
-	now time.Time
-	out Output
+	// now and wall are the Input's.
+	now, wall time.Time
+	out       Output
 	// starts and pulls want to begin; their order is their turn.
 	starts []*berth
 	pulls  []*image
@@ -28,8 +29,12 @@ type step struct {
 // Given the same Local, Orders, Listing, Results and Now it decides the same.
 // An action is issued once; the next for its instance waits for its Result.
 func Step(in Input) Output {
-	s := step{Local: in.Local, now: in.Now}
+	s := step{Local: in.Local, now: in.Now, wall: in.Wall}
+	if s.wall.IsZero() {
+		s.wall = s.now
+	}
 	s.pass++
+	s.wakeUp()
 	s.match(in.Orders)
 	s.finish(in.Results)
 	s.hear(in.Listing, in.EngineDown)
@@ -76,7 +81,9 @@ func (s *step) take(l *berth, o *nodes.Order) {
 	}
 	if !o.Stop && (old == nil || old.Stop) {
 		l.endTry = retry{}
-		l.begin(s.now)
+		if !l.recalled {
+			l.begin(s.now)
+		}
 	}
 	if old != nil && !samePorts(old.Ports, o.Ports) {
 		l.mem.Next, l.mem.Streak = time.Time{}, 0

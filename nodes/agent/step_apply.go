@@ -176,6 +176,7 @@ func (s *step) engineBack() {
 }
 
 func (s *step) hold(l *berth, items []Status) {
+	l.recalled = false
 	i, ok := slices.BinarySearchFunc(items, l.mem.ID, func(x Status, id string) int { return strings.Compare(x.ID, id) })
 	if !ok {
 		l.box = nil
@@ -188,7 +189,14 @@ func (s *step) hold(l *berth, items []Status) {
 // lives notices that a container began another life.
 func (s *step) lives(l *berth) {
 	b, m := l.box, &l.mem
-	if b.State == StateCreated || b.Started.IsZero() || b.Started.Equal(m.Life) {
+	if b.State == StateCreated || b.Started.IsZero() {
+		return
+	}
+	another := !b.Started.Equal(m.Life)
+	if another || l.born.IsZero() {
+		l.born = s.instant(b.Started)
+	}
+	if !another {
 		return
 	}
 	if !m.Life.IsZero() {
@@ -217,9 +225,9 @@ func (s *step) died(l *berth) {
 	}
 	at, f := s.now, nodes.Failure{Code: nodes.Exited, Text: "its container was removed by someone else", ExitCode: unknownExit}
 	if b := l.box; b != nil {
-		at, f = earlier(s.now, b.Finished), exitFailure(b)
+		at, f = s.instant(b.Finished), exitFailure(b)
 	}
-	if _, most := restartBounds(l.order); at.Sub(m.Life) >= most {
+	if _, most := restartBounds(l.order); at.Sub(l.born) >= most {
 		m.Streak = 0
 	}
 	s.fail(l, f, at)
@@ -228,12 +236,13 @@ func (s *step) died(l *berth) {
 // unknownExit is the ExitCode of a life whose end nobody saw.
 const unknownExit = -1
 
-// earlier guards against an engine's time that is missing or ahead.
-func earlier(now, t time.Time) time.Time {
-	if t.IsZero() || t.After(now) {
-		return now
+// instant is an engine's time on the agent's clock; now, where it is missing or
+// ahead.
+func (s *step) instant(t time.Time) time.Time {
+	if t.IsZero() || t.After(s.wall) {
+		return s.now
 	}
-	return t
+	return s.now.Add(t.Sub(s.wall))
 }
 
 // endsLife are the failures that tell how a life ended; they stay while the next

@@ -93,7 +93,7 @@ func (s *step) miss(l *berth, h *schema.Health, f nodes.Failure) {
 	p := &l.probe
 	p.next = s.now.Add(p.pause(h))
 	if !p.passed {
-		since := l.mem.Life.Add(h.StartPeriod.D())
+		since := l.born.Add(h.StartPeriod.D())
 		if p.counted.After(since) {
 			since = p.counted
 		}

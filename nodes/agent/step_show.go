@@ -14,6 +14,7 @@ func (s *step) show() {
 		if l.visible() {
 			s.spare = append(s.spare, l.instance())
 		}
+		l.remember()
 		if l.mem != l.kept {
 			l.kept, s.out.Durable = l.mem, true
 		}
@@ -41,8 +42,14 @@ func (l *berth) instance() nodes.Instance {
 	if o := l.order; o != nil {
 		i.Slot, i.Digest, i.Ports = o.Slot, o.Digest, o.Ports
 	}
+	if l.recalled {
+		i.Container, i.Started = l.mem.Container, l.born
+	}
 	if b := l.box; b != nil {
-		i.Container, i.Started = b.Container, b.Started
+		i.Container = b.Container
+		if !b.Started.IsZero() {
+			i.Started = l.born
+		}
 		if l.order == nil {
 			i.Slot, i.Digest = b.Slot, b.Digest
 		}

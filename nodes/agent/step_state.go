@@ -14,6 +14,8 @@ import (
 type Local struct {
 	// pass counts steps.
 	pass uint64
+	// asleep is until the first step, which has the time.
+	asleep bool
 	// listed is whether the engine answers.
 	listed bool
 	berths []*berth // sorted by ID
@@ -47,14 +49,20 @@ type Memory struct {
 	Ended time.Time `json:"ended,omitzero"`
 	// Halted is whether that life was ended by the agent, to order.
 	Halted bool `json:"halted,omitempty"`
+	// Health, Since and Container are the Instance's while that life runs: a
+	// restarted agent goes on reporting them until it knows better.
+	Health    nodes.Health `json:"health,omitempty"`
+	Since     time.Time    `json:"since,omitzero"`
+	Container string       `json:"container,omitempty"`
 }
 
 // NewLocal begins with what an earlier process kept.
 func NewLocal(kept []Memory) *Local {
-	s := &Local{pass: 1}
+	s := &Local{pass: 1, asleep: len(kept) > 0}
 	for _, m := range kept {
 		l := s.add(m.ID)
 		l.mem, l.kept = m, m
+		l.recall()
 	}
 	return s
 }
@@ -121,6 +129,10 @@ type berth struct {
 	endTry retry
 	probe  probe
 
+	// recalled is whether all that is known is what an earlier process kept.
+	recalled bool
+	// born is mem.Life on the agent's clock.
+	born   time.Time
 	life   int
 	phase  nodes.Phase
 	health nodes.Health

@@ -107,7 +107,9 @@ type Input struct {
 	EngineDown bool
 	// Results are of actions that ended since the last step.
 	Results []Result
-	Now     time.Time
+	// Now never goes back within one process. Wall is the machine's clock at the
+	// same instant, by which the engine's times are read; zero is Now.
+	Now, Wall time.Time
 }
 
 // Output is what a step decided.

@@ -134,7 +134,7 @@ func instance(list []nodes.Instance, id string) *nodes.Instance {
 func (t *telemetry) change(a *Agent, old, now *nodes.Instance) {
 	if old == nil {
 		old = &nodes.Instance{Phase: nodes.Stopped + 1, Restarts: now.Restarts}
-		if !now.Started.Before(a.began) {
+		if !now.Started.Before(a.clock.began) {
 			old.Restarts = 0
 		}
 	}
@@ -148,7 +148,7 @@ func (t *telemetry) change(a *Agent, old, now *nodes.Instance) {
 	if old.Phase != now.Phase || old.Health != now.Health {
 		a.log.Info(now.Phase.String(), "workload", now.Slot.Workload, "slot", now.Slot.String(), "id", now.ID, "health", now.Health.String())
 	}
-	if now.Available() && !old.Available() && !now.Started.Before(a.began) {
+	if now.Available() && !old.Available() && !now.Started.Before(a.clock.began) {
 		a.healthySpan(now)
 	}
 }
