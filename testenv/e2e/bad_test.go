@@ -64,11 +64,11 @@ func (s *site) wantProblem(code string, text []string, next string) {
 	var last []status.Problem
 	fits := func(p status.Problem) bool {
 		for _, part := range text {
-			if !contains(p.Text+" "+p.Subject, part) {
+			if !strings.Contains(p.Text+" "+p.Subject, part) {
 				return false
 			}
 		}
-		return p.Code == code && contains(p.Next, next)
+		return p.Code == code && strings.Contains(p.Next, next)
 	}
 	if !within(s.t, awhile, func() bool {
 		last = s.status().Problems
@@ -108,7 +108,7 @@ func fast(fields string) string {
 func imageMissing(s *site) {
 	victim := s.of("shop/victim")
 	missing := s.registry.Addr() + "/test/program:none"
-	s.put("shop/victim", replaceAll(fast(sleeper), "IMAGE", missing))
+	s.put("shop/victim", strings.ReplaceAll(fast(sleeper), "IMAGE", missing))
 	s.put("shop/bad", sleeper)
 	commit := s.commit("an image that does not exist")
 	s.wantProblem("image-not-found", []string{missing, "does not exist"}, "push")
@@ -123,7 +123,7 @@ func registryDown(s *site) {
 	victim := s.of("shop/victim")
 	next := s.store("down")
 	s.registry.Down()
-	s.put("shop/victim", replaceAll(fast(sleeper), "IMAGE", next))
+	s.put("shop/victim", strings.ReplaceAll(fast(sleeper), "IMAGE", next))
 	commit := s.commit("an image that cannot be had")
 	s.wantProblem("registry-unreachable", []string{next, "does not answer", "connection refused"}, "")
 	s.wantReason(commit, reconciler.Failed, "does not answer")
@@ -144,7 +144,7 @@ func registryLocked(s *site) {
 	next := s.store("locked")
 	s.registry.Lock("someone", "secret")
 	defer s.registry.Lock("", "")
-	s.put("shop/victim", replaceAll(fast(sleeper), "IMAGE", next))
+	s.put("shop/victim", strings.ReplaceAll(fast(sleeper), "IMAGE", next))
 	commit := s.commit("an image behind a password")
 	s.wantProblem("image-unauthorized", []string{next, "credentials"}, "log in")
 	s.wantReason(commit, reconciler.Failed, next, "credentials")

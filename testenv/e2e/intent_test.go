@@ -4,6 +4,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/bayplan/bayplan/reconciler"
@@ -36,7 +37,7 @@ func repositoryAway(s *site, running map[string]string) {
 	rename(s.t, repo+".away", repo)
 	s.write("shop/notes.cue", "package shop\n// a comment\n")
 	s.wantOutcome(s.commit("Git is back"), reconciler.NoEffect)
-	s.eventually("end of the trouble with Git", func() bool { return !contains(s.shell("bayplan status"), "git-") })
+	s.eventually("end of the trouble with Git", func() bool { return !strings.Contains(s.shell("bayplan status"), "git-") })
 	wantSame(s.t, "after Git came back", running, s.containers())
 }
 
@@ -82,7 +83,7 @@ func commitWithFaults(s *site, running map[string]string) {
 	if got := s.await(s.commit("corrected")); got != reconciler.NoEffect && got != reconciler.Applied {
 		s.t.Errorf("corrected: %s", got)
 	}
-	s.eventually("end of the faults", func() bool { return !contains(s.shell("bayplan status"), "spec-invalid") })
+	s.eventually("end of the faults", func() bool { return !strings.Contains(s.shell("bayplan status"), "spec-invalid") })
 }
 
 // A commit that would remove most of the workloads waits for someone.
@@ -154,7 +155,7 @@ func TestE2E_BranchesThatAskForNothing(t *testing.T) {
 	s.wantShown("git-branch-missing", "next: ")
 	wantSame(t, "without the branch", running, s.containers())
 	s.shell(git + "update-ref refs/heads/main " + good)
-	s.eventually("end of the trouble", func() bool { return !contains(s.shell("bayplan status"), "git-") })
+	s.eventually("end of the trouble", func() bool { return !strings.Contains(s.shell("bayplan status"), "git-") })
 
 	s.shell("cd " + s.clone + " && git rm -rqf . && git commit -q -m 'an empty tree' && git push -q")
 	r := s.wantOutcome(s.shell("git -C "+s.clone+" rev-parse HEAD"), reconciler.Failed)

@@ -99,13 +99,13 @@ func killsDuringRollout(d *dev, rec *recorder, version string, who []string) {
 func TestE2E_KillsAmidARollback(t *testing.T) {
 	d := start(t, t.TempDir())
 	d.write("hello/calm.cue", d.named(killsCalm, ""))
-	d.write("hello/web.cue", replaceAll(d.named(killsWeb, "1"), "minHealthyTime", `healthyDeadline: "6s", minHealthyTime`))
+	d.write("hello/web.cue", strings.ReplaceAll(d.named(killsWeb, "1"), "minHealthyTime", `healthyDeadline: "6s", minHealthyTime`))
 	d.wantOutcome(d.commit("what runs well"), reconciler.Applied)
 	rec := record(t, d.clusterID())
 	good := d.containers()
 	everyone := []string{"n1", "n2", "n3", "server"}
 
-	d.write("hello/web.cue", replaceAll(d.named(killsWeb, "bad"), "minHealthyTime", `healthyDeadline: "6s", minHealthyTime`))
+	d.write("hello/web.cue", strings.ReplaceAll(d.named(killsWeb, "bad"), "minHealthyTime", `healthyDeadline: "6s", minHealthyTime`))
 	commit := d.commit("a version that is never healthy")
 	rec.await(t, "new container", 0, action("start", "hello/web"))
 	d.killAll(everyone) // while it is hoped for

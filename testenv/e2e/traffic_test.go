@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -41,7 +42,7 @@ workloads: web: {
 // promised, by the engine's and the instances' own word, and loses no request.
 func TestE2E_UpdateUnderRequests(t *testing.T) {
 	d := start(t, t.TempDir())
-	d.write("hello/web.cue", replaceAll(d.named(trafficWeb, "1"), "UPDATE", "maxSurge: 1"))
+	d.write("hello/web.cue", strings.ReplaceAll(d.named(trafficWeb, "1"), "UPDATE", "maxSurge: 1"))
 	d.wantOutcome(d.commit("a version that drains"), reconciler.Applied)
 	rec := record(t, d.clusterID())
 	for _, x := range []struct {
@@ -54,7 +55,7 @@ func TestE2E_UpdateUnderRequests(t *testing.T) {
 		t.Run(x.name, func(t *testing.T) {
 			d := d.in(t)
 			load := apply(d, rec, x.promised)
-			text := replaceAll(d.named(trafficWeb, x.version), "UPDATE", x.update)
+			text := strings.ReplaceAll(d.named(trafficWeb, x.version), "UPDATE", x.update)
 			d.write("hello/web.cue", text)
 			d.wantOutcome(d.commit(x.name), reconciler.Applied)
 			d.eventually("end of the old ones", func() bool { return len(d.of("hello/web")) == 3 })
