@@ -17,7 +17,7 @@ import (
 // same 50 by a plain client of the engine's API, in turns: A B, B A, A B, so that
 // a machine that gets busier or an engine that gets slower favours neither.
 func BenchmarkStarts(b *testing.B) {
-	const slots, times, limit = 50, 5, 0.9
+	const slots, times, limit = 50, 7, 0.9
 	c := up(b, 1)
 	c.follow()
 	s := &starts{c: c, e: dial(b), slots: slots}
