@@ -21,7 +21,7 @@ type decoder struct {
 
 func (s *stored) decode() (reconciler.Facts, *index, error) {
 	d := &decoder{values: s.values, texts: map[string]*schema.Workload{},
-		ix: &index{keys: map[string][]string{}, uses: map[string]int{}}}
+		ix: &index{keys: map[string][]string{}, uses: map[string]int{}, parts: s.parts}}
 	if _, ok := s.values[headKey]; !ok {
 		return d.facts, d.ix, d.empty()
 	}

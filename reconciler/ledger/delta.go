@@ -30,13 +30,15 @@ type delta struct {
 	// keys are the facts that change, with the texts that they name from now
 	// on; nil for one that goes.
 	keys map[string][]string
+	// parts is in how many parts each fact that changes is stored from now on.
+	parts map[string]int
 	// facts come first, orders (assignments) after them, gone last.
 	facts, orders, gone []op
 }
 
 // deltaOf compares two states of the facts, of which the first is stored.
 func deltaOf(ix *index, before, after *reconciler.Facts) (*delta, error) {
-	d := &delta{ix: ix, hashes: map[*schema.Workload]string{}, fresh: map[string][]byte{}, keys: map[string][]string{}}
+	d := &delta{ix: ix, hashes: map[*schema.Workload]string{}, fresh: map[string][]byte{}, keys: map[string][]string{}, parts: map[string]int{}}
 	for _, part := range []func(before, after *reconciler.Facts) error{d.spec, d.rollouts, d.commits, d.once, d.nodes, d.assignments} {
 		if err := part(before, after); err != nil {
 			return nil, err
@@ -168,7 +170,11 @@ func (d *delta) ops() ([]op, error) {
 			unused = append(unused, op{Key: key, Gone: true})
 		}
 	}
-	return slices.Concat(texts, d.facts, d.orders, d.gone, unused), nil
+	var all []op
+	for _, o := range slices.Concat(texts, d.facts, d.orders, d.gone, unused) {
+		all = append(all, d.spread(o)...)
+	}
+	return all, nil
 }
 
 // join walks two lists, sorted by name, side by side.

@@ -30,6 +30,7 @@
 //	facts/rollouts/<name>  facts/commits/<hash>  facts/approvals  facts/enrolments  facts/volumes
 //	facts/nodes/<name>     how the node described itself
 //	facts/assignments/<name> what it was last told
+//	facts/parts/<fact>/<n> a fact that is too large for one value, in parts
 //	facts/journal/<n>      a big change on its way
 //	events/<serial>-<n>    n events each
 //	cluster, tokens/<hash> the small documents

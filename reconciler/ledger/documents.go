@@ -17,6 +17,7 @@ const (
 	volumesKey     = factsKey + "volumes"
 	specKey        = factsKey + "spec/"
 	textKey        = factsKey + "workloads/"
+	partKey        = factsKey + "parts/"
 	rolloutKey     = factsKey + "rollouts/"
 	commitKey      = factsKey + "commits/"
 	nodeKey        = factsKey + "nodes/"
@@ -114,7 +115,9 @@ func byKey(commits []reconciler.Commit) []namedCommit {
 // headOf is the head of these facts.
 func headOf(f *reconciler.Facts) headDoc {
 	head := headDoc{Format: format, Rest: *f}
-	head.Rest.Spec.Workloads, head.Rest.Commits, head.Rest.Rollouts, head.Rest.Nodes, head.Rest.Approvals = nil, nil, nil, nil, nil
+	rest := &head.Rest
+	rest.Spec.Workloads, rest.Commits, rest.Rollouts, rest.Nodes = nil, nil, nil, nil
+	rest.Approvals, rest.Volumes, rest.Enrolments = nil, nil, nil
 	for _, c := range byKey(f.Commits) {
 		head.Commits = append(head.Commits, c.key)
 	}

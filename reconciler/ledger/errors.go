@@ -30,7 +30,8 @@ var (
 	// ErrLostEpoch is a write of a leader that is none any more: nothing of it
 	// was written; campaign again and decide anew.
 	ErrLostEpoch = errors.New("lost the epoch to another leader")
-	// ErrTooLarge is a single fact above MaxValue; nothing was written.
+	// ErrTooLarge is a single fact above MaxFact, whose key the error names;
+	// nothing was written.
 	ErrTooLarge = errors.New("fact is too large")
 	// ErrUnsorted is a border rule broken by the caller; nothing was written.
 	ErrUnsorted = errors.New("facts are not sorted")

@@ -19,6 +19,11 @@ const (
 	// pages, so it holds that many less at worst.
 	perPage = 100
 
+	// maxText bounds each text of an event, in bytes: a person's line or a few.
+	maxText = 2 << 10
+	// pageBytes bounds the texts of one page, so that it fits one value.
+	pageBytes = 256 << 10
+
 	eventsKey = "events/"
 )
 
@@ -56,7 +61,7 @@ func (e eventLog) append(events []status.Event) ([]op, eventLog, error) {
 	var ops []op
 	next := e.next()
 	log := eventLog{slices.Clip(e.pages), e.total + len(events)}
-	for chunk := range slices.Chunk(events, perPage) {
+	for _, chunk := range paged(events) {
 		p := page{next, len(chunk)}
 		value, err := pack(chunk)
 		if err == nil {
@@ -75,6 +80,35 @@ func (e eventLog) append(events []status.Event) ([]op, eventLog, error) {
 		log.pages = log.pages[1:]
 	}
 	return ops, log, nil
+}
+
+// paged cuts events, in their order, into what one page holds, and their texts
+// to what the log keeps.
+func paged(events []status.Event) [][]status.Event {
+	var pages [][]status.Event
+	size := 0
+	for _, e := range events {
+		n := cutTexts(&e)
+		if last := len(pages) - 1; last < 0 || len(pages[last]) == perPage || size+n > pageBytes {
+			pages, size = append(pages, nil), 0
+		}
+		last := len(pages) - 1
+		pages[last] = append(pages[last], e)
+		size += n
+	}
+	return pages
+}
+
+// cutTexts bounds an event's texts and sums them up.
+func cutTexts(e *status.Event) (bytes int) {
+	for _, text := range []*string{&e.Kind, &e.Workload, &e.Slot, &e.Node, &e.Commit, &e.Actor, &e.Text} {
+		if len(*text) > maxText {
+			const mark = "…"
+			*text = strings.ToValidUTF8((*text)[:maxText-len(mark)], "") + mark
+		}
+		bytes += len(*text)
+	}
+	return bytes
 }
 
 func (e eventLog) next() uint64 {

@@ -219,7 +219,7 @@ func TestRecord_OneFactTooLargeWritesNothing(t *testing.T) {
 	l := open(t, t.TempDir())
 	term := campaign(t, l)
 	f := clusterOf(3, 2)
-	f.Rollouts[0].Reason = noise(2 << 20)
+	f.Rollouts[0].Reason = noise(32 << 20)
 	if err := term.Record(t.Context(), reconciler.Facts{}, f, nil); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("got %v", err)
 	}

@@ -81,7 +81,7 @@ func noise(n int) string {
 // opsBetween are the writes from one state to another.
 func opsBetween(t testing.TB, before, after reconciler.Facts) []op {
 	t.Helper()
-	none := &index{keys: map[string][]string{}, uses: map[string]int{}}
+	none := &index{keys: map[string][]string{}, uses: map[string]int{}, parts: map[string]int{}}
 	d, err := deltaOf(none, &reconciler.Facts{}, &before)
 	if err != nil {
 		t.Fatal(err)

@@ -19,12 +19,13 @@ func FuzzDecode(f *testing.F) {
 	}
 	f.Add(batchKey(0), batch, true)
 	f.Add(headKey, []byte(`{"format":1,"commits":["a"]}`), false)
+	f.Add(headKey, []byte("parts:1"), false)
 	f.Fuzz(func(t *testing.T, key string, value []byte, ready bool) {
-		s := &stored{values: map[string][]byte{headKey: []byte(`{"format":1}`)}, ready: ready}
+		s := &stored{values: map[string][]byte{headKey: []byte(`{"format":1}`)}, ready: ready, parts: map[string]int{}}
 		if s.values[key] = value; strings.HasPrefix(key, journalKey) {
 			s.journal = []string{key}
 		}
-		if err := s.overlay(); err != nil {
+		if s.overlay() != nil || s.join() != nil {
 			return
 		}
 		if facts, ix, err := s.decode(); err == nil {

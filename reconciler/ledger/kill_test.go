@@ -19,6 +19,9 @@ func factsAt(i int) reconciler.Facts {
 	f := clusterOf(sizes[i%len(sizes)], 1+i%3)
 	f.Rollouts[0].Progress = i
 	f.Spec.Revision.Body = fmt.Sprint(i)
+	if i%4 == 3 {
+		f.Rollouts[1].Reason = noise(1<<20 + i<<10) // stored in parts
+	}
 	return f
 }
 

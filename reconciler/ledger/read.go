@@ -17,7 +17,9 @@ type index struct {
 	keys map[string][]string
 	// uses is how many keys name each stored text.
 	uses map[string]int
-	log  eventLog
+	// parts is in how many parts a key's value is stored; 0 is whole.
+	parts map[string]int
+	log   eventLog
 }
 
 func (ix *index) has(key string) bool { _, ok := ix.keys[key]; return ok }
@@ -34,6 +36,11 @@ func (ix *index) apply(d *delta) {
 	}
 	for _, o := range d.gone {
 		delete(ix.keys, o.Key)
+	}
+	for key, n := range d.parts {
+		if ix.parts[key] = n; n == 0 {
+			delete(ix.parts, key)
+		}
 	}
 }
 
@@ -58,6 +65,8 @@ func (l *Ledger) Facts(ctx context.Context) (reconciler.Facts, error) {
 // stored are the facts' keys and values, of one revision of the store.
 type stored struct {
 	values map[string][]byte
+	// parts is in how many parts a value was found.
+	parts map[string]int
 	// journal are the keys of a change under way, in order; ready is whether
 	// it counts already.
 	journal []string
@@ -71,7 +80,7 @@ func (l *Ledger) load(ctx context.Context) (*stored, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &stored{values: make(map[string][]byte, len(got.Kvs))}
+	s := &stored{values: make(map[string][]byte, len(got.Kvs)), parts: map[string]int{}}
 	for _, kv := range got.Kvs {
 		key := strings.TrimPrefix(string(kv.Key), l.cfg.Prefix)
 		s.values[key] = kv.Value
@@ -81,7 +90,10 @@ func (l *Ledger) load(ctx context.Context) (*stored, error) {
 	}
 	s.ready = slices.Contains(s.journal, journalDoneKey)
 	s.journal = slices.DeleteFunc(s.journal, func(k string) bool { return k == journalDoneKey })
-	return s, s.overlay()
+	if err := s.overlay(); err != nil {
+		return nil, err
+	}
+	return s, s.join()
 }
 
 // overlay applies the journal's batches that are left.

@@ -95,7 +95,7 @@ func TestEvents_AreRecordedWithTheFacts(t *testing.T) {
 		t.Fatal(err) // the very same slice: nothing differs
 	}
 	broken := clusterOf(2, 1)
-	broken.Rollouts[0].Reason = noise(2 << 20)
+	broken.Rollouts[0].Reason = noise(32 << 20)
 	if err := term.Record(t.Context(), clusterOf(2, 1), broken, eventsOf(3, 1)); !errors.Is(err, ErrTooLarge) {
 		t.Fatalf("got %v", err)
 	}
