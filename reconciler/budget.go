@@ -31,7 +31,7 @@ func (t *tally) count(p *pass, goal *schema.Workload, digest schema.Digest, entr
 	var current, old, serves bool
 	for j := range entries {
 		e := &entries[j]
-		if e.order == nil || e.order.Stop {
+		if e.order == nil || e.order.Stop || p.givenUp(e, goal) {
 			continue
 		}
 		is := e.order.Digest == digest && p.mayStay(&p.nodes[e.node], goal)

@@ -68,22 +68,17 @@ const silentTogether = 5 * time.Minute
 // from when each was last heard, so the pause needs no memory of its own and
 // lasts until they return.
 func (p *pass) tooSilent() bool {
-	least, most := time.Duration(-1), time.Duration(-1)
 	for i := range p.nodes {
 		n := &p.nodes[i]
 		if n.silence < UnreachableAfter || !slices.ContainsFunc(n.fact.Assignment.Orders, replaceable) {
 			continue
 		}
-		if least < 0 || n.silence < least {
-			least = n.silence
+		together := p.silentBetween(n.silence-silentTogether, n.silence+silentTogether)
+		if together > 1 && 3*together > len(p.nodes) {
+			return true
 		}
-		most = max(most, n.silence)
 	}
-	if least < 0 {
-		return false
-	}
-	together := p.silentBetween(least-silentTogether, most+silentTogether)
-	return together > 1 && 3*together > len(p.nodes)
+	return false
 }
 
 func (p *pass) silentBetween(least, most time.Duration) (count int) {

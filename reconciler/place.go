@@ -17,6 +17,9 @@ type want struct {
 	// replaces is the old instance, if it may go first where a fixed host port
 	// leaves no place beside it.
 	replaces *entry
+	// lost are the slot's entries: those that are given up with their nodes are
+	// told to stop once the slot has another place.
+	lost []entry
 	// inTurn is whether a refusal is no news: it waits for its own old instance
 	// to end, or for the slots before it.
 	inTurn bool
@@ -153,6 +156,11 @@ func (p *pass) order(w *want, got scheduler.Placement) {
 	}
 	if holdsVolume(goal) {
 		p.settleAt(got.Slot, got.Node)
+	}
+	for j := range w.lost {
+		if e := &w.lost[j]; e.order != nil && p.givenUp(e, goal) {
+			p.retire(e, nodes.NodeLost)
+		}
 	}
 	p.edit(edit{node: int32(node), order: o})
 	p.changes = append(p.changes, Change{Slot: got.Slot, Node: got.Node, Digest: digest, Reason: w.reason, Score: got.Score})

@@ -80,6 +80,14 @@ func (e *entry) slot() schema.Slot {
 	return e.inst.Slot
 }
 
+// text is the workload as ordered; nil where that is not known.
+func (e *entry) text() *schema.Workload {
+	if e.order == nil {
+		return nil
+	}
+	return e.order.Workload
+}
+
 func newPass(in Input) *pass {
 	s := in.Scratch
 	if s == nil {

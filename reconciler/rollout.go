@@ -201,7 +201,7 @@ func (p *pass) judgeWorkload(name string, c *Commit) (Outcome, string) {
 // has failed; the order to stop stays.
 const removingFor = 10 * time.Minute
 
-// judgeRemoving does not wait for nodes that do not answer.
+// judgeRemoving does not wait for nodes that are lost.
 func (p *pass) judgeRemoving(r *Rollout) (Outcome, string) {
 	left := p.outcome[p.byName[r.Workload]].left
 	if left == 0 {

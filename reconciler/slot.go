@@ -16,7 +16,7 @@ type slotView struct {
 	// leave out what was told to stop.
 	current, old *entry
 	// ending is whether something of the slot was told to stop and is not known
-	// to be gone; stopping whether it is on a node that answers.
+	// to be gone; stopping whether it is on a node that is not lost.
 	ending, stopping bool
 	// serves is whether any instance is available; settled whether current has
 	// been for the workload's minHealthyTime.
@@ -30,8 +30,15 @@ type slotView struct {
 	had  bool
 }
 
-// viewSlot sorts out the instances of one slot. Orders that are done with, and
-// those on lost nodes, are dealt with on the way.
+// givenUp is whether the slot is to be had elsewhere, since the instance's node
+// is lost. It is told to stop once it has been replaced, not before: a node that
+// returns to a fleet without room for what it ran goes on with it.
+func (p *pass) givenUp(e *entry, goal *schema.Workload) bool {
+	return !p.paused && goal.Kind == schema.Service && !holdsVolume(goal) && p.lost(&p.nodes[e.node], goal)
+}
+
+// viewSlot sorts out the instances of one slot. Orders that are done with are
+// dealt with on the way; those on lost nodes are left out.
 func (p *pass) viewSlot(goal *schema.Workload, digest schema.Digest, slot schema.Slot, entries []entry) slotView {
 	v := slotView{slot: slot, entries: entries}
 	for i := range entries {
@@ -44,18 +51,16 @@ func (p *pass) viewSlot(goal *schema.Workload, digest schema.Digest, slot schema
 		switch {
 		case e.order.Stop:
 			ending := !p.forgetIfGone(e)
-			v.ending, v.stopping = v.ending || ending, v.stopping || ending && n.fresh()
+			v.ending, v.stopping = v.ending || ending, v.stopping || ending && !p.lost(n, goal)
 			if r := e.order.Reason; r == nodes.NodeLost || r == nodes.Moved {
 				v.left = r
 			}
 			continue
-		case goal.Kind != schema.Service || !p.lost(n, goal):
-		case holdsVolume(goal):
-			p.waitForVolume(e, n)
-		case !p.paused:
-			p.retire(e, nodes.NodeLost)
+		case p.givenUp(e, goal):
 			v.left = nodes.NodeLost
 			continue
+		case holdsVolume(goal) && p.lost(n, goal):
+			p.waitForVolume(e, n)
 		}
 		v.take(p, e, goal, digest)
 	}
@@ -127,7 +132,10 @@ func (p *pass) settledSince(e *entry, goal *schema.Workload) bool {
 // lost is whether the node has been silent for so long that the workload no
 // longer counts on it. Until then the pass that would see it is asked for.
 func (p *pass) lost(n *nodeView, w *schema.Workload) bool {
-	after := max(w.LostAfter.D(), UnreachableAfter)
+	after := lostAfter
+	if w != nil {
+		after = max(w.LostAfter.D(), UnreachableAfter)
+	}
 	if n.silence < after {
 		if n.silence >= UnreachableAfter || !n.fresh() {
 			p.wakeAt(p.in.Now.Add(after - n.silence))
@@ -136,6 +144,9 @@ func (p *pass) lost(n *nodeView, w *schema.Workload) bool {
 	}
 	return true
 }
+
+// lostAfter is the silence for an instance whose workload is not known.
+const lostAfter = 30 * time.Second
 
 // forgetIfGone drops an order to stop once the node has shown, in an inventory
 // made after it saw the order, that the instance is gone.

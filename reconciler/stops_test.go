@@ -112,6 +112,9 @@ func (f *fleet) wrongStop(n, was *reconciler.NodeFact, old, o *nodes.Order, p *r
 		if f.silence(n.Name) < max(goal.LostAfter.D(), reconciler.UnreachableAfter) {
 			return "the node is not lost (I22)"
 		}
+		if len(after[o.Slot]) == 0 {
+			return "nothing has taken its place (I33)"
+		}
 	case nodes.Moved:
 		if reconciler.Matches(&n.Node, goal) && goal.Kind == schema.Service {
 			return "it may stay there"

@@ -12,7 +12,7 @@ import (
 type slotCount struct {
 	desired int
 	settled int // current, available long enough
-	left    int // instances that are not the wanted ones and not yet gone, on nodes that answer
+	left    int // instances that are not the wanted ones and not yet gone, on nodes that are not lost
 	failure string
 	waiting string // why something could not be placed
 }
@@ -73,10 +73,10 @@ func (p *pass) removeAll(i int) {
 }
 
 // end sees an instance that nobody wants to its end, and counts it as left
-// until it is gone from a node that answers.
+// until it is gone or its node is lost.
 func (p *pass) end(i int, e *entry, why nodes.Reason) {
 	p.retireOrForget(e, why)
-	if p.nodes[e.node].fresh() && !p.gone(e) {
+	if !p.lost(&p.nodes[e.node], e.text()) && !p.gone(e) {
 		p.outcome[i].left++
 	}
 }
@@ -153,7 +153,7 @@ func (p *pass) step(i int, goal *schema.Workload, v *slotView, b *budget, only s
 		p.retire(v.old, p.replaceReason(v.old, goal, r))
 	case b.surge > 0:
 		b.surge--
-		w := want{request: p.request(goal, v, only), rollout: i, reason: p.placeReason(v, r), inTurn: fixesPort(goal)}
+		w := want{request: p.request(goal, v, only), rollout: i, lost: v.entries, reason: p.placeReason(v, r), inTurn: fixesPort(goal)}
 		if b.instead > 0 { // it may come to that: what one slot may use, no other may
 			b.instead, b.down, w.replaces, w.inTurn = b.instead-1, b.down-1, v.old, false
 		}
@@ -189,9 +189,14 @@ func (p *pass) mayServe(v *slotView, e *entry) bool {
 func (p *pass) retireRest(v *slotView, r *Rollout) {
 	for j := range v.entries {
 		e := &v.entries[j]
-		if e != v.current && e.order != nil && !e.order.Stop {
-			p.retire(e, p.replaceReason(e, v.current.order.Workload, r))
+		if e == v.current || e.order == nil || e.order.Stop {
+			continue
 		}
+		why := p.replaceReason(e, v.current.order.Workload, r)
+		if p.givenUp(e, v.current.order.Workload) {
+			why = nodes.NodeLost
+		}
+		p.retire(e, why)
 	}
 }
 
@@ -202,18 +207,18 @@ func (p *pass) fill(i int, goal *schema.Workload, v *slotView, only string) {
 	if goal.Update.Strategy == "recreate" && (v.stopping || p.stillStopping(i)) || holdsVolume(goal) && v.ending {
 		return
 	}
-	p.wants = append(p.wants, want{request: p.request(goal, v, only), rollout: i,
+	p.wants = append(p.wants, want{request: p.request(goal, v, only), rollout: i, lost: v.entries,
 		reason: p.placeReason(v, &p.facts.Rollouts[i]), inTurn: v.stopping})
 }
 
 // stillStopping is whether an instance of the workload's old digest is not
-// gone from a node that answers.
+// known to be gone, nor its node lost: one that is not heard yet may run it.
 func (p *pass) stillStopping(i int) bool {
-	_, digest := p.facts.Rollouts[i].goal()
+	goal, digest := p.facts.Rollouts[i].goal()
 	group := p.groupAt(i)
 	for j := range group {
 		e := &group[j]
-		if e.order != nil && e.order.Digest != digest && p.nodes[e.node].fresh() && !p.gone(e) {
+		if e.order != nil && e.order.Digest != digest && !p.lost(&p.nodes[e.node], goal) && !p.gone(e) {
 			return true
 		}
 	}
