@@ -137,6 +137,21 @@ func (c *Config) fill() error {
 		c.Dial = (&net.Dialer{}).DialContext
 	}
 	c.Attributes = maps.Clone(c.Attributes)
+	return c.bound()
+}
+
+// attributesOfOurs is room for the attributes that the agent adds.
+const attributesOfOurs = 4
+
+// bound is what the server would refuse, told where it can be mended.
+func (c *Config) bound() error {
+	if n := len(c.Attributes); n > nodes.MaxAttributes-attributesOfOurs {
+		return fmt.Errorf("agent: %d attributes: use %d at most", n, nodes.MaxAttributes-attributesOfOurs)
+	}
+	said := nodes.Node{Address: c.Address, Attributes: c.Attributes, Allocatable: c.Capacity}
+	if err := said.Bound(); err != nil {
+		return fmt.Errorf("agent: the server would refuse this node: %w", err)
+	}
 	return nil
 }
 

@@ -15,7 +15,7 @@ func (a *Agent) describe() {
 		Name: a.cfg.Node, Address: a.cfg.Address, Attributes: a.attributes(),
 		Allocatable: allocatable(a.cfg.Capacity, a.info.Capacity, a.cfg.Reserve),
 		PortMin:     a.cfg.PortMin, PortMax: a.cfg.PortMax, BusyPorts: a.busyPorts(),
-		Runtime: strings.TrimSpace(a.info.Name + " " + a.info.Version), Version: a.cfg.Version, Trouble: a.trouble(),
+		Runtime: nodes.CutText(strings.TrimSpace(a.info.Name + " " + a.info.Version)), Version: a.cfg.Version, Trouble: a.trouble(),
 	}
 }
 
@@ -59,7 +59,7 @@ func allocatable(granted, engine nodes.Capacity, reserve *nodes.Capacity) nodes.
 func (a *Agent) busyPorts() []int {
 	var within []int
 	for _, p := range a.local.BusyPorts() {
-		if p >= a.cfg.PortMin && p <= a.cfg.PortMax {
+		if p >= a.cfg.PortMin && p <= a.cfg.PortMax && len(within) < nodes.MaxBusyPorts {
 			within = append(within, p)
 		}
 	}
@@ -74,7 +74,7 @@ func (a *Agent) trouble() string {
 			all = append(all, t)
 		}
 	}
-	return strings.Join(all, "; ")
+	return nodes.CutText(strings.Join(all, "; "))
 }
 
 // containerOf is what the runtime is to run for an order. The environment

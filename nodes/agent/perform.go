@@ -110,6 +110,7 @@ func (a *Agent) perform(ctx context.Context, act Action) (r Result) {
 	}()
 	if err != nil {
 		r.Failure = failureOf(ctx, act, err)
+		r.Failure.Text = nodes.CutText(r.Failure.Text)
 		r.Cancelled = context.Cause(ctx) == errCancelled
 	}
 	done(err)

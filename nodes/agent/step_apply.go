@@ -259,6 +259,7 @@ func exitFailure(b *Status) nodes.Failure {
 	case b.Error != "":
 		f.Text += ": " + b.Error
 	}
+	f.Text = nodes.CutText(f.Text)
 	return f
 }
 

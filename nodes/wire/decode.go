@@ -12,7 +12,7 @@ import (
 )
 
 // decodeReport reads a report and refuses one that is not of this node or not
-// sorted. A field that this program does not know is left out: the node of a
+// sorted, or over a limit; texts that are too long are cut. A field that this program does not know is left out: the node of a
 // newer agent can still be seen.
 func decodeReport(b []byte, node string) (nodes.Report, error) {
 	var r nodes.Report
@@ -21,6 +21,9 @@ func decodeReport(b []byte, node string) (nodes.Report, error) {
 	}
 	if r.Node.Name != node {
 		return r, fmt.Errorf("report: it is of node %q, the certificate of %q", r.Node.Name, node)
+	}
+	if err := r.Bound(); err != nil {
+		return r, fmt.Errorf("report: %w", err)
 	}
 	return r, checkInstances("report", r.Instances)
 }
@@ -36,6 +39,9 @@ func decodeChange(b []byte, node string) (nodes.Change, error) {
 	}
 	if !slices.IsSorted(c.Gone) {
 		return c, errors.New("change: what is gone is not sorted")
+	}
+	if err := c.Bound(); err != nil {
+		return c, fmt.Errorf("change: %w", err)
 	}
 	return c, checkInstances("change", c.Instances)
 }

@@ -51,11 +51,15 @@ func (e *session) handle(m *wirepb.AgentMessage) error {
 		if !e.reported {
 			return invalid("a change came before the report that it changes")
 		}
-		e.take(e.report.Apply(c))
+		r := e.report.Apply(c)
+		if n := len(r.Instances); n > nodes.MaxInstances {
+			return invalid("changes add up to %d instances, over the limit of %d", n, nodes.MaxInstances)
+		}
+		e.take(r)
 	case *wirepb.AgentMessage_Heartbeat:
 		e.heartbeat(b.Heartbeat)
 	case *wirepb.AgentMessage_Refused:
-		e.refused(nodes.Version{Epoch: b.Refused.Epoch, Serial: b.Refused.Serial}, b.Refused.Why)
+		e.refused(nodes.Version{Epoch: b.Refused.Epoch, Serial: b.Refused.Serial}, nodes.CutText(b.Refused.Why))
 	default:
 		return invalid("a message of an unknown kind")
 	}
