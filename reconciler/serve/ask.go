@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 
@@ -20,30 +19,14 @@ func (s *server) Plan(ctx context.Context, r *connect.Request[controlpb.PlanRequ
 	if err := json.Unmarshal(r.Msg.Spec, &spec); err != nil {
 		return nil, invalid("the plan's spec: %w", err)
 	}
-	if err := order(&spec); err != nil {
-		return nil, err
+	if err := admissible(&spec); err != nil {
+		return nil, invalid("the plan's spec: %w", err)
 	}
 	p, err := s.Cluster.Preview(ctx, spec)
 	if err != nil {
 		return nil, coded(err, connect.CodeInternal)
 	}
 	return document(p)
-}
-
-// order keeps the promise of schema.Spec, whoever wrote it: sorted by name, and
-// no name twice.
-func order(spec *schema.Spec) error {
-	slices.SortStableFunc(spec.Workloads, func(a, b schema.Workload) int { return strings.Compare(a.Name, b.Name) })
-	slices.SortStableFunc(spec.Teams, func(a, b schema.Team) int { return strings.Compare(a.Name, b.Name) })
-	for i := range spec.Workloads {
-		if spec.Workloads[i].Name == "" {
-			return invalid("the plan's spec has a workload without a name")
-		}
-		if i > 0 && spec.Workloads[i].Name == spec.Workloads[i-1].Name {
-			return invalid("the plan's spec has two workloads %s", spec.Workloads[i].Name)
-		}
-	}
-	return nil
 }
 
 // Explain tells why a slot is where it is, or why it is nowhere.

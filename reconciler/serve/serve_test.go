@@ -3,6 +3,7 @@ package serve_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -29,7 +30,10 @@ var epoch = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 // web is a workload of n slots.
 func web(name string, n int) schema.Workload {
-	return schema.Workload{Name: name, Kind: schema.Service, Image: "registry/" + name + ":1", Replicas: n, Resources: schema.Resources{CPU: 100}}
+	return schema.Workload{Name: name, Kind: schema.Service, Image: "registry/" + name + ":1", Replicas: n, Resources: schema.Resources{CPU: 100},
+		Restart: schema.Restart{Backoff: schema.Duration(time.Second), MaxBackoff: schema.Duration(time.Minute)},
+		Update: schema.Update{Strategy: "rolling", MaxSurge: schema.Amount{Count: 1},
+			HealthyDeadline: schema.Duration(time.Minute), ProgressDeadline: schema.Duration(time.Minute)}}
 }
 
 // instanceID is the name of a slot's instance of w.
@@ -222,10 +226,45 @@ func TestPlan_AnswersAndRefuses(t *testing.T) {
 	}
 	_, err = ask("{")
 	wantCode(t, err, connect.CodeInvalidArgument, "the plan's spec")
-	_, err = ask(`{"workloads":[{"name":"a/b"},{"name":"a/b"}]}`)
-	wantCode(t, err, connect.CodeInvalidArgument, "two workloads a/b")
 	_, err = ask(`"` + strings.Repeat("x", serve.MaxMessage) + `"`)
 	wantCode(t, err, connect.CodeResourceExhausted, "")
+}
+
+// A client's spec is held to what the loader would have made.
+func TestPlan_RefusesWhatNoLoaderMakes(t *testing.T) {
+	c := start(t, fakecluster.New(epoch, "n1"))
+	with := func(change func(*schema.Workload)) []schema.Workload {
+		w := web("a/web", 1)
+		change(&w)
+		return []schema.Workload{w}
+	}
+	var many, large []schema.Workload
+	for i := range 10_001 {
+		many = append(many, web(fmt.Sprintf("a/w%d", i), 1))
+	}
+	for i := range 11 {
+		large = append(large, web(fmt.Sprintf("a/w%d", i), 10_000))
+	}
+	for want, workloads := range map[string][]schema.Workload{
+		"it has two workloads a/web":                         {web("a/web", 1), web("a/web", 2)},
+		"it has 10001 workloads, and 10000 are the limit":    many,
+		"it asks for 110000 slots, and 100000 are the limit": large,
+		`"a/Web" is no workload's name`:                      {web("a/Web", 1)},
+		`"" is no workload's name`:                           {web("", 1)},
+		"replicas: want a whole number from 0 to 10000":      {web("a/web", 1_000_000_000)},
+		"from 0 to 10000, got -1":                            {web("a/web", -1)},
+		`"job" is no kind`:                                   with(func(w *schema.Workload) { w.Kind = "job" }),
+		"update: want counts up to 10000":                    with(func(w *schema.Workload) { w.Update.MaxSurge.Count = 1 << 40 }),
+		"port http: want ports up to 65535":                  with(func(w *schema.Workload) { w.Ports = map[string]schema.Port{"http": {Container: 70_000}} }),
+		"workload a/web: restart.maxBackoff":                 with(func(w *schema.Workload) { w.Restart.MaxBackoff = 0 }),
+	} {
+		text, err := json.Marshal(schema.Spec{Workloads: workloads})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = c.Plan(t.Context(), connect.NewRequest(&controlpb.PlanRequest{Spec: text}))
+		wantCode(t, err, connect.CodeInvalidArgument, want)
+	}
 }
 
 func TestExplain_KnownUnknownAndWorkload(t *testing.T) {
