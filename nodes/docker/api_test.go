@@ -94,6 +94,12 @@ func box(id string) map[string]any {
 	}
 }
 
+// listed is the same container in a list.
+func listed(r *docker.Runtime, id, state string) map[string]any {
+	labels := box(id)["Config"].(map[string]any)["Labels"].(map[string]string)
+	return map[string]any{"Id": id, "State": state, "Labels": labels, "Names": []string{"/" + r.ContainerName(labels["io.bayplan.id"])}}
+}
+
 func TestStart_TakesThreeCalls(t *testing.T) {
 	a := newAPI(t, "1.41")
 	a.handlers["POST containers/create"] = func(w http.ResponseWriter, _ *http.Request) {
@@ -147,9 +153,9 @@ func event(action, id string) string {
 func TestList_LooksAgainOnlyAfterAnEvent(t *testing.T) {
 	a := newAPI(t, "1.55")
 	stream := a.events()
-	a.handlers["GET containers/json"] = answer([]any{map[string]any{"Id": "one", "State": "running"}, map[string]any{"Id": "two", "State": "running"}})
-	a.handlers["GET containers/one/json"], a.handlers["GET containers/two/json"] = answer(box("one")), answer(box("two"))
 	r := a.runtime(t)
+	a.handlers["GET containers/json"] = answer([]any{listed(r, "one", "running"), listed(r, "two", "running")})
+	a.handlers["GET containers/one/json"], a.handlers["GET containers/two/json"] = answer(box("one")), answer(box("two"))
 	list := func(ones, twos int) {
 		t.Helper()
 		all, err := r.List(t.Context())
@@ -184,6 +190,20 @@ func TestList_LooksAgainOnlyAfterAnEvent(t *testing.T) {
 	list(5, 4)
 }
 
+// A container that was made of a copy of ours has its labels and another name.
+func TestList_LeavesOutACopyOfOurs(t *testing.T) {
+	a := newAPI(t, "1.55")
+	r := a.runtime(t)
+	twin := listed(r, "one", "running")
+	twin["Id"], twin["Names"] = "twin", []string{"/debug"}
+	a.handlers["GET containers/json"] = answer([]any{twin, listed(r, "one", "running")})
+	a.handlers["GET containers/one/json"], a.handlers["GET containers/twin/json"] = answer(box("one")), answer(box("one"))
+	all, err := r.List(t.Context())
+	if err != nil || len(all) != 1 || all[0].Container != "one" || a.count("GET containers/twin/json") > 0 {
+		t.Errorf("listed %+v, %v", all, err)
+	}
+}
+
 // The Engine keeps a container to itself while it starts it: who asks waits.
 func TestList_DoesNotWaitForAStart(t *testing.T) {
 	a := newAPI(t, "1.41")
@@ -203,8 +223,8 @@ func TestList_DoesNotWaitForAStart(t *testing.T) {
 	}
 	in := instance("web:1", "w", 0)
 	in.ID = "t/w.0@one"
-	a.handlers["GET containers/json"] = answer([]any{map[string]any{"Id": "one", "State": "created", "Labels": box("one")["Config"].(map[string]any)["Labels"]}})
 	r := a.runtime(t)
+	a.handlers["GET containers/json"] = answer([]any{listed(r, "one", "created")})
 	done := make(chan error)
 	go func() { _, err := r.Start(t.Context(), in); done <- err }()
 	<-begun

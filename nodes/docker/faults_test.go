@@ -263,11 +263,15 @@ func TestRuntime_TouchesNoContainerOfOthers(t *testing.T) {
 	for name, labels := range foreign {
 		before[name] = plainStart(t, c, ref, "", labels)
 	}
-	// One even has the name that ours would get.
+	// One was made of a copy of ours, one even has the name that ours would get.
 	named := start(t, r, ours)
 	box, err := c.ContainerInspect(t.Context(), named.Container, client.ContainerInspectOptions{})
 	if err != nil {
 		t.Fatal(err)
+	}
+	before["our labels"] = plainStart(t, c, ref, "", box.Container.Config.Labels)
+	if all, err := r.List(t.Context()); err != nil || len(all) != 1 || all[0].Container != named.Container {
+		t.Errorf("beside a copy of ours it lists %+v, %v", all, err)
 	}
 	if err := errors.Join(r.Stop(t.Context(), ours.ID, "SIGKILL", 0), r.Remove(t.Context(), ours.ID)); err != nil {
 		t.Fatal(err)

@@ -31,6 +31,7 @@ func (r *Runtime) list(ctx context.Context) ([]agent.Status, error) {
 	if err != nil {
 		return nil, err
 	}
+	found.Items = slices.DeleteFunc(found.Items, func(item container.Summary) bool { return !r.named(&item) })
 	r.seen.keep(found.Items)
 	all := make([]*agent.Status, len(found.Items))
 	g, ctx := errgroup.WithContext(ctx)
@@ -53,6 +54,13 @@ func (r *Runtime) list(ctx context.Context) ([]agent.Status, error) {
 		return nil, err
 	}
 	return sorted(all), nil
+}
+
+// named is whether a listed container bears the name of its instance. One that
+// was made from a copy of ours ("docker commit") has our labels and another
+// name: it is somebody else's.
+func (r *Runtime) named(item *container.Summary) bool {
+	return slices.Contains(item.Names, "/"+r.containerName(item.Labels[labelID]))
 }
 
 // starting is a container that a Start is at work on, from the list alone. The
