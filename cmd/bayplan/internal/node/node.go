@@ -10,6 +10,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -65,7 +66,11 @@ func Run(ctx context.Context, cfg Config) error {
 		return err
 	}
 	cfg.Log.Info("node", "node", creds.Name, "cluster", creds.Cluster, "server", creds.Server, "metrics", url)
-	go trimLater(ctx)
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() { trimLater(ctx) })
+	defer wg.Wait()
+	defer cancel()
 	if err := a.Run(ctx, client); err != nil && !errors.Is(err, context.Canceled) {
 		return err
 	}
