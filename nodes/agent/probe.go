@@ -89,7 +89,7 @@ func (p prober) connect(ctx context.Context, address string) error {
 
 func (p prober) exec(ctx context.Context, id string, check *schema.ExecCheck) error {
 	out := &bounded{}
-	code, err := p.runtime.Exec(ctx, id, Exec{Command: check.Command, Stdout: out, Stderr: out})
+	code, err := p.runtime.Exec(ctx, id, Exec{Command: check.Command, Stdout: out, Stderr: out, Single: true})
 	if err != nil {
 		return fmt.Errorf("running %s: %w", check.Command[0], p.why(ctx, err))
 	}

@@ -125,6 +125,10 @@ type Exec struct {
 	Stdout, Stderr io.Writer
 	// Resize carries the terminal's sizes, if any.
 	Resize <-chan Size
+	// Single is for checks that come again and again: the command that a former
+	// Single left in the container, as it was given up, is ended first, and where
+	// that cannot be this one is refused.
+	Single bool
 }
 
 // Size is a terminal's.

@@ -34,6 +34,11 @@ func (r *Runtime) exec(ctx context.Context, id string, e agent.Exec) (int, error
 	if box == nil {
 		return 0, errNoContainer
 	}
+	if e.Single {
+		if err := r.endLeftover(ctx, box.ID); err != nil {
+			return 0, err
+		}
+	}
 	made, err := r.api.ExecCreate(ctx, box.ID, client.ExecCreateOptions{
 		Cmd: e.Command, TTY: e.TTY, AttachStdin: e.Stdin != nil, AttachStdout: true, AttachStderr: !e.TTY,
 	})
@@ -42,6 +47,9 @@ func (r *Runtime) exec(ctx context.Context, id string, e agent.Exec) (int, error
 	}
 	if err != nil {
 		return 0, err
+	}
+	if e.Single {
+		r.seen.leaves(box.ID, made.ID)
 	}
 	if err := r.converse(ctx, made.ID, e); err != nil {
 		return 0, err
