@@ -3,9 +3,9 @@ package server
 import (
 	"context"
 	"crypto/rand"
-	"crypto/x509"
+	"crypto/tls"
 	"encoding/hex"
-	"encoding/pem"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -78,43 +78,44 @@ func writeOperator(dir string, ca *wire.CA, now time.Time) (f operatorFiles, err
 	return f, nil
 }
 
-// stillGood is whether the files are of this CA and have a third of their life
-// left.
+// stillGood is whether the files are of this CA, belong together and have a
+// third of their life left. A server that was killed while it wrote them may
+// have left the certificate of one key beside another.
 func stillGood(f operatorFiles, ca *wire.CA, now time.Time) bool {
 	have, err := os.ReadFile(f.ca)
 	if err != nil || string(have) != string(ca.PEM()) {
 		return false
 	}
-	text, err := os.ReadFile(f.cert)
-	if err != nil {
-		return false
-	}
-	block, _ := pem.Decode(text)
-	if block == nil {
-		return false
-	}
-	cert, err := x509.ParseCertificate(block.Bytes)
-	if err != nil {
-		return false
-	}
-	_, err = os.Stat(f.key)
-	return err == nil && cert.NotAfter.Sub(now) > operatorLife/3
+	pair, err := tls.LoadX509KeyPair(f.cert, f.key)
+	return err == nil && pair.Leaf.NotAfter.Sub(now) > operatorLife/3
 }
 
 // replaceFile writes a file that only its owner may read, at once or not at
-// all.
+// all, also over a power cut.
 func replaceFile(path string, text []byte) error {
 	tmp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
 	if err != nil {
 		return err
 	}
 	defer os.Remove(tmp.Name())
-	if _, err := tmp.Write(text); err != nil {
-		tmp.Close()
+	_, err = tmp.Write(text)
+	if err == nil {
+		err = tmp.Sync()
+	}
+	if err := errors.Join(err, tmp.Close()); err != nil {
 		return err
 	}
-	if err := tmp.Close(); err != nil {
+	if err := os.Rename(tmp.Name(), path); err != nil {
 		return err
 	}
-	return os.Rename(tmp.Name(), path)
+	return syncDir(filepath.Dir(path))
+}
+
+// syncDir makes a rename last.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
