@@ -79,10 +79,12 @@ func (s *server) JoinToken(ctx context.Context, r *connect.Request[controlpb.Joi
 	if ttl == 0 {
 		ttl = defaultTTL
 	}
-	line, expires, err := s.Joiner.JoinLine(ctx, ttl)
+	actor := callerOf(ctx).name
+	line, expires, err := s.Joiner.JoinLine(ctx, ttl, actor)
 	if err != nil {
 		return nil, coded(err, connect.CodeInternal)
 	}
+	s.Log.Info("join token", "expires", expires, "actor", actor)
 	return connect.NewResponse(&controlpb.JoinTokenResponse{Line: line, ExpiresUnix: expires.Unix()}), nil
 }
 

@@ -54,7 +54,8 @@ type Consoles interface {
 
 // Joiner makes the line that is typed on a new node, with a one-time token.
 type Joiner interface {
-	JoinLine(ctx context.Context, ttl time.Duration) (line string, expires time.Time, err error)
+	// JoinLine records the actor who asked with the token (I39).
+	JoinLine(ctx context.Context, ttl time.Duration, actor string) (line string, expires time.Time, err error)
 }
 
 // Config is what the API stands on.

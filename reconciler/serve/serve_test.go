@@ -307,7 +307,8 @@ func TestApprove_RecordsWho(t *testing.T) {
 }
 
 func TestJoinToken_Bounds(t *testing.T) {
-	c := start(t, fakecluster.New(epoch, "n1"))
+	fc := fakecluster.New(epoch, "n1")
+	c := start(t, fc)
 	r, err := c.JoinToken(t.Context(), connect.NewRequest(&controlpb.JoinTokenRequest{}))
 	if err != nil || r.Msg.ExpiresUnix != epoch.Add(time.Hour).Unix() || !strings.Contains(r.Msg.Line, "--join") {
 		t.Fatal(r, err)
@@ -315,5 +316,8 @@ func TestJoinToken_Bounds(t *testing.T) {
 	for _, ttl := range []int64{-1, 8 * 24 * 3600, 1 << 62} {
 		_, err = c.JoinToken(t.Context(), connect.NewRequest(&controlpb.JoinTokenRequest{TtlSeconds: ttl}))
 		wantCode(t, err, connect.CodeInvalidArgument, "1s to 168h")
+	}
+	if who := fc.Tokens(); len(who) != 1 || who[0] != "admin" { // I39
+		t.Errorf("tokens were asked for by %q", who)
 	}
 }

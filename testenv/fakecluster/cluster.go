@@ -36,7 +36,7 @@ type Cluster struct {
 	pos    uint64
 	more   chan struct{}
 	boxes  map[string]*box
-	tokens int
+	tokens []string // who asked for each
 
 	approved []string
 }
@@ -229,11 +229,18 @@ func (c *Cluster) Approvals() []string {
 }
 
 // JoinLine numbers its tokens.
-func (c *Cluster) JoinLine(_ context.Context, ttl time.Duration) (string, time.Time, error) {
+func (c *Cluster) JoinLine(_ context.Context, ttl time.Duration, actor string) (string, time.Time, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.tokens++
-	return fmt.Sprintf("bayplan agent --join https://127.0.0.1:7117#token-%d", c.tokens), c.now.Add(ttl), nil
+	c.tokens = append(c.tokens, actor)
+	return fmt.Sprintf("bayplan agent --join https://127.0.0.1:7117#token-%d", len(c.tokens)), c.now.Add(ttl), nil
+}
+
+// Tokens are who asked for a token so far.
+func (c *Cluster) Tokens() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.tokens)
 }
 
 // byWorkload orders changes as a Preview promises.

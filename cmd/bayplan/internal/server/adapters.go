@@ -24,12 +24,16 @@ type joiner struct {
 	pin    string
 }
 
-func (j joiner) JoinLine(ctx context.Context, life time.Duration) (string, time.Time, error) {
+// byServer is the actor of what nobody asked for but the server's own start.
+const byServer = "server"
+
+func (j joiner) JoinLine(ctx context.Context, life time.Duration, actor string) (string, time.Time, error) {
 	if life <= 0 || life > JoinLife {
 		life = JoinLife
 	}
-	token, expires := wire.NewToken(), time.Now().Add(life)
-	if err := j.tokens.PutToken(ctx, wire.TokenHash(token), expires); err != nil {
+	token, now := wire.NewToken(), time.Now()
+	expires := now.Add(life)
+	if err := j.tokens.Ledger.PutToken(ctx, wire.TokenHash(token), ledger.Token{Created: now, Expires: expires, Actor: actor}); err != nil {
 		return "", expires, err
 	}
 	return wire.JoinLine(wire.JoinInfo{Token: token, Server: j.server, Pin: j.pin}), expires, nil

@@ -175,7 +175,7 @@ func (s *server) announce(ctx context.Context, out io.Writer) error {
 	ready := Ready{URL: "https://" + s.reachedBy(), Cluster: s.cluster.ID, Join: []string{}, Metrics: s.metrics,
 		CA: s.operator.ca, Cert: s.operator.cert, Key: s.operator.key}
 	for range s.JoinTokens {
-		line, expires, err := s.joiner.JoinLine(ctx, JoinLife)
+		line, expires, err := s.joiner.JoinLine(ctx, JoinLife, byServer)
 		if err != nil {
 			return err
 		}
