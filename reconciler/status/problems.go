@@ -33,7 +33,39 @@ func (b *builder) problems(s *Status) []Problem {
 	for i := range s.Workloads {
 		all = append(all, workloadProblems(&s.Workloads[i])...)
 	}
+	return bounded(all)
+}
+
+const (
+	// MaxProblems bounds a Status' problems: nobody reads more, and each watcher
+	// is sent all of them at every change.
+	MaxProblems = 1000
+	// MaxText bounds the text of one, in bytes.
+	MaxText = 4 << 10
+)
+
+// bounded keeps the first problems and says how many there are beyond them. No
+// text is too long for a screen: errors of engines and lists of removals may be
+// of any length.
+func bounded(all []Problem) []Problem {
+	if more := len(all) - (MaxProblems - 1); len(all) > MaxProblems {
+		all = append(all[:MaxProblems-1:MaxProblems-1], Problem{Code: "more", Text: fmt.Sprintf("and %d more problems", more),
+			Next: "mend those above first; the others show then"})
+	}
+	for i := range all {
+		all[i].Text = cut(all[i].Text, MaxText)
+	}
 	return all
+}
+
+// cut is text in at most n bytes, whole characters, with a mark where it was
+// cut.
+func cut(text string, n int) string {
+	const mark = "…"
+	if len(text) <= n {
+		return text
+	}
+	return strings.ToValidUTF8(text[:n-len(mark)], "") + mark
 }
 
 func commitProblems(r *Revision) []Problem {
