@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"time"
 
 	"connectrpc.com/connect"
 
@@ -19,7 +21,8 @@ import (
 type enrolment struct{ s *Server }
 
 // Join looks at everything that can be wrong before it takes the token, so that
-// a mistake does not use it up.
+// a mistake does not use it up, and gives it back where the join could not be
+// recorded: nobody got a certificate for it.
 func (e enrolment) Join(ctx context.Context, req *connect.Request[wirepb.JoinRequest]) (*connect.Response[wirepb.JoinResponse], error) {
 	s, node := e.s, req.Msg.Node
 	log := s.cfg.Log.With("node", node, "from", req.Peer().Addr)
@@ -38,6 +41,7 @@ func (e enrolment) Join(ctx context.Context, req *connect.Request[wirepb.JoinReq
 	if s.cfg.Enrolled != nil {
 		if err := s.cfg.Enrolled(ctx, joined); err != nil {
 			log.Error("join not recorded", "err", err)
+			s.giveBack(req.Msg.Token)
 			return nil, connect.NewError(connect.CodeUnavailable, fmt.Errorf("recording the join: %w", err))
 		}
 	}
@@ -46,7 +50,11 @@ func (e enrolment) Join(ctx context.Context, req *connect.Request[wirepb.JoinReq
 }
 
 func (s *Server) takeToken(ctx context.Context, token string) error {
-	err := s.cfg.Tokens.TakeToken(ctx, TokenHash(token), s.cfg.Now())
+	hash := TokenHash(token)
+	if s.takeBack(hash) {
+		return nil
+	}
+	err := s.cfg.Tokens.TakeToken(ctx, hash, s.cfg.Now())
 	switch {
 	case err == nil:
 		return nil
@@ -54,6 +62,28 @@ func (s *Server) takeToken(ctx context.Context, token string) error {
 		return connect.NewError(connect.CodePermissionDenied, fmt.Errorf("%w; make a new one with `bayplan node token`", err))
 	}
 	return connect.NewError(connect.CodeUnavailable, fmt.Errorf("looking up the token: %w; try again", err))
+}
+
+// givenBack is how long a token that was given back stays good, in this run of
+// the server: whoever keeps the tokens may be what did not answer.
+const givenBack = 10 * time.Minute
+
+func (s *Server) giveBack(token string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.cfg.Now()
+	maps.DeleteFunc(s.unspent, func(_ string, until time.Time) bool { return now.After(until) })
+	s.unspent[TokenHash(token)] = now.Add(givenBack)
+}
+
+// takeBack uses up a token that was given back; of two callers at most one is
+// told true.
+func (s *Server) takeBack(hash string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	until, ok := s.unspent[hash]
+	delete(s.unspent, hash)
+	return ok && !s.cfg.Now().After(until)
 }
 
 // takeName gives the name to the key that joined last.

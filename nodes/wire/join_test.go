@@ -146,7 +146,15 @@ func TestJoin_Refusals(t *testing.T) {
 	wantErr(t, Join(ctx, c.token(), t.TempDir(), "N_2"), `"N_2" cannot name a node`)
 
 	down = true
-	wantErr(t, Join(ctx, c.token(), t.TempDir(), "n3"), "recording the join: no ledger")
+	kept := c.token()
+	for range 2 {
+		wantErr(t, Join(ctx, kept, t.TempDir(), "n3"), "recording the join: no ledger")
+	}
+	down = false
+	if err := Join(ctx, kept, t.TempDir(), "n3"); err != nil {
+		t.Errorf("a join that was not recorded used the token up: %v", err)
+	}
+	wantErr(t, Join(ctx, kept, t.TempDir(), "n4"), "token was used already"+again)
 
 	gone := c.token()
 	c.stop()
@@ -222,4 +230,22 @@ func TestJoin_SameNameAgainEndsTheFormer(t *testing.T) {
 	c.run(c.client(c.join("n1")), m)
 	c.see("the new one", func(s *nodes.Snapshot) bool { return len(s.Node("n1").Report.Instances) == 1 })
 	c.log.says(t, 1, "another machine joined as n1 since")
+}
+
+func TestServer_ATokenIsGivenBackForAWhile(t *testing.T) {
+	now := time.Now()
+	s := NewServer(ServerConfig{Now: func() time.Time { return now }})
+	s.giveBack("a")
+	if hash := TokenHash("a"); !s.takeBack(hash) || s.takeBack(hash) {
+		t.Error("it is good once")
+	}
+	s.giveBack("a")
+	s.giveBack("b")
+	now = now.Add(givenBack + time.Second)
+	if s.takeBack(TokenHash("a")) {
+		t.Error("it is good for ever")
+	}
+	if s.giveBack("c"); len(s.unspent) != 1 {
+		t.Errorf("%d are remembered", len(s.unspent))
+	}
 }

@@ -56,7 +56,7 @@ type ServerConfig struct {
 	Tokens Tokens
 	Roster Roster
 	// Enrolled, if set, is called before a certificate is handed out; an error
-	// keeps it back. It is where the caller records who joined, and that a name
+	// keeps it back, and the token stays good. It is where the caller records who joined, and that a name
 	// was joined anew.
 	Enrolled func(context.Context, Enrolled) error
 	// Admit, if set, may refuse a node that its certificate would let in: one
@@ -112,7 +112,10 @@ type Server struct {
 	consoles map[string]*console
 	// keys are of the nodes that joined in this run.
 	keys map[string]string
-	work sync.WaitGroup
+	// unspent are tokens that were given back, by hash, and until when they are
+	// good.
+	unspent map[string]time.Time
+	work    sync.WaitGroup
 }
 
 // NewServer makes a Server; mount it with [Server.Mount].
@@ -121,6 +124,7 @@ func NewServer(cfg ServerConfig) *Server {
 	return &Server{
 		cfg: cfg, run: randomID(),
 		sessions: map[string]*session{}, consoles: map[string]*console{}, keys: map[string]string{},
+		unspent: map[string]time.Time{},
 	}
 }
 
