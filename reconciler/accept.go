@@ -2,7 +2,6 @@ package reconciler
 
 import (
 	"fmt"
-	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -202,7 +201,7 @@ func (p *pass) adopt(s *schema.Spec) (touched []string) {
 // adoptOne begins a rollout if the workload's text differs from what is wanted.
 func (p *pass) adoptOne(w *schema.Workload, commit string) bool {
 	at, known := findRollout(p.facts.Rollouts, w.Name)
-	if known && p.facts.Rollouts[at].Want != nil && reflect.DeepEqual(p.facts.Rollouts[at].Want, w) {
+	if known && p.facts.Rollouts[at].Want != nil && sameText(p.facts.Rollouts[at].Want, w) {
 		return false
 	}
 	p.editRollouts()

@@ -128,6 +128,10 @@ type NodeFact struct {
 	Node nodes.Node `json:"node"`
 	// Assignment is the last one recorded for it.
 	Assignment nodes.Assignment `json:"assignment"`
+	// Ahead is whether the node was told, or may have been told, orders that this
+	// ledger does not know, being an older copy. It lasts until the node shows
+	// that nothing runs there that nobody ordered.
+	Ahead bool `json:"ahead,omitempty"`
 }
 
 // Approval lets one held commit through.

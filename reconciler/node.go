@@ -19,20 +19,22 @@ type nodeView struct {
 
 func (n *nodeView) fresh() bool { return n.seen != nil && n.silence < UnreachableAfter }
 
-// learnNodes records nodes that are new and descriptions that changed.
+// learnNodes records nodes that are new, descriptions that changed, and which
+// nodes know orders that the ledger does not.
 func (p *pass) learnNodes() {
 	for i := range p.in.Observed.Nodes {
-		n := &p.in.Observed.Nodes[i].Report.Node
-		at, known := slices.BinarySearchFunc(p.facts.Nodes, n.Name, compareNodeFact)
-		if known && p.facts.Nodes[at].Node.Equal(n) {
-			continue
-		}
-		p.editNodes()
+		r := &p.in.Observed.Nodes[i].Report
+		at, known := slices.BinarySearchFunc(p.facts.Nodes, r.Node.Name, compareNodeFact)
 		if !known {
-			fact := NodeFact{Name: n.Name, Assignment: nodes.Assignment{Node: n.Name}}
+			p.editNodes()
+			fact := NodeFact{Name: r.Node.Name, Node: r.Node, Assignment: nodes.Assignment{Node: r.Node.Name}}
 			p.facts.Nodes = slices.Insert(p.facts.Nodes, at, fact)
 		}
-		p.facts.Nodes[at].Node = *n
+		ahead := ahead(&p.facts.Nodes[at], r)
+		if f := &p.facts.Nodes[at]; f.Ahead != ahead || !f.Node.Equal(&r.Node) {
+			p.editNodes()
+			p.facts.Nodes[at].Node, p.facts.Nodes[at].Ahead = r.Node, ahead
+		}
 	}
 }
 

@@ -67,7 +67,7 @@ func (p *pass) plan() Plan {
 }
 
 // assignments applies the edits, node by node, and reissues under this epoch
-// what a former leader ordered (I20).
+// what a former leader ordered (I20), once the node has told what that was.
 func (p *pass) assignments() (all []nodes.Assignment) {
 	slices.SortStableFunc(p.edits, func(a, b edit) int {
 		return cmp.Or(int(a.node-b.node), strings.Compare(a.order.ID, b.order.ID))
@@ -79,7 +79,7 @@ func (p *pass) assignments() (all []nodes.Assignment) {
 			k++
 		}
 		was := &p.nodes[i].fact.Assignment
-		if k > 0 || was.Version.Epoch != p.in.Epoch {
+		if k > 0 || was.Version.Epoch != p.in.Epoch && p.nodes[i].seen != nil {
 			next := nodes.Assignment{Node: was.Node, Version: nodes.Version{Epoch: p.in.Epoch, Serial: was.Version.Serial + 1}}
 			next.Orders = apply(was.Orders, edits[:k], next.Version)
 			all = append(all, next)
@@ -89,7 +89,10 @@ func (p *pass) assignments() (all []nodes.Assignment) {
 	for i := range all {
 		p.editNodes()
 		at, _ := slices.BinarySearchFunc(p.facts.Nodes, all[i].Node, compareNodeFact)
-		p.facts.Nodes[at].Assignment = all[i]
+		f := &p.facts.Nodes[at]
+		// What a node knew cannot be told any more once it is ordered anew.
+		f.Ahead = f.Ahead || f.Assignment.Version.Epoch != p.in.Epoch && p.nodes[at].seen == nil
+		f.Assignment = all[i]
 	}
 	return all
 }

@@ -149,7 +149,8 @@ func headOrder(orders []nodes.Order, insts []nodes.Instance) int {
 }
 
 // group sorts the entries by workload with a counting sort, then each
-// workload's by slot. Entries of no rollout go to the end.
+// workload's by slot. Entries of no rollout, and what is left alone, go to the
+// end.
 func (p *pass) group() {
 	k := len(p.facts.Rollouts)
 	if p.byName == nil {
@@ -179,7 +180,7 @@ func (p *pass) group() {
 }
 
 func (p *pass) groupOf(e *entry) int {
-	if i, ok := p.byName[e.slot().Workload]; ok {
+	if i, ok := p.byName[e.slot().Workload]; ok && !p.leftAlone(e) {
 		return int(i)
 	}
 	return len(p.facts.Rollouts)
@@ -206,27 +207,6 @@ func (e *entry) id() string {
 		return e.order.ID
 	}
 	return e.inst.ID
-}
-
-// strays stops what runs without any order, but only on a node that has shown
-// that it holds our newest Assignment: otherwise the order may be one that we
-// do not know yet (I4).
-func (p *pass) strays() {
-	for i := range p.sorted {
-		e := &p.sorted[i]
-		n := &p.nodes[e.node]
-		held := n.fact.Assignment.Version
-		if e.order != nil || held == (nodes.Version{}) || !n.fresh() || n.seen.Report.Seen != held {
-			continue
-		}
-		p.edit(edit{node: e.node, order: nodes.Order{ID: e.inst.ID, Slot: e.inst.Slot, Digest: e.inst.Digest,
-			Ports: e.inst.Ports, Stop: true, Reason: nodes.Orphaned, Placed: p.in.Now}})
-		p.changes = append(p.changes, Change{Slot: e.inst.Slot, Node: n.fact.Name, Digest: e.inst.Digest, Stop: true, Reason: nodes.Orphaned})
-	}
-	ownerless := p.sorted[p.starts[len(p.facts.Rollouts)]:]
-	for i := range ownerless {
-		p.retireOrForget(&ownerless[i], nodes.Removed)
-	}
 }
 
 // The own… methods copy a slice of the facts before its first change.

@@ -1,7 +1,6 @@
 package reconciler
 
 import (
-	"reflect"
 	"slices"
 
 	"github.com/bayplan/bayplan/nodes"
@@ -254,6 +253,3 @@ func (p *pass) replaceReason(e *entry, goal *schema.Workload, r *Rollout) nodes.
 func (p *pass) mayStay(n *nodeView, w *schema.Workload) bool {
 	return holdsVolume(w) || Matches(&n.fact.Node, w)
 }
-
-// sameText is whether two texts of a workload say the same.
-func sameText(a, b *schema.Workload) bool { return a == b || reflect.DeepEqual(a, b) }

@@ -1,0 +1,55 @@
+package reconciler
+
+import (
+	"reflect"
+
+	"github.com/bayplan/bayplan/schema"
+)
+
+// sameText is whether two texts of a workload say the same. What is empty and
+// what is absent are one: a text read from the ledger has none of the empty
+// lists and maps that the repository's may have.
+func sameText(a, b *schema.Workload) bool {
+	return a == b || a != nil && b != nil && sameValue(reflect.ValueOf(a).Elem(), reflect.ValueOf(b).Elem())
+}
+
+func sameValue(a, b reflect.Value) bool {
+	switch a.Kind() {
+	case reflect.Pointer:
+		if a.IsNil() || b.IsNil() {
+			return a.IsNil() && b.IsNil()
+		}
+		return sameValue(a.Elem(), b.Elem())
+	case reflect.Struct:
+		for i := range a.NumField() {
+			if !sameValue(a.Field(i), b.Field(i)) {
+				return false
+			}
+		}
+		return true
+	case reflect.Slice:
+		return sameList(a, b)
+	case reflect.Map:
+		return sameMap(a, b)
+	}
+	return a.Equal(b)
+}
+
+func sameList(a, b reflect.Value) bool {
+	for i := range min(a.Len(), b.Len()) {
+		if !sameValue(a.Index(i), b.Index(i)) {
+			return false
+		}
+	}
+	return a.Len() == b.Len()
+}
+
+func sameMap(a, b reflect.Value) bool {
+	for _, key := range a.MapKeys() {
+		other := b.MapIndex(key)
+		if !other.IsValid() || !sameValue(a.MapIndex(key), other) {
+			return false
+		}
+	}
+	return a.Len() == b.Len()
+}
