@@ -33,8 +33,11 @@ func TestForesee_IsWhatHappens(t *testing.T) {
 			if forecast.Held != "" {
 				f.facts.Approvals = append(slices.Clone(f.facts.Approvals), reconciler.Approval{Commit: f.desired.Revision.Commit})
 			}
+			if len(forecast.Blocked) > 0 {
+				return // what waits runs into deadlines, which no preview waits for
+			}
 			f.atOnce(forecast.Passes + 2)
-			if was, is := wanted(&forecast.Facts), wanted(&f.facts); len(forecast.Blocked) == 0 && !slices.Equal(was, is) {
+			if was, is := wanted(&forecast.Facts), wanted(&f.facts); !slices.Equal(was, is) {
 				rt.Fatalf("foreseen:\n%s\nhappened:\n%s", strings.Join(was, "\n"), strings.Join(is, "\n"))
 			}
 		}
