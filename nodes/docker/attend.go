@@ -19,8 +19,10 @@ func (r *Runtime) attended(ctx context.Context, call func(context.Context) error
 	var pulse sync.WaitGroup
 	pulse.Go(func() { r.feelPulse(ctx, cancel) })
 	err := call(ctx)
-	if err != nil && errors.Is(context.Cause(ctx), errHangs) {
-		err = errHangs
+	if err != nil && ctx.Err() != nil {
+		// What a broken stream says depends on who noticed first; why it was
+		// broken does not.
+		err = context.Cause(ctx)
 	}
 	cancel(nil)
 	pulse.Wait()
