@@ -156,6 +156,7 @@ func TestE2E_KillsRestartNoContainer(t *testing.T) {
 	for _, name := range []string{"server", "n1", "n2", "n3", "server"} {
 		d.kill(name)
 	}
+	d.answers()
 	if outcome := d.await(commit); outcome != reconciler.Applied {
 		t.Errorf("outcome %s", outcome)
 	}
@@ -169,6 +170,7 @@ func TestE2E_KillsRestartNoContainer(t *testing.T) {
 	for _, name := range []string{"server", "n1", "n2", "n3"} {
 		d.kill(name)
 	}
+	d.answers()
 	d.eventually("nodes that are heard", func() bool {
 		heard := 0
 		for _, n := range d.status().Nodes {
