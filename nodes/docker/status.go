@@ -21,6 +21,11 @@ func (r *Runtime) statusOf(ctx context.Context, box *container.InspectResponse) 
 		s.Address = addressOf(box)
 	case agent.StateExited:
 		s.Finished, s.ExitCode = timeOf(box.State.FinishedAt), box.State.ExitCode
+		if s.Finished.Before(s.Started) {
+			// The Engine notes the start after the fact: a program that ends at
+			// once can end a moment before it.
+			s.Finished = s.Started
+		}
 		s.OOM = s.ExitCode != 0 && (box.State.OOMKilled || r.unexplained(box) && s.Finished.Sub(s.Started) < unwatched)
 		if s.Error == "" && (s.ExitCode == notFound || s.ExitCode == notExecutable) {
 			s.Error = r.initError(ctx, box.ID)
