@@ -115,10 +115,14 @@ func (r *Runtime) explainPull(image string, err error) error {
 	switch {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("%s: %w", doing, err)
+	case says(said, "no basic auth", "authorization failed") && !says(said, "insufficient_scope"):
+		// Engines with containerd's image store say both: that it may not exist,
+		// and that it was the password.
+		return unauthorized(err, host)
 	case says(said, "does not exist", "manifest unknown", "name unknown", "repository name not known"):
 		return fail(nodes.ImageNotFound, err, "there is no image %s: check its name and tag, and `docker login %s` if it is private", image, host)
 	case says(said, "unauthorized", " 401", "no basic auth", "access denied", "denied:", "is denied", "authentication required"):
-		return fail(nodes.ImageUnauthorized, err, "the registry %s wants another password, or one at all: run `docker login %s` on the node", host, host)
+		return unauthorized(err, host)
 	case says(said, unreachable...):
 		return fail(nodes.RegistryUnreachable, err, "the registry %s does not answer: %s", host, words(err))
 	case says(said, "not found"):
@@ -144,3 +148,7 @@ func registryAndPath(image string) (host, path string) {
 
 // words are the Engine's own, without the client's preamble.
 func words(err error) string { return strings.TrimPrefix(err.Error(), "Error response from daemon: ") }
+
+func unauthorized(err error, host string) error {
+	return fail(nodes.ImageUnauthorized, err, "the registry %s wants another password, or one at all: run `docker login %s` on the node", host, host)
+}
