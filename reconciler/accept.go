@@ -44,6 +44,7 @@ func (p *pass) accept() {
 	// became known.
 	c.Outcome, c.Reason, c.Ended = Progressing, "", time.Time{}
 	p.facts.Spec, p.facts.Accepted = merged, d.Hash
+	p.spendApproval(d.Revision.Commit)
 	p.dirty = true
 }
 
@@ -118,7 +119,7 @@ func missing(was, is []schema.Workload) (names []string) {
 
 // holdReason is why the commit must be approved first; empty if it need not.
 func (p *pass) holdReason(d *schema.Spec, removals []string) string {
-	if p.approved(d.Revision.Commit) {
+	if p.approved(d.Revision.Commit) || p.facts.Spec.Revision.Commit == d.Revision.Commit {
 		return ""
 	}
 	inForce := len(p.facts.Spec.Workloads)
@@ -134,6 +135,14 @@ func (p *pass) holdReason(d *schema.Spec, removals []string) string {
 func allowsRemoval(r schema.Revision, count int) bool {
 	n, err := strconv.Atoi(r.Trailer(RemovalTrailer))
 	return err == nil && n >= count
+}
+
+// spendApproval uses an approval up: it lets the commit through once, from what
+// is in force now, and not again from wherever the branch goes later.
+func (p *pass) spendApproval(commit string) {
+	if p.approved(commit) {
+		p.facts.Approvals = slices.DeleteFunc(slices.Clone(p.facts.Approvals), func(a Approval) bool { return a.Commit == commit })
+	}
 }
 
 func (p *pass) approved(commit string) bool {

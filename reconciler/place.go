@@ -132,12 +132,10 @@ func (p *pass) roomInstead(w *want) bool {
 	return ok
 }
 
-// notResolved is whether the image has no digest yet, or may have none since
-// this leader has not heard of the repository; then nothing is placed, and
-// plan tells why.
+// notResolved is whether the image has no digest yet; then nothing is placed,
+// whatever else is known of it, and plan tells why.
 func (p *pass) notResolved(w *want) bool {
-	name := w.request.Workload.Name
-	if w.request.Workload.Pinned != "" || p.unresolved(name) == nil && p.in.Desired.Revision.Commit != "" {
+	if w.request.Workload.Pinned != "" {
 		return false
 	}
 	p.outcome[w.rollout].waiting = "its image is not resolved"

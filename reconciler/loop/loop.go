@@ -86,6 +86,8 @@ type Loop struct {
 	inbox   chan func(*term)
 	started time.Time
 
+	deciding chan struct{} // closed once the first decision was published
+
 	mu     sync.Mutex
 	view   *view
 	events *eventRing
@@ -101,7 +103,7 @@ func New(cfg Config) (*Loop, error) {
 	if cfg.Troubles == nil {
 		cfg.Troubles = func() []status.Problem { return nil }
 	}
-	l := &Loop{cfg: cfg, log: cfg.Log, inbox: make(chan func(*term), 16), events: newEventRing()}
+	l := &Loop{cfg: cfg, log: cfg.Log, inbox: make(chan func(*term), 16), events: newEventRing(), deciding: make(chan struct{})}
 	l.meter = newMeter(cfg.Metrics)
 	l.publish(&view{in: status.Input{Cluster: cfg.Cluster, Now: cfg.Now(), Started: cfg.Now()}})
 	return l, nil

@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -35,11 +36,19 @@ func (l *Loop) publish(v *view) {
 	l.mu.Lock()
 	old := l.view
 	l.view = v
+	if v.input.Epoch != 0 && (old == nil || old.input.Epoch == 0) {
+		close(l.deciding)
+	}
 	l.mu.Unlock()
 	if old != nil {
 		close(old.newer)
 	}
 }
+
+// Deciding is closed once the loop has led and told of its first decision: what
+// Status says before that is empty for want of knowledge, not because nothing
+// runs.
+func (l *Loop) Deciding() <-chan struct{} { return l.deciding }
 
 func (l *Loop) current() *view {
 	l.mu.Lock()
@@ -88,7 +97,7 @@ func (l *Loop) pinForPreview(ctx context.Context, spec, accepted *schema.Spec) (
 			pinned, why := l.cfg.Resolver.Resolve(ctx, image)
 			mu.Lock()
 			defer mu.Unlock()
-			known[image] = pinned
+			known[image] = cmp.Or(pinned, image)
 			if why != nil {
 				unresolved = append(unresolved, reconciler.Unresolved{Workload: image, Failure: *why})
 			}

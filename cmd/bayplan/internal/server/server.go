@@ -197,13 +197,25 @@ func (s *server) announce(ctx context.Context, out io.Writer) error {
 	return replaceFile(s.ReadyFile, append(text, '\n'))
 }
 
+// onceDeciding keeps operators' calls until the server knows what it says: an
+// empty answer would read as an empty cluster.
+func (s *server) onceDeciding(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case <-s.loop.Deciding():
+			next.ServeHTTP(w, r)
+		case <-r.Context().Done():
+		}
+	})
+}
+
 // handler is everything that answers on the one address.
 func (s *server) handler() http.Handler {
 	mux := http.NewServeMux()
 	s.fleet.Mount(mux)
 	path, api := serve.New(serve.Config{Cluster: s.loop, Consoles: s.fleet, Joiner: s.joiner, Identity: operator,
 		Name: s.cluster.ID, Version: s.Version, Source: s.Source.URL, Branch: s.Source.Branch, Log: s.Log})
-	mux.Handle(path, api)
+	mux.Handle(path, s.onceDeciding(api))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	metrics := telemetry.Metrics(s.registry)
 	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) {
