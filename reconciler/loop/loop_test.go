@@ -341,3 +341,30 @@ func TestApprove_AnswersOnceTheDecisionIsMade(t *testing.T) {
 		}
 	})
 }
+
+func TestLoop_ACommitThatComesBackIsToldOnce(t *testing.T) {
+	inCluster(t, func(t *testing.T, c *memory.Cluster) {
+		text := web("r/web:1", "")
+		c.Repo.Push("one", "", "shop/web.cue", text)
+		c.Await(time.Minute, "applied", func(s *status.Status) bool { return s.Revision.Outcome == reconciler.Applied })
+		c.StopServer()
+		time.Sleep(time.Second)
+		c.StartServer()
+		second := c.Repo.Push("two", "", "shop/web.cue", web("r/web:2", ""))
+		c.Await(5*time.Minute, "applied", ended(second, reconciler.Applied))
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		events, _ := c.Loop().Events(0)
+		times := map[string]int{}
+		for _, e := range events {
+			if e.Kind == "commit" {
+				times[e.Text]++
+			}
+		}
+		for text, n := range times {
+			if n > 1 {
+				t.Errorf("%d times: %s", n, text)
+			}
+		}
+	})
+}

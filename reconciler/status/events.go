@@ -138,13 +138,19 @@ var outcomeWords = map[reconciler.Outcome]string{
 
 // commitEvents compares the outcomes of the newest few: older ones have ended.
 func commitEvents(before, after []reconciler.Commit, at time.Time) (events []Event) {
-	was := map[string]reconciler.Outcome{}
+	// A commit may come into force again: each time is a record of its own.
+	type record struct {
+		commit string
+		seen   int64
+	}
+	of := func(c *reconciler.Commit) record { return record{c.Revision.Commit, c.Seen.UnixNano()} }
+	was := map[record]reconciler.Outcome{}
 	for i := range before {
-		was[before[i].Revision.Commit] = before[i].Outcome
+		was[of(&before[i])] = before[i].Outcome
 	}
 	for i := max(0, len(after)-3); i < len(after); i++ {
 		c := &after[i]
-		if outcome, known := was[c.Revision.Commit]; known && outcome == c.Outcome {
+		if outcome, known := was[of(c)]; known && outcome == c.Outcome {
 			continue
 		}
 		text := fmt.Sprintf("commit %s is %s", c.Revision.Short(), outcomeWords[c.Outcome])
