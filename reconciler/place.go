@@ -139,6 +139,9 @@ func (p *pass) notResolved(w *want) bool {
 		return false
 	}
 	p.outcome[w.rollout].waiting = "its image is not resolved"
+	if u := p.unresolved(w.request.Workload.Name); u != nil {
+		p.outcome[w.rollout].waiting = u.Failure.Text
+	}
 	return true
 }
 

@@ -92,8 +92,11 @@ func (p *pass) checkDeadlines(r Rollout, out *slotCount) Rollout {
 		return p.fail(r, out.failure)
 	}
 	reason := "no progress for " + r.Want.Update.ProgressDeadline.String()
-	if out.waiting != "" {
+	switch {
+	case out.waiting != "":
 		reason += ": " + out.waiting
+	case out.ailing != nil:
+		reason += ": " + out.ailing.order.Slot.String() + " on " + p.nodes[out.ailing.node].fact.Name + ": " + out.ailing.inst.Failure.Text
 	}
 	return p.fail(r, reason)
 }

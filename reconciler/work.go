@@ -14,6 +14,7 @@ type slotCount struct {
 	left    int // instances that are not the wanted ones and not yet gone, on nodes that are not lost
 	failure string
 	waiting string // why something could not be placed
+	ailing  *entry // the first wanted instance that told of a failure
 }
 
 // work walks the i-th workload's slots: first to count, then to act.
@@ -137,6 +138,9 @@ func (p *pass) step(i int, goal *schema.Workload, v *slotView, b *budget, only s
 	}
 	r := &p.facts.Rollouts[i]
 	p.retireSpares(v, r)
+	if out.ailing == nil && v.current != nil && v.current.inst != nil && v.current.inst.Failure != nil {
+		out.ailing = v.current
+	}
 	if out.failure == "" {
 		out.failure = p.failure(v.current, goal, r.Began)
 	}

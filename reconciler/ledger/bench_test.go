@@ -141,7 +141,9 @@ func TestLedger_IdleMemory(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("%d MiB resident, %d goroutines", kib>>10, goroutines)
-	if kib>>10 > 100 {
+	// Without the race detector it is some 40 MiB; with it up to 101 were seen.
+	// What grows without bound is far above this.
+	if kib>>10 > 200 {
 		t.Errorf("%d MiB resident", kib>>10)
 	}
 }
