@@ -190,6 +190,14 @@ func (s *Source) accepted(began time.Time) (*Tip, error) {
 	return &tip, nil
 }
 
+// lastAccepted is the last commit that was found good, by an earlier run too;
+// "" if none.
+func (s *Source) lastAccepted() string {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	return s.state.Accepted
+}
+
 // redeliver says, once, that the present commit has to be delivered again.
 func (s *Source) redeliver() bool {
 	s.writing.Lock()

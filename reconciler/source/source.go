@@ -92,6 +92,11 @@ type Trouble struct {
 type Update struct {
 	Tip     *Tip
 	Trouble *Trouble
+	// Passed are commits that came to the branch since the last Tip and are not
+	// its newest, because one push or merge brought several: those in the history
+	// of the Tip, or of the commit that Trouble is About, that were not in that
+	// of the last Tip. Oldest first, the newest 100 at most. One may come twice.
+	Passed []schema.Revision
 }
 
 // Source watches one branch. Its methods are safe for concurrent use, except

@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/go-git/go-git/v5/plumbing"
+
 	"github.com/bayplan/bayplan/schema"
 )
 
@@ -14,9 +16,10 @@ type watching struct {
 	s    *Source
 	sink func(Update)
 	pace pace
-	// delivered is the commit of the last Tip, trouble the one in force.
-	delivered string
-	trouble   *Trouble
+	// delivered is the commit of the last Tip, trouble the one in force. former is
+	// the last Tip too, or that of an earlier run.
+	delivered, former string
+	trouble           *Trouble
 }
 
 // Watch looks until ctx ends and tells sink, from this goroutine, what changed:
@@ -31,7 +34,7 @@ func (s *Source) Watch(ctx context.Context, sink func(Update)) error {
 	} else {
 		defer stop()
 	}
-	w := &watching{s: s, sink: sink, pace: pace{poll: s.cfg.Poll, random: rand.Float64}}
+	w := &watching{s: s, sink: sink, pace: pace{poll: s.cfg.Poll, random: rand.Float64}, former: s.lastAccepted()}
 	for ctx.Err() == nil {
 		wait := w.look(ctx)
 		if !w.sleep(ctx, wait) {
@@ -53,24 +56,29 @@ func (w *watching) look(ctx context.Context) time.Duration {
 	}
 	if err != nil {
 		f := w.s.faultOf(err)
-		w.fail(f, revisionIn(err), began)
+		w.fail(ctx, f, revisionIn(err), began)
 		return w.pace.next(f)
 	}
-	w.succeed(tip)
+	w.succeed(ctx, tip)
 	return w.pace.next(nil)
 }
 
-func (w *watching) succeed(tip Tip) {
+func (w *watching) succeed(ctx context.Context, tip Tip) {
 	if tip.Revision.Commit == w.delivered && w.trouble == nil {
 		return
 	}
 	u := Update{}
 	if tip.Revision.Commit != w.delivered {
-		u.Tip = &tip
+		u.Tip, u.Passed = &tip, w.passed(ctx, tip.Revision.Commit)
 		w.s.log.Info("git commit seen", "rev", tip.Revision.Short())
 	}
-	w.delivered, w.trouble = tip.Revision.Commit, nil
+	w.delivered, w.former, w.trouble = tip.Revision.Commit, tip.Revision.Commit, nil
 	w.sink(u)
+}
+
+// passed are the commits between the last Tip and to.
+func (w *watching) passed(ctx context.Context, to string) []schema.Revision {
+	return w.s.current.Load().passed(ctx, plumbing.NewHash(w.former), plumbing.NewHash(to))
 }
 
 // revisionIn is the commit that err is about, if it is about one.
@@ -81,7 +89,7 @@ func revisionIn(err error) schema.Revision {
 	return schema.Revision{}
 }
 
-func (w *watching) fail(f *fault, commit schema.Revision, now time.Time) {
+func (w *watching) fail(ctx context.Context, f *fault, commit schema.Revision, now time.Time) {
 	t := &Trouble{Code: f.code, Text: oneLine(f.Error()), Next: f.next, Since: now, About: commit}
 	if w.trouble != nil && w.trouble.Code == t.Code {
 		t.Since = w.trouble.Since
@@ -91,7 +99,7 @@ func (w *watching) fail(f *fault, commit schema.Revision, now time.Time) {
 	}
 	w.trouble = t
 	w.s.log.Warn("git remote", "code", t.Code, "err", t.Text)
-	w.sink(Update{Tip: w.fallback(now), Trouble: t})
+	w.sink(Update{Tip: w.fallback(now), Trouble: t, Passed: w.passed(ctx, commit.Commit)})
 }
 
 // fallback is the mirror's last good commit, for a server that starts while its
