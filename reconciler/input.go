@@ -27,8 +27,8 @@ type Input struct {
 	// empty or cannot be read. The commit has then failed, and what is in force
 	// stays.
 	Refused string
-	// Overtaken are commits that a newer one replaced before they came to be
-	// Desired, oldest first: they are recorded as superseded.
+	// Overtaken are commits that Desired's replaced before they were looked at,
+	// oldest first: those that are not known are recorded as superseded by it.
 	Overtaken []schema.Revision
 	// Rewritten is whether Desired's commit does not descend from the one in
 	// force: the branch was force-pushed (I12).

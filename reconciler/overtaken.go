@@ -7,16 +7,19 @@ import (
 )
 
 // overtake records commits that were never looked at, since a newer one was
-// there already, so that each comes to an end that can be read.
+// there already, so that each comes to an end that can be read. The commit in
+// work stays the last.
 func (p *pass) overtake() {
-	for i := range p.in.Overtaken {
-		r := p.in.Overtaken[i]
+	for _, r := range p.in.Overtaken {
 		if p.knows(r) {
 			continue
 		}
-		c := p.commitFor(r)
-		c.Outcome, c.Reason, c.Ended = Superseded, "by a newer commit before it was looked at", p.in.Now
+		p.editCommits()
+		at := max(0, len(p.facts.Commits)-1)
+		p.facts.Commits = slices.Insert(p.facts.Commits, at, Commit{Revision: r, Outcome: Superseded, Seen: p.in.Now, Ended: p.in.Now,
+			Reason: "by " + p.in.Desired.Revision.Short() + " before it was looked at"})
 	}
+	p.facts.Commits = p.facts.Commits[max(0, len(p.facts.Commits)-MaxCommits):]
 }
 
 func (p *pass) knows(r schema.Revision) bool {

@@ -20,8 +20,8 @@ const UnreachableAfter = 15 * time.Second
 // writes one new Assignment for each node whose orders changed.
 func Reconcile(in Input) Plan {
 	p := newPass(in)
-	p.overtake()
 	p.accept()
+	p.overtake()
 	p.look()
 	for i := range p.facts.Rollouts {
 		p.work(i)

@@ -3,12 +3,10 @@ package loop
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/bayplan/bayplan/nodes"
 	"github.com/bayplan/bayplan/reconciler"
 	"github.com/bayplan/bayplan/reconciler/source"
 	"github.com/bayplan/bayplan/reconciler/status"
@@ -25,8 +23,9 @@ type desired struct {
 	// draft is the newest tip on its way to a wish, and afterwards what the wish
 	// came from; nil where the newest commit was refused.
 	draft *draft
-	// overtaken are commits that a newer one replaced before they were wished
-	// for.
+	// newest is the commit that the source told of last, and overtaken are those
+	// before it that may not have been looked at, oldest first.
+	newest    schema.Revision
 	overtaken []schema.Revision
 
 	evaluating sync.Mutex        // one tree at a time, and only the newest
@@ -54,22 +53,6 @@ type draft struct {
 	grace     time.Time // until when unanswered references are waited for
 }
 
-// asked is a question to a registry.
-type asked struct {
-	why   *nodes.Failure
-	tries int
-}
-
-// imageGrace is how long a commit waits for all its images to be resolved
-// before those that are go ahead without the rest.
-const imageGrace = 3 * time.Second
-
-// The wait between two questions about an image doubles between these.
-const (
-	firstRetry = 2 * time.Second
-	lastRetry  = time.Minute
-)
-
 func (d *desired) init(t *term) {
 	d.t = t
 	d.known, d.asked = map[string]string{}, map[string]*asked{}
@@ -77,23 +60,30 @@ func (d *desired) init(t *term) {
 
 // tip starts the evaluation of a new commit.
 func (d *desired) tip(ctx context.Context, tip source.Tip) {
-	d.overtake(tip.Revision.Commit)
 	dr := &draft{tip: tip}
 	d.draft = dr
 	d.t.beginCommit(ctx, tip)
 	d.t.wg.Go(func() { d.evaluate(ctx, dr) })
 }
 
-// maxOvertaken bounds the commits that wait to be recorded as overtaken.
-const maxOvertaken = reconciler.MaxCommits
-
-// overtake notes that the draft will not be wished for any more.
-func (d *desired) overtake(by string) {
-	if d.draft == nil || d.draft.wished || d.draft.tip.Revision.Commit == by {
-		return
+// moveTo notes that r is the newest commit: the newest before and those that
+// were passed on the way will not be looked at any more.
+func (d *desired) moveTo(r schema.Revision, passed []schema.Revision) {
+	if d.newest.Commit != "" && d.newest.Commit != r.Commit {
+		d.overtaken = append(d.overtaken, d.newest)
 	}
-	d.overtaken = append(d.overtaken, d.draft.tip.Revision)
-	d.overtaken = d.overtaken[max(0, len(d.overtaken)-maxOvertaken):]
+	d.overtaken = append(d.overtaken, passed...)
+	d.overtaken = d.overtaken[max(0, len(d.overtaken)-reconciler.MaxCommits):]
+	d.newest = r
+}
+
+// passedOver are the commits to record as overtaken: none until the newest one
+// has become the wish.
+func (d *desired) passedOver() []schema.Revision {
+	if d.draft != nil && !d.draft.wished {
+		return nil
+	}
+	return d.overtaken
 }
 
 // evaluate runs beside the deciding goroutine.
@@ -167,102 +157,10 @@ func (d *desired) take(ctx context.Context, dr *draft, spec schema.Spec, err err
 // refuse takes note of a commit that as a whole asks for nothing: it has failed,
 // and what is in force stays.
 func (d *desired) refuse(r schema.Revision, why string) {
-	d.overtake(r.Commit)
 	d.draft = nil
 	d.wish = wish{spec: schema.Spec{Revision: r}, refused: why}
 	d.wish.spec.Seal()
 	d.forget(nil)
-}
-
-// pin fills in digests; what is not known is asked for. With the last answer,
-// or once it waited long enough, the draft becomes the wish.
-func (d *desired) pin(ctx context.Context, dr *draft) {
-	if dr == nil || d.draft != dr || !dr.evaluated {
-		return
-	}
-	spec := dr.spec
-	unknown := reconciler.Pin(&spec, &d.t.facts.Spec, d.known)
-	waiting := false
-	for _, image := range unknown {
-		q := d.asked[image]
-		if q == nil {
-			q = &asked{}
-			d.asked[image] = q
-			d.ask(ctx, image, q, 0)
-		}
-		waiting = waiting || q.why == nil
-	}
-	if waiting && d.t.cfg.Now().Before(dr.grace) {
-		d.t.after(ctx, imageGrace, func() { d.pin(ctx, dr) })
-		return
-	}
-	unresolved := d.listUnresolved(&spec)
-	spec.Seal()
-	d.wish, dr.wished = wish{spec: spec, rewritten: dr.rewritten, unresolved: unresolved}, true
-	d.t.commitPhase("resolve")
-	d.forget(unknown)
-}
-
-// ask puts the question after a wait and pins again with the answer.
-func (d *desired) ask(ctx context.Context, image string, q *asked, wait time.Duration) {
-	d.t.wg.Go(func() {
-		if !sleep(ctx, wait) {
-			return
-		}
-		pinned, why := d.t.cfg.Resolver.Resolve(ctx, image)
-		d.t.tell(ctx, func(*term) { d.answered(ctx, image, q, pinned, why) })
-	})
-}
-
-func (d *desired) answered(ctx context.Context, image string, q *asked, pinned string, why *nodes.Failure) {
-	if d.asked[image] != q {
-		return
-	}
-	q.why = why
-	if why == nil {
-		d.known[image] = pinned
-		delete(d.asked, image)
-	} else {
-		d.ask(ctx, image, q, min(firstRetry<<min(q.tries, 10), lastRetry))
-		q.tries++
-		d.t.log.Warn("resolving an image", "image", image, "code", why.Code, "text", why.Text)
-	}
-	d.pin(ctx, d.draft)
-}
-
-// forget drops questions and answers that the present text has no use for, so
-// that memory follows the repository.
-func (d *desired) forget(unknown []string) {
-	for image := range d.asked {
-		if !slices.Contains(unknown, image) {
-			delete(d.asked, image)
-		}
-	}
-	wanted := map[string]bool{}
-	for i := range d.wish.spec.Workloads {
-		wanted[d.wish.spec.Workloads[i].Image] = true
-	}
-	for image := range d.known {
-		if !wanted[image] {
-			delete(d.known, image)
-		}
-	}
-}
-
-func (d *desired) listUnresolved(spec *schema.Spec) (all []reconciler.Unresolved) {
-	for i := range spec.Workloads {
-		w := &spec.Workloads[i]
-		q := d.asked[w.Image]
-		if w.Pinned != "" || q == nil {
-			continue
-		}
-		why := nodes.Failure{Code: nodes.RegistryUnreachable, Text: "image " + w.Image + ": its registry has not answered yet"}
-		if q.why != nil {
-			why = *q.why
-		}
-		all = append(all, reconciler.Unresolved{Workload: w.Name, Failure: why})
-	}
-	return all
 }
 
 // problems are what kept the newest tip from becoming a Spec at all.

@@ -277,42 +277,6 @@ func TestLoop_AHeldCommitIsNotLetThroughByTheNext(t *testing.T) {
 	})
 }
 
-func TestLoop_AnOvertakenCommitStaysAway(t *testing.T) {
-	inCluster(t, func(t *testing.T, c *memory.Cluster) {
-		first := c.Repo.Push("one", "", "shop/web.cue", web("r/web:1", ""))
-		c.Await(time.Minute, "applied", ended(first, reconciler.Applied))
-		waits := c.Repo.Push("an image that is missing", "", "shop/web.cue", web("r/web:9", ""))
-		c.Await(time.Minute, "seen", func(s *status.Status) bool { return s.Revision.Commit == waits })
-		empty := c.Repo.Push("empty", "", "README.md", "hello")
-		c.Await(time.Minute, "refused", ended(empty, reconciler.Failed))
-		c.Image("r/web:9")
-		time.Sleep(10 * time.Minute)
-		synctest.Wait()
-		if s, _ := c.Loop().Status(); s.Revision.Commit != empty {
-			t.Error(memory.Brief(s))
-		}
-	})
-}
-
-func TestLoop_TwoQuickPushesBothEnd(t *testing.T) {
-	inCluster(t, func(t *testing.T, c *memory.Cluster) {
-		first := c.Repo.Push("one", "", "shop/web.cue", web("r/web:1", ""))
-		c.Await(time.Minute, "applied", ended(first, reconciler.Applied))
-		c.Images.Hang(true)
-		a := c.Repo.Push("a", "", "shop/web.cue", web("r/web:2", ""))
-		time.Sleep(time.Second) // seen, and waiting for its image
-		c.Images.Hang(false)
-		b := c.Repo.Push("b", "", "shop/web.cue", web("r/web:3", ""))
-		s := c.Await(5*time.Minute, "the newer one applied", ended(b, reconciler.Applied))
-		for _, h := range s.History {
-			if h.Commit == a && h.Outcome == reconciler.Superseded {
-				return
-			}
-		}
-		t.Errorf("the older one has no end: %+v", s.History)
-	})
-}
-
 func TestLoop_TroubleOfTheLedgerEndsWithIt(t *testing.T) {
 	inCluster(t, func(t *testing.T, c *memory.Cluster) {
 		first := c.Repo.Push("one", "", "shop/web.cue", web("r/web:1", ""))
@@ -338,33 +302,6 @@ func TestApprove_AnswersOnceTheDecisionIsMade(t *testing.T) {
 		}
 		if s, _ := c.Loop().Status(); s.Revision.Outcome == reconciler.Held {
 			t.Error("still held after the approval was answered")
-		}
-	})
-}
-
-func TestLoop_ACommitThatComesBackIsToldOnce(t *testing.T) {
-	inCluster(t, func(t *testing.T, c *memory.Cluster) {
-		text := web("r/web:1", "")
-		c.Repo.Push("one", "", "shop/web.cue", text)
-		c.Await(time.Minute, "applied", func(s *status.Status) bool { return s.Revision.Outcome == reconciler.Applied })
-		c.StopServer()
-		time.Sleep(time.Second)
-		c.StartServer()
-		second := c.Repo.Push("two", "", "shop/web.cue", web("r/web:2", ""))
-		c.Await(5*time.Minute, "applied", ended(second, reconciler.Applied))
-		time.Sleep(time.Minute)
-		synctest.Wait()
-		events, _ := c.Loop().Events(0)
-		times := map[string]int{}
-		for _, e := range events {
-			if e.Kind == "commit" {
-				times[e.Text]++
-			}
-		}
-		for text, n := range times {
-			if n > 1 {
-				t.Errorf("%d times: %s", n, text)
-			}
 		}
 	})
 }

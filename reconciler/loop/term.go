@@ -142,9 +142,11 @@ func (t *term) sourced(ctx context.Context, u source.Update) {
 		t.log.Warn("repository", "code", u.Trouble.Code, "text", u.Trouble.Text)
 	}
 	if u.Tip != nil {
+		t.desired.moveTo(u.Tip.Revision, u.Passed)
 		t.desired.tip(ctx, *u.Tip)
 	}
 	if u.Trouble != nil && u.Trouble.About.Commit != "" {
+		t.desired.moveTo(u.Trouble.About, u.Passed)
 		t.desired.refuse(u.Trouble.About, u.Trouble.Text)
 	}
 }
@@ -193,7 +195,7 @@ func (t *term) pass() (plan reconciler.Plan, err error) {
 func (t *term) input() reconciler.Input {
 	return reconciler.Input{
 		Desired: t.desired.wish.spec, Refused: t.desired.wish.refused, Rewritten: t.desired.wish.rewritten,
-		Unresolved: t.desired.wish.unresolved, Overtaken: t.desired.overtaken,
+		Unresolved: t.desired.wish.unresolved, Overtaken: t.desired.passedOver(),
 		Observed: t.cfg.Fleet.Snapshot(), Facts: t.facts,
 		Now: t.cfg.Now(), Epoch: t.won.Epoch(), Started: t.started,
 		Trace: t.commit.parent(), Scratch: &t.scratch,
@@ -217,7 +219,9 @@ func (t *term) carryOut(ctx context.Context, plan *reconciler.Plan) error {
 	}
 	t.facts, t.seen = plan.Facts, snap
 	t.events.add(events)
-	t.desired.overtaken = nil
+	if t.desired.passedOver() != nil {
+		t.desired.overtaken = nil
+	}
 	for _, a := range plan.Assignments {
 		t.cfg.Fleet.Assign(a)
 	}

@@ -136,7 +136,7 @@ var outcomeWords = map[reconciler.Outcome]string{
 	reconciler.Held: "held", reconciler.Failed: "failed", reconciler.RolledBack: "rolled back",
 }
 
-// commitEvents compares the outcomes of the newest few: older ones have ended.
+// commitEvents tells of commits that are new or have another outcome.
 func commitEvents(before, after []reconciler.Commit, at time.Time) (events []Event) {
 	// A commit may come into force again: each time is a record of its own.
 	type record struct {
@@ -148,7 +148,7 @@ func commitEvents(before, after []reconciler.Commit, at time.Time) (events []Eve
 	for i := range before {
 		was[of(&before[i])] = before[i].Outcome
 	}
-	for i := max(0, len(after)-3); i < len(after); i++ {
+	for i := range after {
 		c := &after[i]
 		if outcome, known := was[of(c)]; known && outcome == c.Outcome {
 			continue

@@ -22,13 +22,24 @@ import (
 type Repo struct {
 	mu      sync.Mutex
 	history []string // of the tip, oldest first
+	commits map[string]schema.Revision
 	tip     *source.Tip
 	trouble *source.Trouble
 	changed chan struct{}
 }
 
 // NewRepo is an empty one.
-func NewRepo() *Repo { return &Repo{changed: make(chan struct{})} }
+func NewRepo() *Repo {
+	return &Repo{commits: map[string]schema.Revision{}, changed: make(chan struct{})}
+}
+
+// Together is one push of what push commits: of the commits only the tip is
+// delivered, and those before it as passed.
+func (r *Repo) Together(push func(commit func(subject string, files ...string) string)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	push(func(subject string, files ...string) string { return r.commit(subject, "", files) })
+}
 
 // Push makes a commit on top of the branch and returns its hash. Files are
 // "path", "content" in turn.
@@ -63,7 +74,8 @@ func (r *Repo) commit(subject, body string, files []string) string {
 	hash := hex.EncodeToString(sum[:])
 	r.history = append(slices.Clone(r.history), hash)
 	now := time.Now()
-	r.tip = &source.Tip{Files: tree, Detected: now, Revision: schema.Revision{Commit: hash, Time: now, Author: "ann", Subject: subject, Body: body}}
+	r.commits[hash] = schema.Revision{Commit: hash, Time: now, Author: "ann", Subject: subject, Body: body}
+	r.tip = &source.Tip{Files: tree, Detected: now, Revision: r.commits[hash]}
 	r.trouble = nil
 	r.tell()
 	return hash
@@ -102,7 +114,8 @@ func (r *Repo) Watch(ctx context.Context, sink func(source.Update)) error {
 		u, changed := source.Update{Trouble: r.trouble}, r.changed
 		if r.tip != nil && r.trouble == nil && r.tip.Revision.Commit != told {
 			tip := *r.tip
-			u.Tip, told = &tip, tip.Revision.Commit
+			u.Tip, u.Passed = &tip, r.passed(told)
+			told = tip.Revision.Commit
 		}
 		r.mu.Unlock()
 		sink(u)
@@ -112,6 +125,16 @@ func (r *Repo) Watch(ctx context.Context, sink func(source.Update)) error {
 		case <-changed:
 		}
 	}
+}
+
+// passed are the commits after the one that was told of and before the tip,
+// oldest first; none before the first.
+func (r *Repo) passed(told string) (all []schema.Revision) {
+	at := slices.Index(r.history, told)
+	for i := at + 1; at >= 0 && i < len(r.history)-1; i++ {
+		all = append(all, r.commits[r.history[i]])
+	}
+	return all
 }
 
 // Descends is whether from is in to's history.
