@@ -95,9 +95,13 @@ func containerOf(o *nodes.Order, node, address string) Container {
 		"HOST_IP":          address,
 	}
 	for name, p := range o.Workload.Ports {
-		env["PORT_"+envName(name)] = decimal(p.Container)
-		if host := o.Ports[name]; host != 0 {
-			env["HOST_PORT_"+envName(name)] = decimal(host)
+		host := o.Ports[name]
+		if o.Workload.Network == schema.Host {
+			p.Container = host
+		}
+		env["PORT_"+schema.EnvName(name)] = decimal(p.Container)
+		if host != 0 {
+			env["HOST_PORT_"+schema.EnvName(name)] = decimal(host)
 		}
 	}
 	for name := range o.Workload.Env {
@@ -105,8 +109,6 @@ func containerOf(o *nodes.Order, node, address string) Container {
 	}
 	return Container{ID: o.ID, Slot: o.Slot, Digest: o.Digest, Workload: o.Workload, Ports: o.Ports, Env: env}
 }
-
-func envName(port string) string { return strings.ToUpper(strings.ReplaceAll(port, "-", "_")) }
 
 // portOf is the container's port of a name; zero if the workload has none.
 func portOf(w *schema.Workload, name string) int { return w.Ports[name].Container }

@@ -51,7 +51,7 @@ func (p prober) probe(ctx context.Context, act Action) error {
 // target is the container itself where the host reaches it, and else where the
 // node publishes the port.
 func (p prober) target(act Action, port string) string {
-	if act.Status.Address != "" {
+	if act.Status.Address != "" && act.Order.Workload.Network != schema.Host {
 		return net.JoinHostPort(act.Status.Address, decimal(portOf(act.Order.Workload, port)))
 	}
 	return net.JoinHostPort(p.node, decimal(act.Order.Ports[port]))

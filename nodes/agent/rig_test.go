@@ -23,7 +23,7 @@ import (
 //	fail VERB NAME CODE [key=value…] [text]
 //	exit ID [code=N] [oom] [ran=D]   a container ends, and the engine tells
 //	lost ID           a container is removed by someone else
-//	alien ID          a container appears that no order names
+//	alien ID [ports=…]   a container appears that no order names
 //	settle            every action under way ends well, until none is left
 //	tick D            time passes, with the steps that were asked for
 //	down              the engine does not answer
@@ -38,6 +38,7 @@ type rig struct {
 	underway []agent.Action
 	asked    *agent.Listing
 	last     []nodes.Instance
+	busy     string
 	wake     time.Time
 	made     int
 	out      strings.Builder
@@ -45,7 +46,7 @@ type rig struct {
 
 func newRig() *rig {
 	at := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
-	return &rig{began: at, now: at, local: agent.NewLocal(nil), boxes: map[string]*agent.Status{}}
+	return &rig{began: at, now: at, local: agent.NewLocal(nil), boxes: map[string]*agent.Status{}, busy: "[]"}
 }
 
 func (r *rig) do(t *testing.T, command string, lines []string) string {
@@ -75,7 +76,7 @@ func (r *rig) do(t *testing.T, command string, lines []string) string {
 		delete(r.boxes, args[1])
 		r.step(agent.Input{Listing: r.listing()})
 	case "alien":
-		r.boxes[args[1]] = r.newBox(parseOrder(t, args[1]+" image=x"))
+		r.boxes[args[1]] = r.newBox(parseOrder(t, strings.Join(args[1:], " ")+" image=x"))
 		r.step(agent.Input{Listing: r.listing()})
 	case "settle":
 		r.settle()
@@ -89,6 +90,7 @@ func (r *rig) do(t *testing.T, command string, lines []string) string {
 		r.step(agent.Input{EngineDown: true})
 	case "restart":
 		r.local, r.underway, r.last, r.wake = agent.NewLocal(r.local.Memories()), nil, nil, time.Time{}
+		r.busy = "[]"
 		r.step(agent.Input{})
 	default:
 		t.Fatalf("no command %q", verb)
@@ -119,6 +121,10 @@ func (r *rig) step(in agent.Input) agent.Output {
 	}
 	if out.Changed {
 		r.tellChanges(out.Instances)
+	}
+	if busy := fmt.Sprint(r.local.BusyPorts()); busy != r.busy {
+		r.busy = busy
+		r.say("busy ports: %s", busy)
 	}
 	r.wake = out.Wake
 	if out.List {

@@ -126,19 +126,6 @@ func (s *step) pulled(r *Result) {
 	}
 }
 
-// notice keeps what a failure says about the node itself.
-func (s *step) notice(f *nodes.Failure) {
-	switch {
-	case f.Code == nodes.PortInUse && f.Port > 0:
-		s.busy = slices.DeleteFunc(s.busy, func(b busyPort) bool { return b.port == f.Port })
-		s.busy = append(s.busy, busyPort{f.Port, s.now.Add(believed)})
-		s.nodeChanged = true
-	case f.Code == nodes.DiskFull:
-		s.nodeChanged = s.nodeChanged || s.disk.text != f.Text
-		s.disk = notice{f.Text, s.now.Add(believed)}
-	}
-}
-
 // hear takes in what the engine holds, except where an action knows better.
 func (s *step) hear(list *Listing, down bool) {
 	if down && s.listed {

@@ -194,22 +194,3 @@ func (s *step) forgetImages() {
 	clear(s.images[len(kept):])
 	s.images = kept
 }
-
-func (s *step) forgetNotices() {
-	kept := s.busy[:0]
-	for _, b := range s.busy {
-		if s.now.Before(b.until) {
-			kept = append(kept, b)
-			s.wake(b.until)
-		}
-	}
-	s.nodeChanged = s.nodeChanged || len(kept) != len(s.busy)
-	s.busy = kept
-	switch {
-	case s.disk.text == "":
-	case s.now.Before(s.disk.until):
-		s.wake(s.disk.until)
-	default:
-		s.disk, s.nodeChanged = notice{}, true
-	}
-}

@@ -84,32 +84,6 @@ func (s *Local) Memories() []Memory {
 	return kept
 }
 
-// BusyPorts are ports that something else was seen to hold, sorted.
-func (s *Local) BusyPorts() []int {
-	ports := make([]int, len(s.busy))
-	for i, b := range s.busy {
-		ports[i] = b.port
-	}
-	slices.Sort(ports)
-	return ports
-}
-
-// DiskFull is the engine's word that its disk is full, or "".
-func (s *Local) DiskFull() string { return s.disk.text }
-
-// How long something seen once is believed.
-const believed = 10 * time.Minute
-
-type busyPort struct {
-	port  int
-	until time.Time
-}
-
-type notice struct {
-	text  string
-	until time.Time
-}
-
 // berth is the place of one instance: its order, its container, or both.
 type berth struct {
 	mem, kept Memory
