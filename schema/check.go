@@ -90,6 +90,7 @@ func (c *checker) ports() {
 	for _, name := range slices.Sorted(maps.Keys(c.w.Ports)) {
 		c.name("ports", name)
 		p := c.w.Ports[name]
+		c.container(name, p)
 		if p.Host == 0 {
 			continue
 		}
@@ -102,22 +103,48 @@ func (c *checker) ports() {
 	}
 }
 
+// container wants the port inside where there is an inside.
+func (c *checker) container(name string, p Port) {
+	path := []string{"ports", name, "container"}
+	switch {
+	case c.w.Network == Host && p.Container != 0:
+		c.add(path, `on network "host" the program listens on the port that $PORT_%s tells it: leave container out, or say host: %d`,
+			EnvName(name), p.Container)
+	case c.w.Network != Host && p.Container == 0:
+		c.add([]string{"ports", name}, "container is missing: the port that the program listens on")
+	}
+}
+
+// EnvName is a port's name as part of a variable's: "admin-ui" is ADMIN_UI.
+func EnvName(port string) string { return strings.ToUpper(strings.ReplaceAll(port, "-", "_")) }
+
+// volumes and tmpfs share the container's folders.
 func (c *checker) volumes() {
 	owner := map[string]string{}
 	for _, name := range slices.Sorted(maps.Keys(c.w.Volumes)) {
-		c.name("volumes", name)
-		path := []string{"volumes", name, "path"}
-		clean := "/" + strings.Trim(c.w.Volumes[name].Path, "/")
-		first, taken := owner[clean]
-		switch {
-		case clean == "/":
-			c.add(path, "a volume cannot take the place of the container's root")
-		case slices.Contains(strings.Split(clean, "/"), ".."):
-			c.add(path, "want an absolute path without ..")
-		case taken:
-			c.add(path, "%s is taken by volume %q of the same workload", clean, first)
-		}
-		owner[clean] = name
+		c.folder(owner, "volumes", "volume", name, c.w.Volumes[name].Path)
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.w.Tmpfs)) {
+		c.folder(owner, "tmpfs", "tmpfs", name, c.w.Tmpfs[name].Path)
+	}
+}
+
+// folder finds what speaks against a place in the container; owner says who has
+// which already.
+func (c *checker) folder(owner map[string]string, field, kind, name, at string) {
+	c.name(field, name)
+	path := []string{field, name, "path"}
+	clean := "/" + strings.Trim(at, "/")
+	first, taken := owner[clean]
+	switch {
+	case clean == "/":
+		c.add(path, "a %s cannot take the place of the container's root", kind)
+	case slices.Contains(strings.Split(clean, "/"), ".."):
+		c.add(path, "want an absolute path without ..")
+	case taken:
+		c.add(path, "%s is taken by %s of the same workload", clean, first)
+	default:
+		owner[clean] = fmt.Sprintf("%s %q", kind, name)
 	}
 }
 

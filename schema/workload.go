@@ -42,11 +42,15 @@ type Workload struct {
 	Replicas  int       `json:"replicas,omitempty"`
 	Resources Resources `json:"resources"`
 
+	Network Network           `json:"network,omitempty"`
 	Ports   map[string]Port   `json:"ports,omitempty"`
 	Volumes map[string]Volume `json:"volumes,omitempty"`
-	Health  *Health           `json:"health,omitempty"`
-	Restart Restart           `json:"restart"`
-	Stop    Stop              `json:"stop"`
+	Tmpfs   map[string]Tmpfs  `json:"tmpfs,omitempty"`
+	// ReadOnlyRoot leaves Volumes and Tmpfs alone to be written to.
+	ReadOnlyRoot bool    `json:"readOnlyRoot,omitempty"`
+	Health       *Health `json:"health,omitempty"`
+	Restart      Restart `json:"restart"`
+	Stop         Stop    `json:"stop"`
 
 	Constraints []Constraint      `json:"constraints,omitempty"`
 	Pool        string            `json:"pool"`
@@ -54,6 +58,17 @@ type Workload struct {
 	LostAfter   Duration          `json:"lostAfter"`
 	Labels      map[string]string `json:"labels,omitempty"`
 }
+
+// Network is what a slot's ports are opened on.
+type Network string
+
+// The networks.
+const (
+	// Bridge gives each slot an address of its own; the node publishes its ports.
+	Bridge Network = "bridge"
+	// Host is the node's own network: a slot listens on the node's ports itself.
+	Host Network = "host"
+)
 
 // Team is the part of the name before the last slash.
 func (w *Workload) Team() string {
@@ -76,12 +91,17 @@ type Resources struct {
 type Limits struct {
 	CPU    CPU   `json:"cpu,omitempty"`
 	Memory Bytes `json:"memory,omitempty"`
+	// Pids is how many tasks there may be, Files how many files each process may
+	// have open.
+	Pids  int `json:"pids,omitempty"`
+	Files int `json:"files,omitempty"`
 }
 
 // Port is a port of the container and where the node publishes it.
 type Port struct {
-	// Container is the port that the program listens on.
-	Container int `json:"container"`
+	// Container is the port that the program listens on; zero on the host's
+	// network, where that is the node's port.
+	Container int `json:"container,omitempty"`
 	// Host is the node's port; zero lets the scheduler choose one.
 	Host int `json:"host,omitempty"`
 	// Protocol is "tcp" or "udp".
@@ -93,6 +113,12 @@ type Volume struct {
 	// Path is where the container sees it.
 	Path     string `json:"path"`
 	ReadOnly bool   `json:"readOnly,omitempty"`
+}
+
+// Tmpfs is a folder in memory that is empty at each start.
+type Tmpfs struct {
+	Path string `json:"path"`
+	Size Bytes  `json:"size"`
 }
 
 // Health is how a running container shows that it can serve: exactly one of
@@ -193,6 +219,10 @@ func (w *Workload) Digest() Digest {
 	if image == "" {
 		image = w.Image
 	}
+	network := w.Network
+	if network == Bridge {
+		network = "" // as before there was a choice
+	}
 	b, err := json.Marshal(struct {
 		Image     string
 		Command   []string          `json:",omitempty"`
@@ -204,7 +234,10 @@ func (w *Workload) Digest() Digest {
 		Ports     map[string]Port   `json:",omitempty"`
 		Volumes   map[string]Volume `json:",omitempty"`
 		Labels    map[string]string `json:",omitempty"`
-	}{image, w.Command, w.Args, w.Env, w.User, w.Workdir, w.Resources, w.Ports, w.Volumes, w.Labels})
+		Network   Network           `json:",omitempty"`
+		Tmpfs     map[string]Tmpfs  `json:",omitempty"`
+		ReadOnly  bool              `json:",omitempty"`
+	}{image, w.Command, w.Args, w.Env, w.User, w.Workdir, w.Resources, w.Ports, w.Volumes, w.Labels, network, w.Tmpfs, w.ReadOnlyRoot})
 	if err != nil {
 		panic("schema: a workload is always JSON: " + err.Error())
 	}

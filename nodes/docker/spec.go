@@ -51,7 +51,10 @@ func (r *Runtime) spec(c agent.Container) (client.ContainerCreateOptions, error)
 			PortBindings:  ports,
 			Mounts:        r.mounts(c),
 			Resources:     resources(w.Resources),
-			Init:          new(true), // a program as PID 1 would ignore the stop signal unless it handles it
+			NetworkMode:   networkMode(w.Network),
+
+			ReadonlyRootfs: w.ReadOnlyRoot,
+			Init:           new(true), // a program as PID 1 would ignore the stop signal unless it handles it
 		},
 	}, nil
 }
@@ -96,6 +99,9 @@ func (r *Runtime) bindings(c agent.Container) (network.PortMap, error) {
 		if !ok {
 			return nil, fmt.Errorf("port %s of %s: the workload has no port of that name", name, c.ID)
 		}
+		if c.Workload.Network == schema.Host {
+			continue // the program holds it itself
+		}
 		protocol := p.Protocol
 		if protocol == "" {
 			protocol = string(network.TCP)
@@ -122,7 +128,19 @@ func (r *Runtime) mounts(c agent.Container) []mount.Mount {
 			}},
 		})
 	}
+	for _, name := range slices.Sorted(maps.Keys(c.Workload.Tmpfs)) {
+		t := c.Workload.Tmpfs[name]
+		all = append(all, mount.Mount{Type: mount.TypeTmpfs, Target: t.Path, TmpfsOptions: &mount.TmpfsOptions{SizeBytes: int64(t.Size)}})
+	}
 	return all
+}
+
+// networkMode is the host's own, or the Engine's bridge.
+func networkMode(n schema.Network) container.NetworkMode {
+	if n == schema.Host {
+		return network.NetworkHost
+	}
+	return network.NetworkDefault
 }
 
 // The Engine's units: a core is 1024 shares when cores are short. A limit is so
@@ -141,6 +159,12 @@ func resources(q schema.Resources) container.Resources {
 	res := container.Resources{Memory: int64(q.Limit.Memory), MemorySwap: int64(q.Limit.Memory)}
 	if q.Limit.CPU > 0 {
 		res.CPUPeriod, res.CPUQuota = period, max(leastQuota, int64(q.Limit.CPU)*period/1000)
+	}
+	if q.Limit.Pids > 0 {
+		res.PidsLimit = new(int64(q.Limit.Pids))
+	}
+	if n := int64(q.Limit.Files); n > 0 {
+		res.Ulimits = []*container.Ulimit{{Name: "nofile", Soft: n, Hard: n}}
 	}
 	if q.CPU > 0 {
 		res.CPUShares = max(fewestShares, int64(q.CPU)*sharesPerCore/1000)

@@ -22,9 +22,12 @@ const populated = `
 	env: A: "b"
 	user:    "1000:1000"
 	workdir: "/srv"
-	resources: {cpu: "1500m", memory: "1Gi", limit: {cpu: "2", memory: "2Gi"}}
+	resources: {cpu: "1500m", memory: "1Gi", limit: {cpu: "2", memory: "2Gi", pids: 100, files: 2000}}
+	network: "bridge"
 	ports: http: {container: 80, host: 8080, protocol: "tcp"}
 	volumes: data: {path: "/data", readOnly: true}
+	tmpfs: run: {path: "/run", size: "16Mi"}
+	readOnlyRoot: true
 	health: {%s, interval: "1m30s", timeout: "3s", retries: 5, startPeriod: "1s"}
 	restart: {policy: "on-failure", backoff: "2s", maxBackoff: "2m"}
 	stop: {signal: "SIGINT", grace: "30s"}
@@ -190,7 +193,7 @@ func TestAgree_Defaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	const want = `{"name":"t/x","kind":"service","image":"x","replicas":1,` +
-		`"resources":{"cpu":"100m","memory":"128Mi","limit":{}},"ports":{"a":{"container":1,"protocol":"tcp"}},` +
+		`"resources":{"cpu":"100m","memory":"128Mi","limit":{"pids":4096}},"network":"bridge","ports":{"a":{"container":1,"protocol":"tcp"}},` +
 		`"health":{"exec":{"command":["x"]},"interval":"10s","timeout":"2s","retries":3,"startPeriod":"0s"},` +
 		`"restart":{"policy":"always","backoff":"1s","maxBackoff":"1m"},"stop":{"signal":"SIGTERM","grace":"10s"},"pool":"default",` +
 		`"update":{"strategy":"rolling","maxSurge":"25%","maxUnavailable":0,"minHealthyTime":"10s","healthyDeadline":"5m","progressDeadline":"10m"},` +

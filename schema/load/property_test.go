@@ -96,15 +96,16 @@ func drawWorkload(t *rapid.T) schema.Workload {
 		return schema.Duration(time.Duration(rapid.Int64Range(100, 100_000_000).Draw(t, name)) * time.Millisecond)
 	}
 	text := rapid.StringMatching(`[a-zA-Z0-9 :#'"{}\[\]&*!|>%@-]{0,12}`)
-	return schema.Workload{Kind: schema.Service, Image: "x:1", Pool: rapid.StringMatching(`[a-z]([-a-z0-9]{0,5}[a-z0-9])?`).Draw(t, "pool"),
-		Args:      rapid.SliceOfN(text, 1, 3).Draw(t, "args"),
-		Env:       rapid.MapOfN(rapid.StringMatching(`[A-Za-z_][A-Za-z0-9_]{0,4}`), text, 1, 3).Draw(t, "env"),
-		Replicas:  rapid.IntRange(1, 10_000).Draw(t, "replicas"),
-		Resources: schema.Resources{CPU: schema.CPU(rapid.Int64Range(0, 1e6).Draw(t, "cpu")), Memory: schema.Bytes(rapid.Int64Range(1<<20, 1e12).Draw(t, "memory"))},
-		Ports:     map[string]schema.Port{"http": {Container: rapid.IntRange(1, 65535).Draw(t, "port"), Protocol: "tcp"}},
-		Health:    &schema.Health{TCP: &schema.TCPCheck{Port: "http"}, Interval: duration("interval"), Timeout: duration("timeout"), Retries: 2},
-		Restart:   schema.Restart{Policy: "always", Backoff: 1e6, MaxBackoff: duration("backoff")},
-		Stop:      schema.Stop{Signal: "SIGINT", Grace: duration("grace")},
+	return schema.Workload{Kind: schema.Service, Image: "x:1", Network: schema.Bridge, Pool: rapid.StringMatching(`[a-z]([-a-z0-9]{0,5}[a-z0-9])?`).Draw(t, "pool"),
+		Args:     rapid.SliceOfN(text, 1, 3).Draw(t, "args"),
+		Env:      rapid.MapOfN(rapid.StringMatching(`[A-Za-z_][A-Za-z0-9_]{0,4}`), text, 1, 3).Draw(t, "env"),
+		Replicas: rapid.IntRange(1, 10_000).Draw(t, "replicas"),
+		Resources: schema.Resources{CPU: schema.CPU(rapid.Int64Range(0, 1e6).Draw(t, "cpu")), Memory: schema.Bytes(rapid.Int64Range(1<<20, 1e12).Draw(t, "memory")),
+			Limit: schema.Limits{Pids: rapid.IntRange(1, 1<<22).Draw(t, "pids")}},
+		Ports:   map[string]schema.Port{"http": {Container: rapid.IntRange(1, 65535).Draw(t, "port"), Protocol: "tcp"}},
+		Health:  &schema.Health{TCP: &schema.TCPCheck{Port: "http"}, Interval: duration("interval"), Timeout: duration("timeout"), Retries: 2},
+		Restart: schema.Restart{Policy: "always", Backoff: 1e6, MaxBackoff: duration("backoff")},
+		Stop:    schema.Stop{Signal: "SIGINT", Grace: duration("grace")},
 		Update: schema.Update{Strategy: "rolling", MaxSurge: schema.Amount{Percent: rapid.IntRange(1, 100).Draw(t, "surge"), IsPercent: true},
 			MinHealthyTime: duration("min"), HealthyDeadline: duration("deadline"), ProgressDeadline: duration("progress")},
 		LostAfter: duration("lost"), Labels: map[string]string{"a": text.Draw(t, "label")}}
