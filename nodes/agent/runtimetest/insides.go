@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/bayplan/bayplan/nodes"
@@ -21,8 +23,12 @@ var insides = []contract{
 	{"Program_IsTheCommandGiven", commandGiven},
 	{"Program_ThatIsNotThere", commandMissing},
 	{"Program_IsReachedAtBothAddresses", reached},
+	{"Program_OnTheHostsNetwork", onHost},
 	{"Program_HearsTheSignalAsked", signalAsked},
 	{"Program_OverItsMemoryIsToldAsSuch", overMemory},
+	{"Program_ThatForksIsStopped", overPids},
+	{"Program_OpensSoManyFiles", overFiles},
+	{"Root_IsReadOnlyOnDemand", readOnlyRoot},
 	{"Volume_OutlivesItsContainer", volumeSurvives},
 	{"Volume_IsOfOneSlotOnly", volumeOfSlot},
 	{"Exec_SeparatesErrors", execStderr},
@@ -80,6 +86,20 @@ func reached(r *rig) {
 	}
 }
 
+// onHost listens on the node's port itself.
+func onHost(r *rig) {
+	port := r.FreePort(r.T)
+	c := r.container("web", 0, "serve", strconv.Itoa(port), "echo", "serving", "sleep")
+	c.Workload.Network = schema.Host
+	c.Workload.Ports = map[string]schema.Port{"http": {Protocol: "tcp"}}
+	c.Ports = map[string]int{"http": port}
+	s := r.run(c)
+	r.awaitLog(c.ID, "serving\n")
+	if got, err := get(r.ctx, fmt.Sprintf("http://127.0.0.1:%d/up", s.Ports["http"])); err != nil || got != "/up" {
+		r.Errorf("port %d answers %q, %v", s.Ports["http"], got, err)
+	}
+}
+
 func get(ctx context.Context, url string) (string, error) {
 	q, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
@@ -110,6 +130,41 @@ func overMemory(r *rig) {
 	r.run(c)
 	if s := r.awaitExit(c.ID); s.ExitCode != 137 || !s.OOM { // seen as ended, it is seen with its cause
 		r.Errorf("it exited as %+v", s)
+	}
+}
+
+// overPids leaves room for the program's own threads.
+func overPids(r *rig) {
+	c := r.container("job", 0, "fork", "100")
+	c.Workload.Resources.Limit.Pids = 50
+	r.run(c)
+	r.awaitExit(c.ID)
+	var n int
+	if _, err := fmt.Sscanf(r.logs(c.ID, agent.LogOptions{Tail: 1}), "forked %d", &n); err != nil || n == 0 || n > 50 {
+		r.Errorf("with 50 tasks it forked %d times, %v", n, err)
+	}
+}
+
+func overFiles(r *rig) {
+	c := r.container("job", 0, "read", "/proc/self/limits")
+	c.Workload.Resources.Limit.Files = 4321
+	r.run(c)
+	r.awaitExit(c.ID)
+	if got := r.logs(c.ID, agent.LogOptions{Tail: -1}); !regexp.MustCompile(`Max open files +4321 +4321 `).MatchString(got) {
+		r.Errorf("its limits are\n%s", got)
+	}
+}
+
+// readOnlyRoot writes to its tmpfs, and fails to write beside it.
+func readOnlyRoot(r *rig) {
+	c := r.container("job", 0, "write", "/run/x", "kept", "read", "/run/x", "write", "/x", "lost")
+	c.Workload.ReadOnlyRoot = true
+	c.Workload.Tmpfs = map[string]schema.Tmpfs{"run": {Path: "/run", Size: 1 << 20}}
+	r.run(c)
+	s := r.awaitExit(c.ID)
+	got := r.logs(c.ID, agent.LogOptions{Tail: -1})
+	if s.ExitCode != 1 || !strings.HasPrefix(got, "kept\n") || !strings.Contains(got, "read-only") {
+		r.Errorf("it exited with %d after %q", s.ExitCode, got)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"os/signal"
 	"strconv"
 	"syscall"
@@ -89,4 +90,20 @@ func (m *machine) Exhaust() {
 		}
 		m.hoard = append(m.hoard, b)
 	}
+}
+
+func (*machine) Fork(n int) int {
+	var all []*exec.Cmd
+	for range n {
+		c := exec.Command("/proc/self/exe", "sleep")
+		if c.Start() != nil {
+			break
+		}
+		all = append(all, c)
+	}
+	for _, c := range all {
+		_ = c.Process.Kill()
+		_ = c.Wait()
+	}
+	return len(all)
 }

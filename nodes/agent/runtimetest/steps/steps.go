@@ -14,6 +14,7 @@
 //	ignore           from now on ignores every signal that it can
 //	sleep            until a signal; then exits with 0, after a line with its name
 //	oom              takes memory until it is killed
+//	fork N           "forked K", a line: of N processes K could be had at once
 //	exit N           ends with N; the end of the list is "exit 0"
 //
 // The program of testenv/image takes the steps on a real machine; a fake engine
@@ -49,6 +50,9 @@ type Machine interface {
 	// Exhaust takes memory until the machine kills the program: it does not
 	// return.
 	Exhaust()
+	// Fork starts up to n processes side by side, ends them, and tells how many
+	// there were.
+	Fork(n int) int
 }
 
 // Path is where the program stands in the test image; it is its entrypoint.
@@ -91,6 +95,9 @@ var known = map[string]step{
 	"ignore":   {0, func(m Machine, _ []string) (int, bool) { m.IgnoreSignals(); return 0, false }},
 	"sleep":    {0, func(m Machine, _ []string) (int, bool) { _ = write(m.Stdout(), m.AwaitSignal()); return 0, true }},
 	"oom":      {0, func(m Machine, _ []string) (int, bool) { m.Exhaust(); return 137, true }},
+	"fork": {1, number(func(m Machine, n int) (int, bool) {
+		return check(m, write(m.Stdout(), fmt.Sprintf("forked %d", m.Fork(n))))
+	})},
 	"exit":     {1, number(func(_ Machine, n int) (int, bool) { return n, true })},
 }
 
