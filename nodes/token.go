@@ -9,3 +9,7 @@ var (
 	ErrTokenUsed    = errors.New("token was used already")
 	ErrTokenExpired = errors.New("token has expired")
 )
+
+// ErrNameHeld refuses a machine that wants to join under the name of one that is
+// there.
+var ErrNameHeld = errors.New("another machine holds this name")

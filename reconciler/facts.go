@@ -29,7 +29,8 @@ type Facts struct {
 	// Volumes say on which node each slot's volumes are, sorted by slot. They
 	// outlive the slot and its workload: a volume is never forgotten by itself.
 	Volumes []VolumeFact `json:"volumes"`
-	// Enrolments say which key each node's name belongs to, sorted by node.
+	// Enrolments say which key each node's name belongs to, and which names
+	// belong to nobody since they were removed, sorted by node.
 	Enrolments []Enrolment `json:"enrolments"`
 }
 
@@ -150,6 +151,10 @@ type Enrolment struct {
 	// From is the address that asked.
 	From string    `json:"from"`
 	At   time.Time `json:"at"`
+	// Removed is when an operator took the node out of the cluster; zero while
+	// it belongs to it. Who held the name is a node no more; who joins under it
+	// later is.
+	Removed time.Time `json:"removed,omitzero"`
 }
 
 // VolumeFact is the node that holds a slot's volumes.

@@ -25,6 +25,9 @@ func (p *pass) learnNodes() {
 	for i := range p.in.Observed.Nodes {
 		r := &p.in.Observed.Nodes[i].Report
 		at, known := slices.BinarySearchFunc(p.facts.Nodes, r.Node.Name, compareNodeFact)
+		if !known && p.removed(r.Node.Name) {
+			continue
+		}
 		if !known {
 			p.editNodes()
 			fact := NodeFact{Name: r.Node.Name, Node: r.Node, Assignment: nodes.Assignment{Node: r.Node.Name}}
@@ -36,6 +39,13 @@ func (p *pass) learnNodes() {
 			p.facts.Nodes[at].Node, p.facts.Nodes[at].Ahead = r.Node, ahead
 		}
 	}
+}
+
+// removed is whether an operator took the node out of the cluster: whatever is
+// still heard of it, it is none.
+func (p *pass) removed(node string) bool {
+	at, known := slices.BinarySearchFunc(p.facts.Enrolments, node, func(e Enrolment, n string) int { return strings.Compare(e.Node, n) })
+	return known && !p.facts.Enrolments[at].Removed.IsZero()
 }
 
 func compareNodeFact(f NodeFact, name string) int { return strings.Compare(f.Name, name) }

@@ -212,27 +212,6 @@ func TestLoop_HoldsALargeRemovalUntilApproved(t *testing.T) {
 	})
 }
 
-func TestLoop_TheNewestMachineHoldsItsName(t *testing.T) {
-	inCluster(t, func(t *testing.T, c *memory.Cluster) {
-		first := c.Repo.Push("one", "", "shop/web.cue", web("r/web:1", ""))
-		c.Await(time.Minute, "applied", ended(first, reconciler.Applied))
-		for _, key := range []string{"old", "new"} {
-			if err := c.Loop().Enrol(t.Context(), reconciler.Enrolment{Node: "n1", Key: key, From: "10.0.0.7:1", At: time.Now()}); err != nil {
-				t.Fatal(err)
-			}
-			if err := c.Loop().Admit("n1", key); err != nil {
-				t.Error(err)
-			}
-		}
-		c.StopServer()
-		c.StartServer()
-		c.Await(time.Minute, "all ready", func(s *status.Status) bool { return len(s.Nodes) == 3 && s.Nodes[0].State == "ready" })
-		if c.Loop().Admit("n1", "old") == nil || c.Loop().Admit("n1", "new") != nil || c.Loop().Admit("n2", "any") != nil {
-			t.Error("the former key is let in, or the newest kept out")
-		}
-	})
-}
-
 // The text of one commit never meets what is known of another: not the refusal
 // of an empty tree, not the hold of a rewritten branch.
 func TestLoop_ARefusedCommitIsNeverTakenIn(t *testing.T) {

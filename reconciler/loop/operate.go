@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/containerd/errdefs"
 
@@ -45,49 +44,6 @@ func (t *term) approve(ctx context.Context, prefix, actor string) (string, error
 	}
 	event := status.Event{Time: now, Kind: "operator", Commit: held.Commit, Actor: actor, Text: "commit " + held.Short() + " approved by " + actor}
 	return held.Commit, t.note(ctx, after, event)
-}
-
-// enrolWithin bounds the wait of a joining machine for a server that is about
-// to lead.
-const enrolWithin = 5 * time.Second
-
-// Enrol records that a machine joined, before it is given its certificate.
-func (l *Loop) Enrol(ctx context.Context, e reconciler.Enrolment) error {
-	ctx, cancel := context.WithTimeout(ctx, enrolWithin)
-	defer cancel()
-	result, err := ask(ctx, l, func(t *term) error { return t.enrol(ctx, e) })
-	return cmp.Or(err, result)
-}
-
-func (t *term) enrol(ctx context.Context, e reconciler.Enrolment) error {
-	after := t.facts
-	at, known := slices.BinarySearchFunc(after.Enrolments, e.Node, compareEnrolment)
-	after.Enrolments = slices.Clone(after.Enrolments)
-	text := e.Node + " joined from " + e.From
-	if known {
-		text += " and takes the place of the machine that had this name"
-		after.Enrolments[at] = e
-	} else {
-		after.Enrolments = slices.Insert(after.Enrolments, at, e)
-	}
-	return t.note(ctx, after, status.Event{Time: e.At, Kind: "node", Node: e.Node, Actor: e.From, Text: text})
-}
-
-func compareEnrolment(e reconciler.Enrolment, node string) int { return strings.Compare(e.Node, node) }
-
-// Admit is nil unless another key holds the node's name; ErrNotLeading while
-// the server cannot know. A name without a record, as after an older backup was
-// restored, is taken at its certificate's word.
-func (l *Loop) Admit(node, key string) error {
-	in := l.current().input
-	if in.Epoch == 0 {
-		return ErrNotLeading
-	}
-	at, known := slices.BinarySearchFunc(in.Facts.Enrolments, node, compareEnrolment)
-	if known && in.Facts.Enrolments[at].Key != key {
-		return fmt.Errorf("another machine has joined as %s since; join anew, under a name of its own, with a line of `bayplan node token`", node)
-	}
-	return nil
 }
 
 // note records facts that someone changed outside a decision, with the event
