@@ -33,6 +33,14 @@ var mayImport = []struct {
 	{"nodes/agent/runtimetest/...", []string{"schema", "nodes", "nodes/agent/..."}},
 	{"nodes/wire/wirepb/...", []string{"nodes/wire/wirepb"}},
 	{"nodes/wire", []string{"schema", "nodes", "nodes/agent", "nodes/wire/..."}},
+	// The monitor is a small program of its own: what its parts know of the rest
+	// is the bundle.
+	{"nodes/native/bundle", nil},
+	{"nodes/native/logs", []string{"nodes/native/bundle"}},
+	{"nodes/native/cgroup", nil},
+	{"nodes/native/seccomp", nil},
+	{"nodes/native/monitor/...", []string{"nodes/native/..."}},
+	{"nodes/native/...", []string{"schema", "nodes", "nodes/agent", "nodes/native/..."}},
 	{"nodes/...", []string{"schema", "nodes", "nodes/agent"}},
 	{"scheduler", []string{"schema", "nodes"}},
 	{"reconciler", []string{"schema", "nodes", "scheduler"}},
@@ -61,7 +69,11 @@ var onlyIn = []struct {
 	// doctor and dev ask the engine of their own machine about itself; testenv
 	// asks it what really runs, past the code under test.
 	{"github.com/moby/moby", []string{"nodes/docker", "cmd/bayplan/...", "testenv/..."}},
-	{"github.com/google/go-containerregistry", []string{"nodes/docker", "reconciler/registry", "cmd/bayplan/internal/demo/...", "testenv/..."}},
+	{"github.com/opencontainers/runc", []string{"nodes/native/monitor"}},
+	{"github.com/containerd/containerd", []string{"nodes/native/images"}},
+	{"github.com/vishvananda/netlink", []string{"nodes/native/bridge"}},
+	{"github.com/google/nftables", []string{"nodes/native/bridge"}},
+	{"github.com/google/go-containerregistry", []string{"nodes/docker", "nodes/native/images", "reconciler/registry", "cmd/bayplan/internal/demo/...", "testenv/..."}},
 }
 
 // withoutIn are packages whose whole import graph keeps a module out: what runs
@@ -70,6 +82,9 @@ var withoutIn = []struct{ from, module string }{
 	{"nodes/agent", "cuelang.org/go"}, {"nodes/agent", "github.com/go-git"}, {"nodes/agent", "go.etcd.io"},
 	{"nodes/wire", "cuelang.org/go"}, {"nodes/wire", "github.com/go-git"}, {"nodes/wire", "go.etcd.io"},
 	{"nodes/docker", "cuelang.org/go"}, {"nodes/docker", "github.com/go-git"}, {"nodes/docker", "go.etcd.io"},
+	{"nodes/native", "cuelang.org/go"}, {"nodes/native", "github.com/go-git"}, {"nodes/native", "go.etcd.io"},
+	{"nodes/native", "github.com/opencontainers/runc"}, {"nodes/native/monitor", "github.com/google/go-containerregistry"},
+	{"nodes/native/monitor", "google.golang.org/protobuf"}, {"nodes/native/monitor", module + "/schema"},
 	{"reconciler", "cuelang.org/go"}, {"reconciler", "github.com/go-git"}, {"reconciler", "go.etcd.io"},
 	{"reconciler/status", "cuelang.org/go"}, {"reconciler/status", "google.golang.org/protobuf"},
 	{"nodes/agent", module + "/reconciler"}, {"nodes/wire", module + "/reconciler"}, {"nodes/docker", module + "/reconciler"},

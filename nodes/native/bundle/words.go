@@ -74,3 +74,7 @@ const (
 
 // MaxFrame is the most bytes of a frame.
 const MaxFrame = 64 << 10
+
+// Version is of the folder and the words together. A monitor of another version
+// is not used.
+const Version = 1
