@@ -40,13 +40,21 @@ func (e enrolment) Join(ctx context.Context, req *connect.Request[wirepb.JoinReq
 	joined := Enrolled{Node: node, Key: csrKey(csr), From: req.Peer().Addr, At: s.cfg.Now()}
 	if s.cfg.Enrolled != nil {
 		if err := s.cfg.Enrolled(ctx, joined); err != nil {
-			log.Error("join not recorded", "err", err)
 			s.giveBack(req.Msg.Token)
-			return nil, connect.NewError(connect.CodeUnavailable, fmt.Errorf("recording the join: %w", err))
+			return nil, notEnrolled(err, log)
 		}
 	}
 	s.takeName(joined, log)
 	return s.certify(csr, node)
+}
+
+func notEnrolled(err error, log *slog.Logger) error {
+	if errors.Is(err, nodes.ErrNameHeld) {
+		log.Warn("join refused", "err", err)
+		return connect.NewError(connect.CodeAlreadyExists, err)
+	}
+	log.Error("join not recorded", "err", err)
+	return connect.NewError(connect.CodeUnavailable, fmt.Errorf("recording the join: %w", err))
 }
 
 func (s *Server) takeToken(ctx context.Context, token string) error {

@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -106,9 +107,12 @@ func TestJoin_Refusals(t *testing.T) {
 	ctx := context.Background()
 	down := false
 	c := newCluster(t, func(c *ServerConfig) {
-		c.Enrolled = func(context.Context, Enrolled) error {
+		c.Enrolled = func(_ context.Context, e Enrolled) error {
 			if down {
 				return errors.New("no ledger")
+			}
+			if e.Node == "held" {
+				return fmt.Errorf("%w: choose another --node", nodes.ErrNameHeld)
 			}
 			return nil
 		}
@@ -130,6 +134,16 @@ func TestJoin_Refusals(t *testing.T) {
 	unknown := c.token()
 	unknown.Token = NewToken()
 	wantErr(t, Join(ctx, unknown, t.TempDir(), "n2"), "token is unknown"+again)
+
+	mistaken := c.token()
+	err := Join(ctx, mistaken, t.TempDir(), "held")
+	wantErr(t, err, "another machine holds this name: choose another --node")
+	if strings.Contains(err.Error(), "recording") {
+		t.Errorf("a refusal reads as a fault: %v", err)
+	}
+	if err := Join(ctx, mistaken, t.TempDir(), "n3"); err != nil {
+		t.Errorf("the token did not stay good: %v", err)
+	}
 
 	dir := t.TempDir()
 	pinned := c.token()

@@ -56,8 +56,9 @@ type ServerConfig struct {
 	Tokens Tokens
 	Roster Roster
 	// Enrolled, if set, is called before a certificate is handed out; an error
-	// keeps it back, and the token stays good. It is where the caller records who joined, and that a name
-	// was joined anew.
+	// keeps it back, and the token stays good. It is where the caller records
+	// who joined, and refuses with [nodes.ErrNameHeld] who asks for the name of
+	// another that is there.
 	Enrolled func(context.Context, Enrolled) error
 	// Admit, if set, may refuse a node that its certificate would let in: one
 	// that was revoked, or whose name has been joined with another key since.
@@ -98,9 +99,9 @@ func (c *ServerConfig) fill() {
 // a newer one ends the older, and takes over only once that has ended.
 //
 // A node may join again under its name, with a fresh token: a machine that was
-// installed anew is the usual reason. The newest key wins. The session of the
-// former key ends, and in this run of the server it is not let in again; to
-// keep it out for good is Admit's matter.
+// installed anew is the usual reason. Unless Enrolled refuses it, the newest key
+// wins. The session of the former key ends, and in this run of the server it is
+// not let in again; to keep it out for good is Admit's matter.
 type Server struct {
 	cfg ServerConfig
 	// run names this run of the server.
@@ -142,12 +143,17 @@ func (s *Server) Connected(node string) bool {
 	return s.sessions[node] != nil
 }
 
-// Disconnect ends the node's session and consoles within a second (I31). It
+// Disconnect ends the node's session and consoles within a second (I31), and
+// returns once nothing of the session reaches the Roster any more. The node
 // comes back unless Admit refuses it.
 func (s *Server) Disconnect(node, why string) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	old := s.sessions[node]
 	s.drop(node, connect.NewError(connect.CodePermissionDenied, errors.New(why)))
+	s.mu.Unlock()
+	if old != nil {
+		<-old.done
+	}
 }
 
 // drop ends what a node has open; s.mu is held.

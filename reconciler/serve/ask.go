@@ -88,6 +88,19 @@ func (s *server) JoinToken(ctx context.Context, r *connect.Request[controlpb.Joi
 	return connect.NewResponse(&controlpb.JoinTokenResponse{Line: line, ExpiresUnix: expires.Unix()}), nil
 }
 
+// RemoveNode takes a node out of the cluster.
+func (s *server) RemoveNode(ctx context.Context, r *connect.Request[controlpb.RemoveNodeRequest]) (*connect.Response[controlpb.RemoveNodeResponse], error) {
+	if r.Msg.Node == "" {
+		return nil, invalid("name a node; see `bayplan node ls`")
+	}
+	actor := callerOf(ctx).actor(r.Msg.Actor)
+	if err := s.Cluster.RemoveNode(ctx, r.Msg.Node, r.Msg.Force, actor); err != nil {
+		return nil, coded(err, connect.CodeInternal)
+	}
+	s.Log.Info("node removed", "node", r.Msg.Node, "actor", actor)
+	return connect.NewResponse(&controlpb.RemoveNodeResponse{}), nil
+}
+
 func document(v any) (*connect.Response[controlpb.Document], error) {
 	b, err := encode(v)
 	if err != nil {

@@ -41,6 +41,9 @@ type Cluster interface {
 	// Approve lets a held commit through and returns its full hash; commit may
 	// be a prefix of it.
 	Approve(ctx context.Context, commit, actor string) (full string, err error)
+	// RemoveNode takes a node out of the cluster and ends what it has open;
+	// unless force is set not while it is heard, has work or holds volumes.
+	RemoveNode(ctx context.Context, node string, force bool, actor string) error
 }
 
 // Consoles reaches the containers of a node through the session that its agent

@@ -306,6 +306,24 @@ func TestApprove_RecordsWho(t *testing.T) {
 	wantCode(t, err, connect.CodeFailedPrecondition, "not Held")
 }
 
+func TestRemoveNode_RecordsWho(t *testing.T) {
+	fc := fakecluster.New(epoch, "n1", "n2")
+	c := start(t, fc)
+	remove := func(node string, force bool) error {
+		_, err := c.RemoveNode(t.Context(), connect.NewRequest(&controlpb.RemoveNodeRequest{Node: node, Force: force, Actor: "ann"}))
+		return err
+	}
+	wantCode(t, remove("", true), connect.CodeInvalidArgument, "name a node")
+	wantCode(t, remove("n7", true), connect.CodeNotFound, "no node n7")
+	wantCode(t, remove("n1", false), connect.CodeFailedPrecondition, "bayplan node rm --force n1")
+	if err := remove("n1", true); err != nil {
+		t.Fatal(err)
+	}
+	if got := fc.Removals(); len(got) != 1 || got[0] != "n1 by ann (certificate admin)" { // I39
+		t.Errorf("removals %q", got)
+	}
+}
+
 func TestJoinToken_Bounds(t *testing.T) {
 	fc := fakecluster.New(epoch, "n1")
 	c := start(t, fc)

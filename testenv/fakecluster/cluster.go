@@ -38,7 +38,7 @@ type Cluster struct {
 	boxes  map[string]*box
 	tokens []string // who asked for each
 
-	approved []string
+	approved, removed []string
 }
 
 // New has the named nodes, each with 4 cores and 8Gi, and runs nothing. Its
@@ -219,6 +219,29 @@ func (c *Cluster) Approve(_ context.Context, commit, actor string) (string, erro
 		s.Revision.Outcome, s.Revision.Reason, s.Revision.Removals = reconciler.Applied, "", nil
 	})
 	return r.Commit, nil
+}
+
+// RemoveNode takes a node away that runs nothing, or whatever it runs by force.
+func (c *Cluster) RemoveNode(_ context.Context, node string, force bool, actor string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	at := slices.IndexFunc(c.st.Nodes, func(n status.Node) bool { return n.Name == node })
+	if at < 0 {
+		return fmt.Errorf("there is no node %s; see: bayplan node ls: %w", node, errdefs.ErrNotFound)
+	}
+	if c.st.Nodes[at].State == "ready" && !force {
+		return errdefs.ErrFailedPrecondition.WithMessage("node " + node + " answered less than 15s ago; remove it all the same with: bayplan node rm --force " + node)
+	}
+	c.removed = append(c.removed, node+" by "+actor)
+	c.change(func(s *status.Status) { s.Nodes = slices.Delete(s.Nodes, at, at+1) })
+	return nil
+}
+
+// Removals are the nodes taken away so far, "node by actor".
+func (c *Cluster) Removals() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.removed)
 }
 
 // Approvals are those so far, "commit by actor".

@@ -1086,6 +1086,104 @@ func (x *JoinTokenResponse) GetExpiresUnix() int64 {
 	return 0
 }
 
+type RemoveNodeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Node  string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	// Also while it is heard, has work or holds volumes.
+	Force bool `protobuf:"varint,2,opt,name=force,proto3" json:"force,omitempty"`
+	// Who says so; the server adds the certificate's name.
+	Actor         string `protobuf:"bytes,3,opt,name=actor,proto3" json:"actor,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemoveNodeRequest) Reset() {
+	*x = RemoveNodeRequest{}
+	mi := &file_control_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemoveNodeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemoveNodeRequest) ProtoMessage() {}
+
+func (x *RemoveNodeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_control_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemoveNodeRequest.ProtoReflect.Descriptor instead.
+func (*RemoveNodeRequest) Descriptor() ([]byte, []int) {
+	return file_control_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *RemoveNodeRequest) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *RemoveNodeRequest) GetForce() bool {
+	if x != nil {
+		return x.Force
+	}
+	return false
+}
+
+func (x *RemoveNodeRequest) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+type RemoveNodeResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemoveNodeResponse) Reset() {
+	*x = RemoveNodeResponse{}
+	mi := &file_control_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemoveNodeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemoveNodeResponse) ProtoMessage() {}
+
+func (x *RemoveNodeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_control_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemoveNodeResponse.ProtoReflect.Descriptor instead.
+func (*RemoveNodeResponse) Descriptor() ([]byte, []int) {
+	return file_control_proto_rawDescGZIP(), []int{19}
+}
+
 var File_control_proto protoreflect.FileDescriptor
 
 const file_control_proto_rawDesc = "" +
@@ -1154,7 +1252,12 @@ const file_control_proto_rawDesc = "" +
 	"ttlSeconds\"J\n" +
 	"\x11JoinTokenResponse\x12\x12\n" +
 	"\x04line\x18\x01 \x01(\tR\x04line\x12!\n" +
-	"\fexpires_unix\x18\x02 \x01(\x03R\vexpiresUnix2\x94\x06\n" +
+	"\fexpires_unix\x18\x02 \x01(\x03R\vexpiresUnix\"S\n" +
+	"\x11RemoveNodeRequest\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x12\x14\n" +
+	"\x05force\x18\x02 \x01(\bR\x05force\x12\x14\n" +
+	"\x05actor\x18\x03 \x01(\tR\x05actor\"\x14\n" +
+	"\x12RemoveNodeResponse2\xf1\x06\n" +
 	"\aControl\x12I\n" +
 	"\x04Info\x12\x1f.bayplan.control.v1.InfoRequest\x1a .bayplan.control.v1.InfoResponse\x12I\n" +
 	"\x06Status\x12!.bayplan.control.v1.StatusRequest\x1a\x1c.bayplan.control.v1.Document\x12P\n" +
@@ -1165,7 +1268,9 @@ const file_control_proto_rawDesc = "" +
 	"\x04Plan\x12\x1f.bayplan.control.v1.PlanRequest\x1a\x1c.bayplan.control.v1.Document\x12K\n" +
 	"\aExplain\x12\".bayplan.control.v1.ExplainRequest\x1a\x1c.bayplan.control.v1.Document\x12R\n" +
 	"\aApprove\x12\".bayplan.control.v1.ApproveRequest\x1a#.bayplan.control.v1.ApproveResponse\x12X\n" +
-	"\tJoinToken\x12$.bayplan.control.v1.JoinTokenRequest\x1a%.bayplan.control.v1.JoinTokenResponseB7Z5github.com/bayplan/bayplan/reconciler/serve/controlpbb\x06proto3"
+	"\tJoinToken\x12$.bayplan.control.v1.JoinTokenRequest\x1a%.bayplan.control.v1.JoinTokenResponse\x12[\n" +
+	"\n" +
+	"RemoveNode\x12%.bayplan.control.v1.RemoveNodeRequest\x1a&.bayplan.control.v1.RemoveNodeResponseB7Z5github.com/bayplan/bayplan/reconciler/serve/controlpbb\x06proto3"
 
 var (
 	file_control_proto_rawDescOnce sync.Once
@@ -1179,26 +1284,28 @@ func file_control_proto_rawDescGZIP() []byte {
 	return file_control_proto_rawDescData
 }
 
-var file_control_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_control_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_control_proto_goTypes = []any{
-	(*Document)(nil),          // 0: bayplan.control.v1.Document
-	(*InfoRequest)(nil),       // 1: bayplan.control.v1.InfoRequest
-	(*InfoResponse)(nil),      // 2: bayplan.control.v1.InfoResponse
-	(*StatusRequest)(nil),     // 3: bayplan.control.v1.StatusRequest
-	(*EventsRequest)(nil),     // 4: bayplan.control.v1.EventsRequest
-	(*LogsRequest)(nil),       // 5: bayplan.control.v1.LogsRequest
-	(*LogChunk)(nil),          // 6: bayplan.control.v1.LogChunk
-	(*ExecInput)(nil),         // 7: bayplan.control.v1.ExecInput
-	(*ExecStart)(nil),         // 8: bayplan.control.v1.ExecStart
-	(*TerminalSize)(nil),      // 9: bayplan.control.v1.TerminalSize
-	(*ExecOutput)(nil),        // 10: bayplan.control.v1.ExecOutput
-	(*ExecEnd)(nil),           // 11: bayplan.control.v1.ExecEnd
-	(*PlanRequest)(nil),       // 12: bayplan.control.v1.PlanRequest
-	(*ExplainRequest)(nil),    // 13: bayplan.control.v1.ExplainRequest
-	(*ApproveRequest)(nil),    // 14: bayplan.control.v1.ApproveRequest
-	(*ApproveResponse)(nil),   // 15: bayplan.control.v1.ApproveResponse
-	(*JoinTokenRequest)(nil),  // 16: bayplan.control.v1.JoinTokenRequest
-	(*JoinTokenResponse)(nil), // 17: bayplan.control.v1.JoinTokenResponse
+	(*Document)(nil),           // 0: bayplan.control.v1.Document
+	(*InfoRequest)(nil),        // 1: bayplan.control.v1.InfoRequest
+	(*InfoResponse)(nil),       // 2: bayplan.control.v1.InfoResponse
+	(*StatusRequest)(nil),      // 3: bayplan.control.v1.StatusRequest
+	(*EventsRequest)(nil),      // 4: bayplan.control.v1.EventsRequest
+	(*LogsRequest)(nil),        // 5: bayplan.control.v1.LogsRequest
+	(*LogChunk)(nil),           // 6: bayplan.control.v1.LogChunk
+	(*ExecInput)(nil),          // 7: bayplan.control.v1.ExecInput
+	(*ExecStart)(nil),          // 8: bayplan.control.v1.ExecStart
+	(*TerminalSize)(nil),       // 9: bayplan.control.v1.TerminalSize
+	(*ExecOutput)(nil),         // 10: bayplan.control.v1.ExecOutput
+	(*ExecEnd)(nil),            // 11: bayplan.control.v1.ExecEnd
+	(*PlanRequest)(nil),        // 12: bayplan.control.v1.PlanRequest
+	(*ExplainRequest)(nil),     // 13: bayplan.control.v1.ExplainRequest
+	(*ApproveRequest)(nil),     // 14: bayplan.control.v1.ApproveRequest
+	(*ApproveResponse)(nil),    // 15: bayplan.control.v1.ApproveResponse
+	(*JoinTokenRequest)(nil),   // 16: bayplan.control.v1.JoinTokenRequest
+	(*JoinTokenResponse)(nil),  // 17: bayplan.control.v1.JoinTokenResponse
+	(*RemoveNodeRequest)(nil),  // 18: bayplan.control.v1.RemoveNodeRequest
+	(*RemoveNodeResponse)(nil), // 19: bayplan.control.v1.RemoveNodeResponse
 }
 var file_control_proto_depIdxs = []int32{
 	8,  // 0: bayplan.control.v1.ExecInput.start:type_name -> bayplan.control.v1.ExecStart
@@ -1215,18 +1322,20 @@ var file_control_proto_depIdxs = []int32{
 	13, // 11: bayplan.control.v1.Control.Explain:input_type -> bayplan.control.v1.ExplainRequest
 	14, // 12: bayplan.control.v1.Control.Approve:input_type -> bayplan.control.v1.ApproveRequest
 	16, // 13: bayplan.control.v1.Control.JoinToken:input_type -> bayplan.control.v1.JoinTokenRequest
-	2,  // 14: bayplan.control.v1.Control.Info:output_type -> bayplan.control.v1.InfoResponse
-	0,  // 15: bayplan.control.v1.Control.Status:output_type -> bayplan.control.v1.Document
-	0,  // 16: bayplan.control.v1.Control.WatchStatus:output_type -> bayplan.control.v1.Document
-	0,  // 17: bayplan.control.v1.Control.Events:output_type -> bayplan.control.v1.Document
-	6,  // 18: bayplan.control.v1.Control.Logs:output_type -> bayplan.control.v1.LogChunk
-	10, // 19: bayplan.control.v1.Control.Exec:output_type -> bayplan.control.v1.ExecOutput
-	0,  // 20: bayplan.control.v1.Control.Plan:output_type -> bayplan.control.v1.Document
-	0,  // 21: bayplan.control.v1.Control.Explain:output_type -> bayplan.control.v1.Document
-	15, // 22: bayplan.control.v1.Control.Approve:output_type -> bayplan.control.v1.ApproveResponse
-	17, // 23: bayplan.control.v1.Control.JoinToken:output_type -> bayplan.control.v1.JoinTokenResponse
-	14, // [14:24] is the sub-list for method output_type
-	4,  // [4:14] is the sub-list for method input_type
+	18, // 14: bayplan.control.v1.Control.RemoveNode:input_type -> bayplan.control.v1.RemoveNodeRequest
+	2,  // 15: bayplan.control.v1.Control.Info:output_type -> bayplan.control.v1.InfoResponse
+	0,  // 16: bayplan.control.v1.Control.Status:output_type -> bayplan.control.v1.Document
+	0,  // 17: bayplan.control.v1.Control.WatchStatus:output_type -> bayplan.control.v1.Document
+	0,  // 18: bayplan.control.v1.Control.Events:output_type -> bayplan.control.v1.Document
+	6,  // 19: bayplan.control.v1.Control.Logs:output_type -> bayplan.control.v1.LogChunk
+	10, // 20: bayplan.control.v1.Control.Exec:output_type -> bayplan.control.v1.ExecOutput
+	0,  // 21: bayplan.control.v1.Control.Plan:output_type -> bayplan.control.v1.Document
+	0,  // 22: bayplan.control.v1.Control.Explain:output_type -> bayplan.control.v1.Document
+	15, // 23: bayplan.control.v1.Control.Approve:output_type -> bayplan.control.v1.ApproveResponse
+	17, // 24: bayplan.control.v1.Control.JoinToken:output_type -> bayplan.control.v1.JoinTokenResponse
+	19, // 25: bayplan.control.v1.Control.RemoveNode:output_type -> bayplan.control.v1.RemoveNodeResponse
+	15, // [15:26] is the sub-list for method output_type
+	4,  // [4:15] is the sub-list for method input_type
 	4,  // [4:4] is the sub-list for extension type_name
 	4,  // [4:4] is the sub-list for extension extendee
 	0,  // [0:4] is the sub-list for field type_name
@@ -1254,7 +1363,7 @@ func file_control_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_control_proto_rawDesc), len(file_control_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   18,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/bayplan/bayplan/nodes/roster"
 	"github.com/bayplan/bayplan/nodes/wire"
 	"github.com/bayplan/bayplan/reconciler/ledger"
 	"github.com/bayplan/bayplan/reconciler/loop"
@@ -48,6 +49,25 @@ func (m memory) Campaign(ctx context.Context) (loop.Term, error) {
 		return nil, err
 	}
 	return t, nil
+}
+
+// members is the loop as the API wants it: who leaves the cluster leaves all of
+// it.
+type members struct {
+	*loop.Loop
+	fleet  *wire.Server
+	roster *roster.Roster
+}
+
+// RemoveNode ends the node's session once the record keeps it out (I31), and
+// then forgets what it said.
+func (m members) RemoveNode(ctx context.Context, node string, force bool, actor string) error {
+	if err := m.Loop.RemoveNode(ctx, node, force, actor); err != nil {
+		return err
+	}
+	m.fleet.Disconnect(node, loop.RemovedError(node).Error())
+	m.roster.Forget(node)
+	return nil
 }
 
 // operator is the name of an operator who calls, "" for anyone else.

@@ -213,7 +213,7 @@ func (s *server) onceDeciding(next http.Handler) http.Handler {
 func (s *server) handler() http.Handler {
 	mux := http.NewServeMux()
 	s.fleet.Mount(mux)
-	path, api := serve.New(serve.Config{Cluster: s.loop, Consoles: s.fleet, Joiner: s.joiner, Identity: operator,
+	path, api := serve.New(serve.Config{Cluster: members{s.loop, s.fleet, s.roster}, Consoles: s.fleet, Joiner: s.joiner, Identity: operator,
 		Name: s.cluster.ID, Version: s.Version, Source: s.Source.URL, Branch: s.Source.Branch, Log: s.Log})
 	mux.Handle(path, s.onceDeciding(api))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })

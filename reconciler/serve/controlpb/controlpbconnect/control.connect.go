@@ -57,6 +57,8 @@ const (
 	ControlApproveProcedure = "/bayplan.control.v1.Control/Approve"
 	// ControlJoinTokenProcedure is the fully-qualified name of the Control's JoinToken RPC.
 	ControlJoinTokenProcedure = "/bayplan.control.v1.Control/JoinToken"
+	// ControlRemoveNodeProcedure is the fully-qualified name of the Control's RemoveNode RPC.
+	ControlRemoveNodeProcedure = "/bayplan.control.v1.Control/RemoveNode"
 )
 
 // ControlClient is a client for the bayplan.control.v1.Control service.
@@ -81,6 +83,8 @@ type ControlClient interface {
 	Approve(context.Context, *connect.Request[controlpb.ApproveRequest]) (*connect.Response[controlpb.ApproveResponse], error)
 	// JoinToken makes a one-time token and the line to type on the new node.
 	JoinToken(context.Context, *connect.Request[controlpb.JoinTokenRequest]) (*connect.Response[controlpb.JoinTokenResponse], error)
+	// RemoveNode takes a node out of the cluster for good.
+	RemoveNode(context.Context, *connect.Request[controlpb.RemoveNodeRequest]) (*connect.Response[controlpb.RemoveNodeResponse], error)
 }
 
 // NewControlClient constructs a client for the bayplan.control.v1.Control service. By default, it
@@ -154,6 +158,12 @@ func NewControlClient(httpClient connect.HTTPClient, baseURL string, opts ...con
 			connect.WithSchema(controlMethods.ByName("JoinToken")),
 			connect.WithClientOptions(opts...),
 		),
+		removeNode: connect.NewClient[controlpb.RemoveNodeRequest, controlpb.RemoveNodeResponse](
+			httpClient,
+			baseURL+ControlRemoveNodeProcedure,
+			connect.WithSchema(controlMethods.ByName("RemoveNode")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
@@ -169,6 +179,7 @@ type controlClient struct {
 	explain     *connect.Client[controlpb.ExplainRequest, controlpb.Document]
 	approve     *connect.Client[controlpb.ApproveRequest, controlpb.ApproveResponse]
 	joinToken   *connect.Client[controlpb.JoinTokenRequest, controlpb.JoinTokenResponse]
+	removeNode  *connect.Client[controlpb.RemoveNodeRequest, controlpb.RemoveNodeResponse]
 }
 
 // Info calls bayplan.control.v1.Control.Info.
@@ -221,6 +232,11 @@ func (c *controlClient) JoinToken(ctx context.Context, req *connect.Request[cont
 	return c.joinToken.CallUnary(ctx, req)
 }
 
+// RemoveNode calls bayplan.control.v1.Control.RemoveNode.
+func (c *controlClient) RemoveNode(ctx context.Context, req *connect.Request[controlpb.RemoveNodeRequest]) (*connect.Response[controlpb.RemoveNodeResponse], error) {
+	return c.removeNode.CallUnary(ctx, req)
+}
+
 // ControlHandler is an implementation of the bayplan.control.v1.Control service.
 type ControlHandler interface {
 	// Info names the cluster and the server's version.
@@ -243,6 +259,8 @@ type ControlHandler interface {
 	Approve(context.Context, *connect.Request[controlpb.ApproveRequest]) (*connect.Response[controlpb.ApproveResponse], error)
 	// JoinToken makes a one-time token and the line to type on the new node.
 	JoinToken(context.Context, *connect.Request[controlpb.JoinTokenRequest]) (*connect.Response[controlpb.JoinTokenResponse], error)
+	// RemoveNode takes a node out of the cluster for good.
+	RemoveNode(context.Context, *connect.Request[controlpb.RemoveNodeRequest]) (*connect.Response[controlpb.RemoveNodeResponse], error)
 }
 
 // NewControlHandler builds an HTTP handler from the service implementation. It returns the path on
@@ -312,6 +330,12 @@ func NewControlHandler(svc ControlHandler, opts ...connect.HandlerOption) (strin
 		connect.WithSchema(controlMethods.ByName("JoinToken")),
 		connect.WithHandlerOptions(opts...),
 	)
+	controlRemoveNodeHandler := connect.NewUnaryHandler(
+		ControlRemoveNodeProcedure,
+		svc.RemoveNode,
+		connect.WithSchema(controlMethods.ByName("RemoveNode")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/bayplan.control.v1.Control/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case ControlInfoProcedure:
@@ -334,6 +358,8 @@ func NewControlHandler(svc ControlHandler, opts ...connect.HandlerOption) (strin
 			controlApproveHandler.ServeHTTP(w, r)
 		case ControlJoinTokenProcedure:
 			controlJoinTokenHandler.ServeHTTP(w, r)
+		case ControlRemoveNodeProcedure:
+			controlRemoveNodeHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -381,4 +407,8 @@ func (UnimplementedControlHandler) Approve(context.Context, *connect.Request[con
 
 func (UnimplementedControlHandler) JoinToken(context.Context, *connect.Request[controlpb.JoinTokenRequest]) (*connect.Response[controlpb.JoinTokenResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("bayplan.control.v1.Control.JoinToken is not implemented"))
+}
+
+func (UnimplementedControlHandler) RemoveNode(context.Context, *connect.Request[controlpb.RemoveNodeRequest]) (*connect.Response[controlpb.RemoveNodeResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("bayplan.control.v1.Control.RemoveNode is not implemented"))
 }
