@@ -63,6 +63,7 @@ const (
 	RolledBack   Reason = "rolled back"   // its digest is the last good one again
 	Replaced     Reason = "replaced"      // stopped: a newer digest took its slot
 	Removed      Reason = "removed"       // stopped: its workload left the repository
+	ScaledUp     Reason = "scaled up"     // its commit asks for more replicas
 	ScaledDown   Reason = "scaled down"   // stopped: its slot is above replicas
 	NodeLost     Reason = "node lost"     // placed anew because its node is silent; stopped there when it returns
 	Moved        Reason = "moved"         // its node no longer satisfies the constraints

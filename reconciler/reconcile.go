@@ -30,6 +30,7 @@ func Reconcile(in Input) Plan {
 	p.place()
 	p.settleRollouts()
 	p.closeCommit()
+	p.tellLingering()
 	return p.plan()
 }
 

@@ -153,25 +153,39 @@ func (p *pass) closeCommit() {
 	}
 }
 
-// judge is the commit's outcome as of now, with its reason.
+// judge is the commit's outcome as of now, with its gravest cause and how many
+// there are beside it.
 func (p *pass) judge(c *Commit) (Outcome, string) {
-	outcome, reason := Applied, ""
+	outcome, causes := Applied, specErrors(&p.facts.Spec)
+	if len(causes) > 0 {
+		outcome = Failed
+	}
 	for _, name := range c.Touched {
-		o, r := p.judgeWorkload(name, c)
-		if o == Progressing {
+		o, cause := p.judgeWorkload(name, c)
+		switch {
+		case o == Progressing:
 			return Progressing, ""
-		}
-		if worse(o, outcome) {
-			outcome, reason = o, r
+		case worse(o, outcome):
+			outcome, causes = o, slices.Insert(causes, 0, cause)
+		case cause != "":
+			causes = append(causes, cause)
 		}
 	}
-	if errors := specErrors(&p.facts.Spec); len(errors) > 0 {
-		return Failed, errors[0]
-	}
-	if len(c.Touched) == 0 {
+	if len(c.Touched) == 0 && len(causes) == 0 {
 		return NoEffect, ""
 	}
-	return outcome, reason
+	return outcome, AndMore(causes)
+}
+
+// AndMore is the first of several causes and how many there are beside it.
+func AndMore(causes []string) string {
+	switch len(causes) {
+	case 0:
+		return ""
+	case 1:
+		return causes[0]
+	}
+	return fmt.Sprintf("%s; and %d more", causes[0], len(causes)-1)
 }
 
 func (p *pass) judgeWorkload(name string, c *Commit) (Outcome, string) {
@@ -214,7 +228,25 @@ func (p *pass) judgeRemoving(r *Rollout) (Outcome, string) {
 		p.wakeAt(end)
 		return Progressing, ""
 	}
-	return Failed, fmt.Sprintf("%s: %d instances were told to stop and have not ended", r.Workload, left)
+	return Failed, r.Workload + ": " + lingerText(left)
+}
+
+// tellLingering tells of removed workloads that do not come to their end.
+func (p *pass) tellLingering() {
+	for i := range p.facts.Rollouts {
+		r := &p.facts.Rollouts[i]
+		if r.Stage != Removing {
+			continue
+		}
+		if outcome, _ := p.judgeRemoving(r); outcome == Failed {
+			p.blocked = append(p.blocked, Blocked{Workload: r.Workload, Code: "not-ended", Text: lingerText(p.outcome[p.byName[r.Workload]].left),
+				Next: "see where they are and what their nodes say: bayplan status " + r.Workload + " -o wide"})
+		}
+	}
+}
+
+func lingerText(left int) string {
+	return fmt.Sprintf("%d of its instances were told to stop and have not ended", left)
 }
 
 // unresolvedFor is how long a commit waits for an image before it has failed.

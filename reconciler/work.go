@@ -236,6 +236,8 @@ func (p *pass) placeReason(v *slotView, r *Rollout) nodes.Reason {
 		return nodes.RolledBack
 	case v.old != nil && v.old.order.Digest == r.Target:
 		return nodes.Moved
+	case v.old == nil && r.Good != nil && r.Good.Kind == schema.Service && v.slot.Index >= r.Good.Replicas:
+		return nodes.ScaledUp
 	case v.had || r.Good != nil && r.GoodDigest != r.Target && v.slot.Index < r.Good.Replicas:
 		return nodes.Updated
 	}

@@ -1,0 +1,82 @@
+package reconciler
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/bayplan/bayplan/schema"
+)
+
+// RemovalTrailer is the line of a commit's message that lets a large removal
+// through without anyone's approval: "Bayplan-Allow-Removal: 12".
+const RemovalTrailer = "Bayplan-Allow-Removal"
+
+// holdReason is why the commit must be approved first; empty if it need not.
+func (p *pass) holdReason(d *schema.Spec, removals []string) string {
+	if p.approved(d.Revision.Commit) || p.facts.Spec.Revision.Commit == d.Revision.Commit {
+		return ""
+	}
+	inForce := len(p.facts.Spec.Workloads)
+	switch {
+	case p.in.Rewritten:
+		return fmt.Sprintf("it does not descend from %s, which is in force: the branch was rewritten", p.facts.Spec.Revision.Short())
+	case len(removals) > 1 && 2*len(removals) > inForce && !allowsRemoval(d.Revision, len(removals)):
+		return fmt.Sprintf("it would remove %d of %d workloads", len(removals), inForce)
+	}
+	if teams := wholeTeams(p.facts.Spec.Workloads, removals); len(teams) > 0 && !allowsRemoval(d.Revision, len(removals)) {
+		return "it would remove all workloads of " + strings.Join(teams, " and of ")
+	}
+	return ""
+}
+
+// wholeTeams are the teams of more than one workload that would keep none,
+// sorted. A workload alone in its team is no more than itself.
+func wholeTeams(inForce []schema.Workload, removals []string) (teams []string) {
+	had, left := map[string]int{}, map[string]int{}
+	for i := range inForce {
+		team := inForce[i].Team()
+		had[team]++
+		if _, goes := slices.BinarySearch(removals, inForce[i].Name); !goes {
+			left[team]++
+		}
+	}
+	for team, n := range had {
+		if n > 1 && left[team] == 0 {
+			teams = append(teams, team)
+		}
+	}
+	slices.Sort(teams)
+	return teams
+}
+
+func allowsRemoval(r schema.Revision, count int) bool {
+	n, err := strconv.Atoi(r.Trailer(RemovalTrailer))
+	return err == nil && n >= count
+}
+
+// spendApproval uses an approval up: it lets the commit through once, from what
+// is in force now, and not again from wherever the branch goes later.
+func (p *pass) spendApproval(commit string) {
+	if p.approved(commit) {
+		p.facts.Approvals = slices.DeleteFunc(slices.Clone(p.facts.Approvals), func(a Approval) bool { return a.Commit == commit })
+	}
+}
+
+func (p *pass) approved(commit string) bool {
+	return slices.ContainsFunc(p.facts.Approvals, func(a Approval) bool { return a.Commit == commit })
+}
+
+// missing are the names in was that are not in is, sorted.
+func missing(was, is []schema.Workload) (names []string) {
+	for i := range was {
+		for len(is) > 0 && is[0].Name < was[i].Name {
+			is = is[1:]
+		}
+		if len(is) == 0 || is[0].Name != was[i].Name {
+			names = append(names, was[i].Name)
+		}
+	}
+	return names
+}
