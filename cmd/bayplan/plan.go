@@ -18,6 +18,7 @@ import (
 // planning is the verb's flags.
 type planning struct {
 	reading
+	evaluating
 	exitCode bool
 }
 
@@ -38,7 +39,8 @@ Exit codes: 4 when a slot finds no place, 5 when the tree is not valid, and with
 		Args:    takes("[DIR]"),
 		RunE:    p.run,
 	}
-	p.addFlags(cmd)
+	p.reading.addFlags(cmd)
+	p.evaluating.addFlags(cmd)
 	cmd.Flags().BoolVar(&p.exitCode, "exit-code", false, "exit with 2 when there are changes")
 	return cmd
 }
@@ -48,7 +50,7 @@ func (p *planning) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	spec, err := tree.Load(cmd.Context(), dir)
+	spec, err := p.load(cmd, dir)
 	if err != nil {
 		return invalid(cmd, dir, err, true)
 	}

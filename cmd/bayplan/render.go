@@ -19,7 +19,7 @@ type rendering struct {
 }
 
 func newRenderCommand() *cobra.Command {
-	format, only := show.YAML, ""
+	format, only, e := show.YAML, "", &evaluating{}
 	cmd := &cobra.Command{
 		Use:   "render [DIR]",
 		Short: "Print the workloads of a tree as they evaluate, with every default",
@@ -29,20 +29,21 @@ of the Git work tree that you are in.`,
 		Example: "  bayplan render\n  bayplan render --only shop/web\n  bayplan render -o json | jq '.workloads[].image'",
 		Args:    takes("[DIR]"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return render(cmd, args, format, only)
+			return render(cmd, args, format, only, e)
 		},
 	}
 	addFormat(cmd, &format)
 	cmd.Flags().StringVar(&only, "only", "", "only this workload, or the workloads of this team")
+	e.addFlags(cmd)
 	return cmd
 }
 
-func render(cmd *cobra.Command, args []string, format show.Format, only string) error {
+func render(cmd *cobra.Command, args []string, format show.Format, only string, e *evaluating) error {
 	dir, err := tree.Root(args)
 	if err != nil {
 		return err
 	}
-	spec, err := tree.Load(cmd.Context(), dir)
+	spec, err := e.load(cmd, dir)
 	if err != nil {
 		return invalid(cmd, dir, err, true)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/bayplan/bayplan/cmd/bayplan/internal/exit"
 	"github.com/bayplan/bayplan/cmd/bayplan/internal/server"
 	"github.com/bayplan/bayplan/cmd/bayplan/internal/telemetry"
+	"github.com/bayplan/bayplan/schema/load"
 )
 
 const serverLong = `Run the server: it watches the repository, decides what runs where, and drives
@@ -54,6 +55,7 @@ func newServerCommand() *cobra.Command {
 	f.StringVar(&cfg.Source.URL, "repo", "", "repository: a path, file://, https:// or ssh://")
 	f.StringVar(&cfg.Source.Branch, "branch", "main", "branch that is reconciled")
 	f.StringVar(&cfg.Source.Root, "root", "", "folder of the repository that is reconciled")
+	f.DurationVar(&cfg.EvalTimeout, "eval-timeout", load.DefaultPackageTime, evalTimeoutUsage)
 	f.DurationVar(&cfg.Source.Poll, "poll", 0, "time between two looks at a remote (15s)")
 	f.StringVar(&cfg.Source.UserFile, "git-user-file", "", "file with the user for https")
 	f.StringVar(&cfg.Source.TokenFile, "git-token-file", "", "file with the token or password for https")

@@ -22,7 +22,7 @@ type verdict struct {
 }
 
 func newValidateCommand() *cobra.Command {
-	format := show.Table
+	format, e := show.Table, &evaluating{}
 	cmd := &cobra.Command{
 		Use:   "validate [DIR]",
 		Short: "Check a tree of workloads, without a server",
@@ -33,20 +33,21 @@ that you are in.`,
 		Example: "  bayplan validate\n  bayplan validate ./deploy -o json",
 		Args:    takes("[DIR]"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return validate(cmd, args, format)
+			return validate(cmd, args, format, e)
 		},
 	}
 	addFormat(cmd, &format)
+	e.addFlags(cmd)
 	return cmd
 }
 
-func validate(cmd *cobra.Command, args []string, format show.Format) error {
+func validate(cmd *cobra.Command, args []string, format show.Format, e *evaluating) error {
 	dir, err := tree.Root(args)
 	if err != nil {
 		return err
 	}
-	spec, loadErr := tree.Load(cmd.Context(), dir)
-	if !format.People() {
+	spec, loadErr := e.load(cmd, dir)
+	if !format.People() && cmd.Context().Err() == nil {
 		v := verdict{status.Schema, loadErr == nil, len(spec.Teams), len(spec.Workloads), tree.Findings(loadErr)}
 		if err := show.Value(cmd.OutOrStdout(), format, v); err != nil {
 			return err
@@ -76,6 +77,9 @@ func silently(err error) error {
 func invalid(cmd *cobra.Command, dir string, err error, list bool) error {
 	if err == nil {
 		return nil
+	}
+	if ended := cmd.Context().Err(); ended != nil {
+		return ended
 	}
 	if tree.Unreadable(err) {
 		return fmt.Errorf("reading %s: %w", dir, err)

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
@@ -15,43 +16,59 @@ import (
 //
 // A nil *Cache remembers nothing.
 type Cache struct {
-	mu      sync.Mutex
-	entries map[string]entry
+	mu       sync.Mutex
+	entries  map[string]entry
+	patience patience
 }
 
 // entry is a result and the content that it was made of.
 type entry struct {
 	content [sha256.Size]byte
 	result  result
+	// late is the evaluation that the result did not wait for; nil for one that
+	// came in time.
+	late *attempt
 }
 
-func (c *Cache) evaluateAll(t *tree) []result {
+// caughtUp is what came too late for the former tree, if it is there now: the
+// limit guards the others' time, and the result is as good.
+func (e entry) caughtUp() entry {
+	if e.late != nil && e.late.ended() {
+		return e.late.entry
+	}
+	return e
+}
+
+func (c *Cache) evaluateAll(ctx context.Context, t *tree) []result {
 	module := t.moduleName()
 	if c == nil {
-		return evaluateAll(t, func(dir string, policy bool) result { return evaluate(t, module, dir, policy) })
+		var p patience
+		return evaluateAll(t, func(dir string, policy bool) result { return p.evaluate(ctx, t, module, dir, policy).result })
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var mu sync.Mutex
 	fresh := map[string]entry{}
 	results := evaluateAll(t, func(dir string, policy bool) result {
-		e := c.recall(t, module, dir, policy)
+		e := c.recall(ctx, t, module, dir, policy)
 		mu.Lock()
 		defer mu.Unlock()
 		fresh[dir] = e
 		return e.result
 	})
-	c.entries = fresh
+	if ctx.Err() == nil {
+		c.entries = fresh
+	}
 	return results
 }
 
-func (c *Cache) recall(t *tree, module, dir string, policy bool) entry {
+func (c *Cache) recall(ctx context.Context, t *tree, module, dir string, policy bool) entry {
 	old, known := c.entries[dir]
+	old = old.caughtUp()
 	if known && old.content == content(t, module, dir, policy, old.result.read) {
 		return old
 	}
-	r := evaluate(t, module, dir, policy)
-	return entry{content(t, module, dir, policy, r.read), r}
+	return c.patience.evaluate(ctx, t, module, dir, policy)
 }
 
 // content is the hash of all that one evaluation can see: the limits, its own

@@ -25,6 +25,8 @@
 // the content that they came from.
 //
 // CUE is a program: a hostile file can spend any amount of time and memory, and
-// evaluation cannot be interrupted. Who evaluates what strangers wrote does so
-// in a process that may be killed.
+// evaluation cannot be interrupted. patience.go waits for each package for a
+// limited time and goes on without it, which keeps one team from holding up the
+// others; it gets neither the processor nor the memory back. Who evaluates what
+// strangers wrote does so in a process that may be killed.
 package load

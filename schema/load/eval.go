@@ -37,16 +37,17 @@ type evaluation struct {
 	out    result
 }
 
-// evaluate is the whole way from one package's files to its workloads.
-func evaluate(t *tree, module, dir string, policy bool) result {
+// evaluate is the whole way from one package's files to its workloads. What it
+// reads besides them it notes in seen, which others may look at meanwhile.
+func evaluate(t *tree, module, dir string, policy bool, seen *trail) result {
 	return guarded(t, dir, func(e *evaluation) {
-		e.policy, e.im, e.ctx = policy, newImporter(t, module), cuecontext.New()
+		e.policy, e.im, e.ctx = policy, newImporter(t, module, seen), cuecontext.New()
 		if dir == "." {
 			e.root()
 		} else {
 			e.team()
 		}
-		e.out.read = e.im.read
+		e.out.read = seen.list()
 	})
 }
 

@@ -57,14 +57,14 @@ type importer struct {
 	// one; busy are those whose own imports are being resolved.
 	done map[string]*build.Instance
 	busy map[string]bool
-	// read are the directories that were looked into, there or not: what the
+	// seen are the directories that were looked into, there or not: what the
 	// result depends on.
-	read []string
+	seen *trail
 	errs []*Error
 }
 
-func newImporter(t *tree, module string) *importer {
-	im := &importer{tree: t, module: module, done: map[string]*build.Instance{}, busy: map[string]bool{}}
+func newImporter(t *tree, module string, seen *trail) *importer {
+	im := &importer{tree: t, module: module, seen: seen, done: map[string]*build.Instance{}, busy: map[string]bool{}}
 	im.ctx = build.NewContext(build.Loader(im.load))
 	im.schema = schemaInstance(im.ctx)
 	return im
@@ -117,7 +117,7 @@ func (im *importer) resolve(importPath string) (dir, pkg string) {
 	if im.module != "" && isOurs {
 		candidates = []string{path.Clean(inside), vendor}
 	}
-	im.read = append(im.read, candidates...)
+	im.seen.add(candidates...)
 	i := slices.IndexFunc(candidates, func(d string) bool { return hasCUE(im.tree.dirs[d]) })
 	if i < 0 {
 		return "", ""

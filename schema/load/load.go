@@ -1,6 +1,7 @@
 package load
 
 import (
+	"context"
 	"io/fs"
 	"runtime"
 	"slices"
@@ -34,6 +35,12 @@ func WithCache(c *Cache) Option { return func(o *options) { o.cache = c } }
 // asked for before stays in force. With any other error, [ErrEmpty] among them,
 // the tree says nothing at all and the Spec is zero (I7, I13).
 func Load(fsys fs.FS, rev schema.Revision, opts ...Option) (schema.Spec, error) {
+	return LoadContext(context.Background(), fsys, rev, opts...)
+}
+
+// LoadContext is Load that ends with ctx, whose error it then returns. What is
+// being evaluated meanwhile cannot be interrupted and goes on, heard by nobody.
+func LoadContext(ctx context.Context, fsys fs.FS, rev schema.Revision, opts ...Option) (schema.Spec, error) {
 	var o options
 	for _, opt := range opts {
 		opt(&o)
@@ -42,7 +49,10 @@ func Load(fsys fs.FS, rev schema.Revision, opts ...Option) (schema.Spec, error) 
 	if err != nil {
 		return schema.Spec{}, err
 	}
-	results := o.cache.evaluateAll(t)
+	results := o.cache.evaluateAll(ctx, t)
+	if ctx.Err() != nil {
+		return schema.Spec{}, ctx.Err()
+	}
 	return assemble(t, results, rev)
 }
 

@@ -8,6 +8,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Limits bound what a tree may cost. The zero value of a field means its default.
@@ -29,6 +30,9 @@ type Limits struct {
 	// WorkloadBytes is the size of one workload's JSON with defaults; 256 KiB,
 	// since it travels in messages and is kept in the ledger.
 	WorkloadBytes int
+	// PackageTime is how long one package may be evaluated; 10 s, some ten times
+	// what the largest sane one takes.
+	PackageTime time.Duration
 	// PackageWorkloads is the number of workloads in one package; 5,000.
 	PackageWorkloads int
 }
@@ -41,11 +45,15 @@ func (l Limits) withDefaults() Limits {
 	orElse(&l.TreeBytes, 256<<20)
 	orElse(&l.Depth, 16)
 	orElse(&l.WorkloadBytes, 256<<10)
+	orElse(&l.PackageTime, DefaultPackageTime)
 	orElse(&l.PackageWorkloads, 5000)
 	return l
 }
 
-func orElse[T int | int64](v *T, otherwise T) {
+// DefaultPackageTime is the default of Limits.PackageTime.
+const DefaultPackageTime = 10 * time.Second
+
+func orElse[T int | int64 | time.Duration](v *T, otherwise T) {
 	if *v <= 0 {
 		*v = otherwise
 	}

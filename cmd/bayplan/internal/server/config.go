@@ -30,9 +30,12 @@ type Config struct {
 	ReadyFile string
 	// JoinTokens is how many join lines are made at the start.
 	JoinTokens int
-	Source     source.Config
-	Version    string
-	Log        *slog.Logger
+	// EvalTimeout is how long one folder of a commit may be evaluated; zero is
+	// the loader's default.
+	EvalTimeout time.Duration
+	Source      source.Config
+	Version     string
+	Log         *slog.Logger
 }
 
 // JoinLife is how long a join line is good.

@@ -45,9 +45,10 @@ func Root(args []string) (string, error) {
 	}
 }
 
-// Load evaluates the tree under dir as it stands on disk.
-func Load(ctx context.Context, dir string) (schema.Spec, error) {
-	return load.Load(os.DirFS(dir), Revision(ctx, dir))
+// Load evaluates the tree under dir as it stands on disk, each folder for as
+// long as within says. It ends with ctx, whose error it then returns.
+func Load(ctx context.Context, dir string, within time.Duration) (schema.Spec, error) {
+	return load.LoadContext(ctx, os.DirFS(dir), Revision(ctx, dir), load.WithLimits(load.Limits{PackageTime: within}))
 }
 
 // gitPatience bounds the question to git: its answer is welcome, not needed.

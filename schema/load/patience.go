@@ -1,0 +1,119 @@
+package load
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+)
+
+// maxAbandoned is how many evaluations that took too long may still be running
+// when another begins (those that are under way by then may make it more, by one
+// for each processor). One would let a single folder keep its own correction
+// out; each takes a processor for itself, until it ends or the process does.
+const maxAbandoned = 4
+
+// patience evaluates packages, each for a limited time. CUE cannot be
+// interrupted: what takes longer is left to itself, and holds its processor and
+// its memory until it ends. Whoever must have those back has to evaluate in a
+// process that can be killed.
+type patience struct {
+	mu        sync.Mutex
+	abandoned []*attempt
+}
+
+// attempt is one package's evaluation in a goroutine of its own. entry is there
+// once done is closed.
+type attempt struct {
+	done  chan struct{}
+	seen  *trail
+	entry entry
+}
+
+// evaluate is the package's result, or an error that it took too long. ctx ends
+// the waiting; what is returned then is of no use.
+func (p *patience) evaluate(ctx context.Context, t *tree, module, dir string, policy bool) entry {
+	if p.exhausted() {
+		return entry{result: heldUp(dir)}
+	}
+	a := begin(t, module, dir, policy)
+	limit := time.NewTimer(t.limits.PackageTime)
+	defer limit.Stop()
+	select {
+	case <-a.done:
+		return a.entry
+	case <-ctx.Done():
+		return entry{}
+	case <-limit.C:
+	}
+	p.abandon(a)
+	r := tooLong(dir, t.limits.PackageTime)
+	r.read = a.seen.list()
+	return entry{content(t, module, dir, policy, r.read), r, a}
+}
+
+func begin(t *tree, module, dir string, policy bool) *attempt {
+	a := &attempt{done: make(chan struct{}), seen: &trail{}}
+	go func() {
+		defer close(a.done)
+		r := evaluate(t, module, dir, policy, a.seen)
+		a.entry = entry{content(t, module, dir, policy, r.read), r, nil}
+	}()
+	return a
+}
+
+func (p *patience) abandon(a *attempt) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.abandoned = append(p.abandoned, a)
+}
+
+// exhausted says that too many are still running.
+func (p *patience) exhausted() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.abandoned = slices.DeleteFunc(p.abandoned, (*attempt).ended)
+	return len(p.abandoned) >= maxAbandoned
+}
+
+func (a *attempt) ended() bool {
+	select {
+	case <-a.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// tooLong is the result of a package that took longer than it may.
+func tooLong(dir string, limit time.Duration) result {
+	return result{team: true, broken: true, errs: []*Error{{Team: team(dir), File: dir,
+		Message: fmt.Sprintf("evaluating the folder took longer than %s", limit),
+		Next:    "look for a comprehension over much data, split the folder, and run: bayplan validate"}}}
+}
+
+// heldUp is the result of a package that was not evaluated at all.
+func heldUp(dir string) result {
+	return result{team: true, broken: true, errs: []*Error{{Team: team(dir), File: dir,
+		Message: fmt.Sprintf("not evaluated, since %d folders that took too long are still being evaluated", maxAbandoned),
+		Next:    "correct those first, and push again once they are through, or restart the server: what runs goes on running"}}}
+}
+
+// trail is the directories that an evaluation has looked into so far.
+type trail struct {
+	mu   sync.Mutex
+	dirs []string
+}
+
+func (t *trail) add(dirs ...string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.dirs = append(t.dirs, dirs...)
+}
+
+func (t *trail) list() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Clone(t.dirs)
+}
