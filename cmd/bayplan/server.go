@@ -9,6 +9,7 @@ import (
 	"github.com/bayplan/bayplan/cmd/bayplan/internal/exit"
 	"github.com/bayplan/bayplan/cmd/bayplan/internal/server"
 	"github.com/bayplan/bayplan/cmd/bayplan/internal/telemetry"
+	"github.com/bayplan/bayplan/nodes/wire"
 	"github.com/bayplan/bayplan/schema/load"
 )
 
@@ -52,6 +53,7 @@ func newServerCommand() *cobra.Command {
 	f.StringVar(&cfg.MetricsListen, "metrics-listen", "", "address for /metrics in plain HTTP; it is always on --listen for operators")
 	f.StringVar(&cfg.ReadyFile, "ready-file", "", "write how to reach the server here (JSON) once it serves")
 	f.IntVar(&cfg.JoinTokens, "join-tokens", 1, "how many join lines to make at the start")
+	f.DurationVar(&cfg.NodeLife, "node-life", wire.DefaultNodeLife, "how long a node's certificate is good; it is renewed after two thirds")
 	f.StringVar(&cfg.Source.URL, "repo", "", "repository: a path, file://, https:// or ssh://")
 	f.StringVar(&cfg.Source.Branch, "branch", "main", "branch that is reconciled")
 	f.StringVar(&cfg.Source.Root, "root", "", "folder of the repository that is reconciled")

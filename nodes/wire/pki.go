@@ -171,9 +171,11 @@ func newCSR(key *ecdsa.PrivateKey) ([]byte, error) {
 	return x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{}, key)
 }
 
-// renewAt is two thirds through the certificate's life.
+// renewAt is two thirds through the certificate's life, which began clockError
+// after its NotBefore.
 func renewAt(c *x509.Certificate) time.Time {
-	return c.NotAfter.Add(-c.NotAfter.Sub(c.NotBefore) / 3)
+	issued := c.NotBefore.Add(clockError)
+	return c.NotAfter.Add(-c.NotAfter.Sub(issued) / 3)
 }
 
 var nodeName = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$`)

@@ -2,6 +2,9 @@ package wire
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -153,5 +156,31 @@ func TestLoadCredentials_BrokenFile(t *testing.T) {
 	wantErr(t, err, "`bayplan node token`")
 	if err := creds.Save(filepath.Join(dir, credentialsFile, "x")); err == nil {
 		t.Error("saved below a file")
+	}
+}
+
+// However short a certificate lives, it is not due for renewal as it is made.
+func TestRenewAt_IsTwoThirdsThroughTheLife(t *testing.T) {
+	now := time.Now()
+	ca, err := NewCA("test", now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, life := range []time.Duration{9 * time.Second, time.Hour, DefaultNodeLife} {
+		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := ca.signClient(RoleNode, "n1", &key.PublicKey, life, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		leaf, err := parseCert(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := renewAt(leaf).Sub(now); got < 2*life/3-2*time.Second || got > 2*life/3+time.Second { // X.509 counts seconds
+			t.Errorf("one of %s is renewed after %s", life, got)
+		}
 	}
 }

@@ -20,8 +20,12 @@ import (
 // welcomeWait is how long a server may take to answer a hello.
 const welcomeWait = 10 * time.Second
 
-// renewRetry is how long after a failed renewal the next one is tried.
-const renewRetry = time.Minute
+// renewRetry is how long after a failed renewal the next one is tried, or a
+// tenth of the life that is left where that is less.
+const (
+	renewRetry    = time.Minute
+	renewRetryMin = 100 * time.Millisecond
+)
 
 type uplinkStream = connect.BidiStreamForClient[wirepb.AgentMessage, wirepb.ServerMessage]
 
@@ -32,8 +36,9 @@ type uplink struct {
 	node agent.Node
 	name string
 	rpc  wirepbconnect.FleetClient
-	// due is when the certificate wants to be renewed.
-	due time.Time
+	// due is when the certificate wants to be renewed, expires when it is too
+	// late for that.
+	due, expires time.Time
 
 	// From the reader to the writer, each holding the newest of its kind.
 	welcome  chan *wirepb.Welcome
@@ -221,8 +226,8 @@ func (u *uplink) keepCertificate(ctx context.Context, cancel context.CancelCause
 				cancel(errRenewed)
 				return
 			}
-			u.c.cfg.Log.Warn("certificate not renewed", "err", err, "retry", renewRetry)
-			wait = renewRetry
+			wait = max(min(u.expires.Sub(u.c.cfg.Now())/10, renewRetry), renewRetryMin)
+			u.c.cfg.Log.Warn("certificate not renewed", "err", err, "retry", wait)
 		}
 		// A day at most: a timer stands still while the machine sleeps.
 		timer := time.NewTimer(min(wait, 24*time.Hour))

@@ -4,6 +4,7 @@ package server
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -30,6 +31,9 @@ type Config struct {
 	ReadyFile string
 	// JoinTokens is how many join lines are made at the start.
 	JoinTokens int
+	// NodeLife is how long a node's certificate is good, of which it uses two
+	// thirds; zero is wire.DefaultNodeLife.
+	NodeLife time.Duration
 	// EvalTimeout is how long one folder of a commit may be evaluated; zero is
 	// the loader's default.
 	EvalTimeout time.Duration
@@ -38,12 +42,18 @@ type Config struct {
 	Log         *slog.Logger
 }
 
+// minNodeLife leaves a node seconds to renew its certificate in.
+const minNodeLife = 5 * time.Second
+
 // JoinLife is how long a join line is good.
 const JoinLife = 24 * time.Hour
 
 func (c *Config) check() error {
 	if c.Dir == "" || c.Source.URL == "" || c.Listen == "" {
 		return errors.New("a server wants a data folder, a repository and an address to listen on")
+	}
+	if c.NodeLife != 0 && c.NodeLife < minNodeLife {
+		return fmt.Errorf("a node's certificate cannot live for %s: %s is the least", c.NodeLife, minNodeLife)
 	}
 	if c.Name == "" {
 		c.Name = "bayplan"

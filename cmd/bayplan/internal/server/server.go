@@ -98,7 +98,7 @@ func (s *server) open(ctx context.Context) (err error) {
 func (s *server) openLoop(ctx context.Context, ca *wire.CA) (err error) {
 	s.roster = roster.New(time.Now)
 	s.fleet = wire.NewServer(wire.ServerConfig{CA: ca, Tokens: s.joiner.tokens, Roster: s.roster, Log: s.Log,
-		Enrolled: s.enrolled, Admit: s.admit})
+		Enrolled: s.enrolled, Admit: s.admit, NodeLife: s.NodeLife})
 	s.loop, err = loop.New(loop.Config{
 		Cluster: s.cluster.ID, Source: s.source, Fleet: s.roster, Ledger: memory{s.ledger},
 		Resolver: registry.Resolver{}, Load: evaluator(ctx, s.EvalTimeout), Troubles: s.troubles, Log: s.Log, Metrics: s.registry,
