@@ -1,0 +1,6 @@
+package seccomp
+
+import _ "embed"
+
+//go:embed arm64.bpf
+var filter []byte
