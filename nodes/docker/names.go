@@ -1,8 +1,6 @@
 package docker
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"maps"
 	"strconv"
@@ -63,29 +61,12 @@ func (r *Runtime) mine() client.Filters {
 // containerName is readable first and unique last: an instance has one name on
 // its Engine, which makes creating it twice a conflict instead of a twin.
 func (r *Runtime) containerName(id string) string {
-	return strings.TrimLeft(join("", id)+"."+short(r.cfg.Cluster, r.cfg.Node, id), ".")
+	return strings.TrimLeft(agent.PlainName("", id)+"."+agent.NameSum(r.cfg.Cluster, r.cfg.Node, id), ".")
 }
 
 // volumeName is the name of a slot's volume on this node. It outlives the
 // containers and the digests of the slot.
 func (r *Runtime) volumeName(s schema.Slot, name string) string {
 	parts := []string{r.cfg.Cluster, r.cfg.Node, s.Workload, strconv.Itoa(s.Index), name}
-	return "bayplan_" + join("_", parts...) + "_" + short(parts...)
-}
-
-// short tells apart what join makes equal.
-func short(parts ...string) string {
-	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
-	return hex.EncodeToString(sum[:5])
-}
-
-// join writes the parts with the letters that the Engine takes in a name.
-func join(sep string, parts ...string) string {
-	return strings.TrimLeft(strings.Map(func(c rune) rune {
-		switch {
-		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '.', c == '-', c == '_':
-			return c
-		}
-		return '-'
-	}, strings.Join(parts, sep)), ".-_")
+	return "bayplan_" + agent.PlainName("_", parts...) + "_" + agent.NameSum(parts...)
 }

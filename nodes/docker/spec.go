@@ -17,15 +17,12 @@ import (
 	"github.com/bayplan/bayplan/schema"
 )
 
-// A container's log is kept in so many files of this size, the oldest dropped.
-const (
-	logFiles    = "3"
-	logFileSize = "10m"
-)
+// logBounds are in the Engine's words; a bare number is bytes.
+var logBounds = map[string]string{"max-size": strconv.Itoa(agent.LogFileSize), "max-file": strconv.Itoa(agent.LogFiles)}
 
 // spec is the container as the Engine wants to hear it.
 func (r *Runtime) spec(c agent.Container) (client.ContainerCreateOptions, error) {
-	image, err := imageOf(c.Workload)
+	image, err := plainReference(c.Image())
 	if err != nil {
 		return client.ContainerCreateOptions{}, err
 	}
@@ -41,13 +38,13 @@ func (r *Runtime) spec(c agent.Container) (client.ContainerCreateOptions, error)
 	return client.ContainerCreateOptions{
 		Name: r.containerName(c.ID),
 		Config: &container.Config{
-			Image: image, Entrypoint: w.Command, Cmd: w.Args, Env: environment(c), User: w.User, WorkingDir: w.Workdir,
+			Image: image, Entrypoint: w.Command, Cmd: w.Args, Env: c.Environ(), User: w.User, WorkingDir: w.Workdir,
 			Labels: r.labels(c), ExposedPorts: exposed, StopSignal: w.Stop.Signal, StopTimeout: wholeSeconds(w.Stop.Grace),
 		},
 		HostConfig: &container.HostConfig{
 			// The agent restarts: it knows the back-off and counts the lives.
 			RestartPolicy: container.RestartPolicy{Name: container.RestartPolicyDisabled},
-			LogConfig:     container.LogConfig{Type: "json-file", Config: map[string]string{"max-size": logFileSize, "max-file": logFiles}},
+			LogConfig:     container.LogConfig{Type: "json-file", Config: logBounds},
 			PortBindings:  ports,
 			Mounts:        r.mounts(c),
 			Resources:     resources(w.Resources),
@@ -59,36 +56,14 @@ func (r *Runtime) spec(c agent.Container) (client.ContainerCreateOptions, error)
 	}, nil
 }
 
-// imageOf is the image by digest where that is known. A reference with both a
-// tag and a digest loses the tag: Engines differ in what they make of it.
-func imageOf(w *schema.Workload) (string, error) {
-	image := w.Pinned
-	if image == "" {
-		image = w.Image
-	}
-	return plainReference(image)
-}
-
+// plainReference is the image as every Engine understands it. One with both a tag
+// and a digest loses the tag: Engines differ in what they make of it.
 func plainReference(image string) (string, error) {
 	named, err := reference.ParseDockerRef(image)
 	if err != nil {
 		return "", fmt.Errorf("image %q: %w", image, err)
 	}
 	return named.String(), nil
-}
-
-// environment is the workload's and the agent's, which wins; sorted.
-func environment(c agent.Container) []string {
-	all := maps.Clone(c.Workload.Env)
-	if all == nil {
-		all = map[string]string{}
-	}
-	maps.Copy(all, c.Env)
-	list := make([]string, 0, len(all))
-	for _, k := range slices.Sorted(maps.Keys(all)) {
-		list = append(list, k+"="+all[k])
-	}
-	return list
 }
 
 // bindings publishes each named port that was given a host port.
@@ -143,34 +118,22 @@ func networkMode(n schema.Network) container.NetworkMode {
 	return network.NetworkDefault
 }
 
-// The Engine's units: a core is 1024 shares when cores are short. A limit is so
-// many microseconds of each period, and not "nano cpus", which the Engine
-// refuses where they are more than the machine has.
-const (
-	sharesPerCore = 1024
-	fewestShares  = 2
-	period        = 100_000
-	leastQuota    = 1000
-)
-
 // resources turns requests into shares and limits into limits. A container with
-// a memory limit gets no swap on top of it.
+// a memory limit gets no swap on top of it. "Nano cpus" are not used: the Engine
+// refuses them where they are more than the machine has.
 func resources(q schema.Resources) container.Resources {
-	res := container.Resources{Memory: int64(q.Limit.Memory), MemorySwap: int64(q.Limit.Memory)}
-	if q.Limit.CPU > 0 {
-		res.CPUPeriod, res.CPUQuota = period, max(leastQuota, int64(q.Limit.CPU)*period/1000)
+	res := container.Resources{
+		Memory: int64(q.Limit.Memory), MemorySwap: int64(q.Limit.Memory), MemoryReservation: agent.MemoryReservation(q),
+		CPUShares: agent.CPUShares(q), CPUQuota: agent.CPUQuota(q),
+	}
+	if res.CPUQuota > 0 {
+		res.CPUPeriod = agent.CPUPeriod
 	}
 	if q.Limit.Pids > 0 {
 		res.PidsLimit = new(int64(q.Limit.Pids))
 	}
 	if n := int64(q.Limit.Files); n > 0 {
 		res.Ulimits = []*container.Ulimit{{Name: "nofile", Soft: n, Hard: n}}
-	}
-	if q.CPU > 0 {
-		res.CPUShares = max(fewestShares, int64(q.CPU)*sharesPerCore/1000)
-	}
-	if q.Memory > 0 && (q.Limit.Memory == 0 || q.Memory <= q.Limit.Memory) {
-		res.MemoryReservation = int64(q.Memory)
 	}
 	return res
 }
