@@ -72,6 +72,9 @@ type Resources struct {
 	MemoryReservation int64 `json:"memoryReservation,omitempty"`
 	// Pids is how many tasks there may be.
 	Pids int64 `json:"pids,omitempty"`
+	// Files is how many files each process may have open, as far as the machine
+	// allows.
+	Files uint64 `json:"files,omitempty"`
 }
 
 // Log bounds what is kept of the output: so many files of so many bytes.
@@ -106,6 +109,9 @@ type Exit struct {
 	// every process of the container that was.
 	OOM      bool `json:"oom,omitempty"`
 	OOMKills int  `json:"oomKills,omitempty"`
+	// Lost is set by the agent where the monitor was killed, so that nobody saw
+	// how the program ended.
+	Lost bool `json:"lost,omitempty"`
 }
 
 // Trouble is why a container could not be started, in the monitor's words.
