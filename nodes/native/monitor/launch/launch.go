@@ -1,6 +1,7 @@
 package launch
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -58,6 +59,12 @@ func fill(f *os.File, program io.Reader) error {
 // Where the program runs the process is the caller's to wait for; otherwise it
 // has ended.
 func Start(exe *os.File, folder string) (*os.Process, bundle.Ready, error) {
+	return StartContext(context.Background(), exe, folder)
+}
+
+// StartContext is Start that gives up when ctx ends: the monitor is killed then,
+// and the container's control group may be left.
+func StartContext(ctx context.Context, exe *os.File, folder string) (*os.Process, bundle.Ready, error) {
 	read, write, err := os.Pipe()
 	if err != nil {
 		return nil, bundle.Ready{}, err
@@ -68,12 +75,17 @@ func Start(exe *os.File, folder string) (*os.Process, bundle.Ready, error) {
 	if err != nil {
 		return nil, bundle.Ready{}, fmt.Errorf("starting the monitor: %w", err)
 	}
+	giveUp := context.AfterFunc(ctx, func() { _ = process.Kill() })
+	defer giveUp()
 	var ready bundle.Ready
 	err = json.NewDecoder(read).Decode(&ready)
 	if err == nil && ready.Started != nil {
 		return process, ready, nil
 	}
 	state, _ := process.Wait()
+	if err != nil && ctx.Err() != nil {
+		return nil, ready, context.Cause(ctx)
+	}
 	if err != nil {
 		return nil, ready, fmt.Errorf("the monitor ended (%v), see %s: %w", state, filepath.Join(folder, Note), err)
 	}
