@@ -176,10 +176,10 @@ func (p *pass) refused(w *want) {
 		return
 	}
 	p.blocked = append(p.blocked, Blocked{Workload: w.request.Workload.Name, Slot: w.request.Slot, Code: "unplaced",
-		Text: why.String(), Next: unplacedNext(&why), Why: &why})
+		Text: why.String(), Next: unplacedNext(&why, w.request.Slot), Why: &why})
 }
 
-func unplacedNext(why *scheduler.Why) string {
+func unplacedNext(why *scheduler.Why, slot schema.Slot) string {
 	if why.Nodes == 0 {
 		return "add a node: bayplan node token"
 	}
@@ -191,7 +191,7 @@ func unplacedNext(why *scheduler.Why) string {
 	case "closed":
 		return "see why the nodes take no work: bayplan node ls"
 	case "ending":
-		return ""
+		return "it waits for what ends there; see: bayplan explain " + slot.String()
 	}
 	return "lower the request, lower replicas, or add a node: bayplan node token"
 }

@@ -246,7 +246,10 @@ func (p *pass) tellLingering() {
 }
 
 func lingerText(left int) string {
-	return fmt.Sprintf("%d of its instances were told to stop and have not ended", left)
+	if left == 1 {
+		return "an instance was told to stop and has not ended"
+	}
+	return fmt.Sprintf("%d instances were told to stop and have not ended", left)
 }
 
 // unresolvedFor is how long a commit waits for an image before it has failed.

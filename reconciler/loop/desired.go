@@ -28,6 +28,10 @@ type desired struct {
 	newest    schema.Revision
 	overtaken []schema.Revision
 
+	// busy is the draft whose tree is being evaluated since busySince.
+	busy      *draft
+	busySince time.Time
+
 	evaluating sync.Mutex        // one tree at a time, and only the newest
 	known      map[string]string // image reference → pinned
 	asked      map[string]*asked // references that were asked for
@@ -39,8 +43,8 @@ type wish struct {
 	spec       schema.Spec
 	rewritten  bool
 	unresolved []reconciler.Unresolved
-	// refused is why the commit as a whole asks for nothing.
-	refused string
+	// refused is why the commit as a whole asks for nothing, one cause a line.
+	refused []string
 }
 
 // draft is one commit being made ready.
@@ -105,6 +109,7 @@ func (d *desired) base(ctx context.Context, dr *draft) (from string, ok bool) {
 	out := make(chan string, 1)
 	d.t.tell(ctx, func(t *term) {
 		if d.draft == dr {
+			d.begin(ctx, dr)
 			out <- t.facts.Spec.Revision.Commit
 		}
 		close(out)
@@ -115,6 +120,25 @@ func (d *desired) base(ctx context.Context, dr *draft) (from string, ok bool) {
 	case <-ctx.Done():
 		return "", false
 	}
+}
+
+// longEvaluation is how long an evaluation may take before it is told of.
+const longEvaluation = 3 * time.Second
+
+// begin notes that the draft's evaluation begins, and has it told if it takes
+// long.
+func (d *desired) begin(ctx context.Context, dr *draft) {
+	d.busy, d.busySince = dr, d.t.cfg.Now()
+	d.t.after(ctx, longEvaluation, func() {})
+}
+
+// long is the evaluation under way, if it takes long.
+func (d *desired) long() *status.Evaluating {
+	if d.busy == nil || d.t.cfg.Now().Sub(d.busySince) < longEvaluation {
+		return nil
+	}
+	r := d.busy.tip.Revision
+	return &status.Evaluating{Commit: r.Commit, Time: r.Time, Author: r.Author, Subject: r.Subject, Since: d.busySince}
 }
 
 // descendTries is how often the source is asked about a commit's ancestors
@@ -140,12 +164,13 @@ func (d *desired) descends(ctx context.Context, from, to string) bool {
 
 // take takes in an evaluated Spec, unless a newer tip has come meanwhile.
 func (d *desired) take(ctx context.Context, dr *draft, spec schema.Spec, err error, rewritten bool) {
+	d.busy = nil
 	if d.draft != dr {
 		return
 	}
 	d.t.commitPhase("evaluate")
 	if len(spec.Teams) == 0 && err != nil {
-		d.refuse(dr.tip.Revision, strings.Join(errorLines(err), "; "))
+		d.refuse(dr.tip.Revision, errorLines(err))
 		return
 	}
 	spec.Revision = dr.tip.Revision
@@ -156,20 +181,30 @@ func (d *desired) take(ctx context.Context, dr *draft, spec schema.Spec, err err
 
 // refuse takes note of a commit that as a whole asks for nothing: it has failed,
 // and what is in force stays.
-func (d *desired) refuse(r schema.Revision, why string) {
+func (d *desired) refuse(r schema.Revision, why []string) {
 	d.draft = nil
 	d.wish = wish{spec: schema.Spec{Revision: r}, refused: why}
 	d.wish.spec.Seal()
 	d.forget(nil)
 }
 
-// problems are what kept the newest tip from becoming a Spec at all.
-func (d *desired) problems() (all []status.Problem) {
-	if d.wish.refused == "" {
+// text is the newest commit's, as far as it evaluates; nil before the first.
+func (d *desired) text() *schema.Spec {
+	if d.wish.spec.Revision.Commit == "" {
 		return nil
 	}
-	return []status.Problem{{Code: "spec-invalid", Subject: d.wish.spec.Revision.Commit, Text: "commit " + d.wish.spec.Revision.Short() + ": " + d.wish.refused,
-		Next: "correct it and push; the last good revision stays in force; check with: bayplan validate"}}
+	spec := d.wish.spec
+	return &spec
+}
+
+// problems are what kept the newest tip from becoming a Spec at all.
+func (d *desired) problems() (all []status.Problem) {
+	r := d.wish.spec.Revision
+	for _, why := range d.wish.refused {
+		all = append(all, status.Problem{Code: "spec-invalid", Subject: r.Commit, Text: "commit " + r.Short() + ": " + why,
+			Next: "correct it and push; the last good revision stays in force; check with: bayplan validate"})
+	}
+	return all
 }
 
 // errorLines is one line for each error that err wraps.

@@ -147,7 +147,7 @@ func (t *term) sourced(ctx context.Context, u source.Update) {
 	}
 	if u.Trouble != nil && u.Trouble.About.Commit != "" {
 		t.desired.moveTo(u.Trouble.About, u.Passed)
-		t.desired.refuse(u.Trouble.About, u.Trouble.Text)
+		t.desired.refuse(u.Trouble.About, []string{u.Trouble.Text})
 	}
 }
 
@@ -194,7 +194,7 @@ func (t *term) pass() (plan reconciler.Plan, err error) {
 
 func (t *term) input() reconciler.Input {
 	return reconciler.Input{
-		Desired: t.desired.wish.spec, Refused: t.desired.wish.refused, Rewritten: t.desired.wish.rewritten,
+		Desired: t.desired.wish.spec, Refused: reconciler.AndMore(t.desired.wish.refused), Rewritten: t.desired.wish.rewritten,
 		Unresolved: t.desired.wish.unresolved, Overtaken: t.desired.passedOver(),
 		Observed: t.cfg.Fleet.Snapshot(), Facts: t.facts,
 		Now: t.cfg.Now(), Epoch: t.won.Epoch(), Started: t.started,
@@ -240,12 +240,14 @@ func (t *term) fail(code string, err error, next string) {
 
 // show publishes the state as it is now.
 func (t *term) show() {
-	t.publish(&view{
-		in: status.Input{Cluster: t.cfg.Cluster, Observed: t.cfg.Fleet.Snapshot(), Facts: t.facts, Blocked: t.blocked,
-			Now: t.cfg.Now(), Started: t.started, Troubles: t.troubles()},
-		input: t.input(),
-	})
+	t.publish(&view{in: t.told(), input: t.input()})
 	t.meter.observe(&t.facts, t.blocked)
+}
+
+// told is what a status is made of.
+func (t *term) told() status.Input {
+	return status.Input{Cluster: t.cfg.Cluster, Observed: t.cfg.Fleet.Snapshot(), Facts: t.facts, Blocked: t.blocked,
+		Now: t.cfg.Now(), Started: t.started, Newest: t.desired.text(), Evaluating: t.desired.long(), Troubles: t.troubles()}
 }
 
 // troubles are what the shells met, the gravest first.

@@ -22,6 +22,11 @@ type Input struct {
 	Blocked []reconciler.Blocked
 	Now     time.Time
 	Started time.Time
+	// Newest is the newest commit's text, as far as it evaluates, whatever
+	// became of it; nil where that is not known yet.
+	Newest *schema.Spec
+	// Evaluating is the commit that is being evaluated, if that takes long.
+	Evaluating *Evaluating
 	// Troubles are what the shells met: the repository out of reach, the disk
 	// nearly full.
 	Troubles []Problem
@@ -32,7 +37,7 @@ type Input struct {
 func Of(in Input) Status {
 	b := &builder{in: in, slots: map[string][]Slot{}}
 	b.readNodes()
-	s := Status{Schema: Schema, Cluster: in.Cluster, History: []Revision{}, Workloads: b.workloads(), Nodes: b.nodes}
+	s := Status{Schema: Schema, Cluster: in.Cluster, History: []Revision{}, Workloads: b.workloads(), Nodes: b.nodes, Evaluating: in.Evaluating}
 	for i := len(in.Facts.Commits) - 1; i >= 0; i-- {
 		r := revisionOf(&in.Facts.Commits[i])
 		if i == len(in.Facts.Commits)-1 {

@@ -24,7 +24,7 @@ func Happened(before, after nodes.Snapshot, at time.Time) (events []Event) {
 		if len(old) > 0 && old[0].Report.Node.Name == name {
 			was = old[0].Report
 		} else {
-			events = append(events, Event{Time: at, Kind: "node", Node: name, Text: name + " reports: " + n.Report.Node.Runtime})
+			events = append(events, Event{Time: at, Kind: "node", Node: name, Text: hereText(&n.Report.Node)})
 		}
 		if was.Node.Trouble != n.Report.Node.Trouble {
 			events = append(events, Event{Time: at, Kind: "node", Node: name, Text: troubleText(&n.Report.Node)})
@@ -32,6 +32,13 @@ func Happened(before, after nodes.Snapshot, at time.Time) (events []Event) {
 		events = appendInstances(events, name, was.Instances, n.Report.Instances, at)
 	}
 	return events
+}
+
+func hereText(n *nodes.Node) string {
+	if n.Runtime == "" {
+		return n.Name + " reports" // its engine has not said what it is
+	}
+	return n.Name + " reports: " + n.Runtime
 }
 
 func troubleText(n *nodes.Node) string {

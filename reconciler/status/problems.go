@@ -3,27 +3,26 @@ package status
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/bayplan/bayplan/nodes"
 	"github.com/bayplan/bayplan/reconciler"
+	"github.com/bayplan/bayplan/schema"
 )
 
 // problems are what someone should know, the shells' own first, then by
-// subject.
+// subject. One cause is told once.
 func (b *builder) problems(s *Status) []Problem {
 	all := []Problem{}
 	all = append(all, b.in.Troubles...)
 	all = append(all, commitProblems(&s.Revision)...)
-	for i := range b.in.Facts.Spec.Teams {
-		t := &b.in.Facts.Spec.Teams[i]
-		for _, e := range t.Errors {
-			all = append(all, Problem{Code: "spec-invalid", Subject: cmp.Or(t.Name, "(root)"), Text: e,
-				Next: "correct the file and push; check with: bayplan validate"})
-		}
-	}
+	all = append(all, textProblems(&b.in)...)
+	told := map[string]bool{} // workloads that something is told of
 	for i := range b.in.Blocked {
-		all = append(all, blockedProblem(&b.in.Blocked[i]))
+		x := &b.in.Blocked[i]
+		all = append(all, blockedProblem(x))
+		told[x.Workload] = true
 	}
 	for i := range s.Nodes {
 		if n := &s.Nodes[i]; n.State != "ready" {
@@ -31,9 +30,34 @@ func (b *builder) problems(s *Status) []Problem {
 		}
 	}
 	for i := range s.Workloads {
-		all = append(all, workloadProblems(&s.Workloads[i])...)
+		w := &s.Workloads[i]
+		slots := b.slotProblems(w)
+		all = append(all, rolloutProblems(w, told[w.Name] || len(slots) > 0)...)
+		all = append(all, slots...)
 	}
 	return bounded(all)
+}
+
+// textProblems are about the newest text: which commit's is not ready yet, and
+// what of it does not evaluate. Errors of an older one are no longer anyone's.
+func textProblems(in *Input) (all []Problem) {
+	if e := in.Evaluating; e != nil {
+		all = append(all, Problem{Code: "evaluating", Subject: e.Commit,
+			Text: fmt.Sprintf("commit %s is being evaluated since %s; until it is, what was in force stays", short(e.Commit), e.Since.UTC().Format("15:04:05 UTC")),
+			Next: "wait, or see what takes so long: bayplan validate"})
+	}
+	newest := in.Newest
+	if newest == nil {
+		newest = &in.Facts.Spec
+	}
+	for i := range newest.Teams {
+		t := &newest.Teams[i]
+		for _, e := range t.Errors {
+			all = append(all, Problem{Code: "spec-invalid", Subject: cmp.Or(t.Name, "(root)"), Text: e,
+				Next: "correct the file and push; check with: bayplan validate"})
+		}
+	}
+	return all
 }
 
 const (
@@ -102,20 +126,35 @@ func nodeProblem(n *Node) Problem {
 	return p
 }
 
-// workloadProblems tell of each slot that is not well, and of a rollout that
-// failed.
-func workloadProblems(w *Workload) (all []Problem) {
-	switch w.State {
-	case "reverting", "reverted":
-		all = append(all, Problem{Code: "rolled-back", Subject: w.Name, Text: w.Name + " went back to the last good digest: " + w.Reason,
-			Next: "mend the workload and push; the digest that failed is not tried again"})
-	case "failed":
-		all = append(all, Problem{Code: "rollout-failed", Subject: w.Name, Text: w.Name + ": " + w.Reason,
-			Next: "bayplan logs " + w.Name})
+// rolloutProblems tell of a rollout that failed; of one that goes no way back
+// only where nothing else tells why.
+func rolloutProblems(w *Workload, told bool) []Problem {
+	switch {
+	case w.State == "reverting" || w.State == "reverted":
+		return []Problem{{Code: "rolled-back", Subject: w.Name, Text: w.Name + " went back to the last good digest: " + w.Reason,
+			Next: "mend the workload and push, the digest that failed is not tried again; what happened: bayplan events " + w.Name}}
+	case w.State == "failed" && !told:
+		return []Problem{{Code: "rollout-failed", Subject: w.Name, Text: w.Name + ": " + w.Reason, Next: rolloutNext(w)}}
 	}
+	return nil
+}
+
+func rolloutNext(w *Workload) string {
+	for i := range w.Slots {
+		if w.Slots[i].Container != "" && !w.Slots[i].Stopping {
+			return "bayplan logs " + w.Slots[i].Slot
+		}
+	}
+	return "bayplan explain " + schema.Slot{Workload: w.Name}.String()
+}
+
+// slotProblems tell of each slot that is not well, unless its node is told of
+// for the same cause.
+func (b *builder) slotProblems(w *Workload) (all []Problem) {
 	for i := range w.Slots {
 		s := &w.Slots[i]
-		if s.Failure == nil || s.Stopping || s.Phase == nodes.Running && (s.Health == nodes.Healthy || s.Health == nodes.NoCheck) {
+		well := s.Phase == nodes.Running && (s.Health == nodes.Healthy || s.Health == nodes.NoCheck)
+		if s.Failure == nil || s.Stopping || well || s.Failure.Code == nodes.EngineDown && b.nodeState(s.Node) != "ready" {
 			continue
 		}
 		text := fmt.Sprintf("%s on %s: %s", s.Slot, s.Node, s.Failure.Text)
@@ -125,6 +164,14 @@ func workloadProblems(w *Workload) (all []Problem) {
 		all = append(all, Problem{Code: string(s.Failure.Code), Subject: s.Slot, Text: text, Next: failureNext(s)})
 	}
 	return all
+}
+
+func (b *builder) nodeState(name string) string {
+	at, known := slices.BinarySearchFunc(b.nodes, name, func(n Node, name string) int { return strings.Compare(n.Name, name) })
+	if !known {
+		return ""
+	}
+	return b.nodes[at].State
 }
 
 // failureNext is what to do about a slot's failure.
@@ -142,6 +189,9 @@ func failureNext(s *Slot) string {
 		return "raise resources.limit.memory"
 	case nodes.EngineDown, nodes.DiskFull:
 		return "mend it on node " + s.Node
+	}
+	if s.Container == "" {
+		return "bayplan explain " + s.Slot
 	}
 	return "bayplan logs " + s.Slot
 }

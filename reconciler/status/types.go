@@ -17,6 +17,8 @@ type Status struct {
 	Cluster string `json:"cluster"`
 	// Revision is the commit in work, or the last that ended.
 	Revision Revision `json:"revision"`
+	// Evaluating is a newer commit whose evaluation takes long; absent otherwise.
+	Evaluating *Evaluating `json:"evaluating,omitempty"`
 	// History is what became of the revisions before it, newest first.
 	History   []Revision `json:"history"`
 	Workloads []Workload `json:"workloads"`
@@ -35,6 +37,17 @@ type Revision struct {
 	// Removals are what a Held commit would remove.
 	Removals []string               `json:"removals,omitempty"`
 	Phases   []reconciler.PhaseTime `json:"phases,omitempty"`
+}
+
+// Evaluating is a commit that is not decided about yet: until it is, what was
+// in force stays.
+type Evaluating struct {
+	Commit  string    `json:"commit"`
+	Time    time.Time `json:"time"`
+	Author  string    `json:"author"`
+	Subject string    `json:"subject"`
+	// Since is when its evaluation began.
+	Since time.Time `json:"since"`
 }
 
 // Workload is one workload's state.

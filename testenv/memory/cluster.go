@@ -31,6 +31,9 @@ type Cluster struct {
 	// Images are the registry: reference → pinned reference, or a failure.
 	Images *Images
 
+	// Tree is what every evaluation waits for.
+	Tree Gate
+
 	t     *testing.T
 	dir   string
 	loop  *loop.Loop
@@ -107,7 +110,7 @@ func (c *Cluster) Image(ref string, lives ...fake.Program) {
 // StartServer starts a server over the same ledger; agents move to it.
 func (c *Cluster) StartServer() {
 	r := roster.New(time.Now)
-	l, err := loop.New(loop.Config{Cluster: "test", Source: c.Repo, Fleet: r, Ledger: c.Ledger, Resolver: c.Images, Load: evaluate})
+	l, err := loop.New(loop.Config{Cluster: "test", Source: c.Repo, Fleet: r, Ledger: c.Ledger, Resolver: c.Images, Load: c.evaluate})
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -119,7 +122,10 @@ func (c *Cluster) StartServer() {
 	c.roster(r)
 }
 
-func evaluate(files fs.FS, rev schema.Revision) (schema.Spec, error) { return load.Load(files, rev) }
+func (c *Cluster) evaluate(files fs.FS, rev schema.Revision) (schema.Spec, error) {
+	_ = c.Tree.pass(context.Background())
+	return load.Load(files, rev)
+}
 
 // StopServer ends the server; agents are on their own.
 func (c *Cluster) StopServer() {

@@ -14,6 +14,9 @@ import (
 // Ledger keeps facts as the JSON that a real one would write, so that nothing
 // survives a restart that is not recorded. It is a loop.Ledger.
 type Ledger struct {
+	// Lead is what a campaign waits for: shut while another server leads.
+	Lead Gate
+
 	mu     sync.Mutex
 	facts  []byte
 	events []status.Event
@@ -33,8 +36,12 @@ type term struct {
 	once  sync.Once
 }
 
-// Campaign makes the caller leader at once; the leader before it is deposed.
-func (l *Ledger) Campaign(context.Context) (loop.Term, error) {
+// Campaign makes the caller leader once Lead is open; the leader before it is
+// deposed.
+func (l *Ledger) Campaign(ctx context.Context) (loop.Term, error) {
+	if err := l.Lead.pass(ctx); err != nil {
+		return nil, err
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.leader != nil {
