@@ -1,0 +1,5 @@
+package bridge
+
+const envCrash = "BAYPLAN_BRIDGE_TEST_CRASH"
+
+func crash() {}

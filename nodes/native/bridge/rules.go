@@ -1,0 +1,91 @@
+package bridge
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// Backend is what translates addresses.
+type Backend string
+
+// The back ends. The zero value is Nftables where the kernel can do it, or else
+// Iptables.
+const (
+	Nftables Backend = "nftables"
+	Iptables Backend = "iptables"
+)
+
+// rule is one published port.
+type rule struct {
+	port    Port
+	address netip.Addr
+}
+
+// site is what every rule is about.
+type site struct {
+	key, tag, bridge string
+	subnet           netip.Prefix
+	publish          netip.Addr
+}
+
+// ruler keeps this network's rules in the kernel. Its calls do not overlap. All
+// of them are atomic in the kernel: other traffic never meets half of them.
+type ruler interface {
+	// replace makes the rules exactly these, whatever was there of this network.
+	replace(ctx context.Context, all []rule) error
+	// publish adds some; all includes them.
+	publish(ctx context.Context, some, all []rule) error
+	// withdraw removes some, there or not; all is without them.
+	withdraw(ctx context.Context, some, all []rule) error
+	// remove takes away all that is of this network, and is idempotent.
+	remove(ctx context.Context) error
+}
+
+// newRuler is the back end asked for, or the first that works here.
+func newRuler(want Backend, s site) (ruler, error) {
+	switch want {
+	case Nftables:
+		return newNft(s), nil
+	case Iptables:
+		return newIptables(s)
+	case "":
+	default:
+		return nil, fmt.Errorf("back end %q: want %q or %q", want, Nftables, Iptables)
+	}
+	err := nftWorks()
+	if err == nil {
+		return newNft(s), nil
+	}
+	if r, other := newIptables(s); other == nil {
+		return r, nil
+	}
+	return nil, fmt.Errorf("nftables: %w, and no iptables command; install the package iptables", err)
+}
+
+// rules are those of the records whose ports are published, sorted.
+func rules(all map[string]record) []rule {
+	var out []rule
+	for _, r := range all {
+		if r.published {
+			out = append(out, r.rules()...)
+		}
+	}
+	slices.SortFunc(out, func(a, b rule) int {
+		if a.port.Host != b.port.Host {
+			return a.port.Host - b.port.Host
+		}
+		return strings.Compare(a.port.Protocol, b.port.Protocol)
+	})
+	return out
+}
+
+func (r record) rules() []rule {
+	var out []rule
+	for _, p := range r.Ports {
+		out = append(out, rule{p, r.Address})
+	}
+	return out
+}
