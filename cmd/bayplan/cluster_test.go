@@ -71,6 +71,7 @@ func clusterVerb(ts *testscript.TestScript, neg bool, args []string) {
 	verbs := map[string]func(*testscript.TestScript, *served, []string){
 		"apply": clusterApply, "commit": clusterCommit, "end": clusterEnd, "event": clusterEvent, "print": clusterPrint,
 		"problem": clusterProblem, "lose": clusterLose, "stop": clusterStop, "gone": clusterGone,
+		"drop": clusterDrop, "clock": clusterClock,
 	}
 	if neg || len(args) == 0 || verbs[args[0]] == nil {
 		ts.Fatalf("cluster: no such verb: %v", args)
@@ -146,6 +147,12 @@ func clusterStop(_ *testscript.TestScript, c *served, _ []string) {
 	c.server.CloseClientConnections()
 	c.server.Close()
 }
+
+// drop: every connection breaks; the server goes on.
+func clusterDrop(_ *testscript.TestScript, c *served, _ []string) { c.server.CloseClientConnections() }
+
+// clock: what happens from now on happens now.
+func clusterClock(_ *testscript.TestScript, c *served, _ []string) { c.SetClock(time.Now()) }
 
 // gone SLOT: the slot's node does not have its container any more.
 func clusterGone(_ *testscript.TestScript, c *served, args []string) {

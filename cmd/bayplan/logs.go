@@ -1,6 +1,9 @@
 package main
 
 import (
+	"cmp"
+	"context"
+	"errors"
 	"time"
 
 	"connectrpc.com/connect"
@@ -27,8 +30,9 @@ func newLogsCommand() *cobra.Command {
 		Use:   "logs WORKLOAD|SLOT",
 		Short: "Print what containers write",
 		Long: `Logs prints the output of a workload's containers, or of one slot's. Where there
-are several slots each line begins with its slot. With -f it stays; slots that
-appear later, and containers that start again, join in.`,
+are several slots each line begins with its slot. With -f it stays, also
+while the server restarts; slots that appear later, and containers that start
+again, join in.`,
 		Example: "  bayplan logs shop/web -f\n  bayplan logs shop/web.0 --tail 100 --timestamps\n  bayplan logs shop/web --since 10m",
 		Args:    takes("WORKLOAD"),
 		RunE:    v.run,
@@ -57,18 +61,54 @@ func (v *logsVerb) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	s, err := c.Logs(cmd.Context(), connect.NewRequest(&controlpb.LogsRequest{
-		Of: args[0], Follow: v.follow, Tail: v.tail, Timestamps: v.timestamps, SinceSeconds: int64((v.since + time.Second - 1) / time.Second),
-	}))
+	ask := &controlpb.LogsRequest{Of: args[0], Tail: v.tail, Timestamps: v.timestamps, SinceSeconds: seconds(v.since)}
+	if v.follow {
+		return untilInterrupt(cmd.Context(), v.stay(cmd, c, ask, names))
+	}
+	s, err := c.Logs(cmd.Context(), connect.NewRequest(ask))
 	if err != nil {
 		return err
 	}
-	defer s.Close()
-	err = v.copy(cmd, s, names)
-	if v.follow {
-		return untilInterrupt(cmd.Context(), err)
+	return v.copy(cmd, s, names)
+}
+
+// seconds is d in whole ones, rounded up.
+func seconds(d time.Duration) int64 { return int64((d + time.Second - 1) / time.Second) }
+
+// errAllEnded is the end of a log that is followed: its workload is gone.
+var errAllEnded = errors.New("the logs ended")
+
+// stay prints what comes, across the server's restarts.
+func (v *logsVerb) stay(cmd *cobra.Command, c *client.Client, ask *controlpb.LogsRequest, names []string) error {
+	out := v.printer(cmd, names)
+	lines := newResumed(v.timestamps, time.Now().Add(-v.since), out.print)
+	ask.Follow, ask.Timestamps = true, true
+	err := client.Reconnect{Notice: func(text string) { talk(cmd, "%s", text) }}.Run(cmd.Context(), func(ctx context.Context, up func()) error {
+		s, err := c.Logs(ctx, connect.NewRequest(ask))
+		if err != nil {
+			return err
+		}
+		err = client.Read(s, func() { up(); ask.Tail = -1 }, func(m *controlpb.LogChunk) error { return v.chunk(cmd, lines, m) })
+		ask.SinceSeconds = seconds(lines.restart(time.Now()))
+		return cmp.Or(err, errAllEnded)
+	})
+	if ended := out.end(); ended != nil {
+		return ended
+	}
+	if errors.Is(err, errAllEnded) {
+		return nil
 	}
 	return err
+}
+
+func (v *logsVerb) chunk(cmd *cobra.Command, lines *resumed, m *controlpb.LogChunk) error {
+	if m.Error != "" {
+		talk(cmd, "%s: %s", m.Slot, m.Error)
+	}
+	if len(m.Data) == 0 {
+		return nil
+	}
+	return lines.take(m.Slot, m.Data, time.Now())
 }
 
 // slots are those that a workload has now; a single slot has none to tell
@@ -96,6 +136,7 @@ func (v *logsVerb) slots(cmd *cobra.Command, c *client.Client, of string) ([]str
 // copy prints chunks as they come. A slot that could not be read is told and
 // makes the verb fail, but keeps no other from being printed.
 func (v *logsVerb) copy(cmd *cobra.Command, s *connect.ServerStreamForClient[controlpb.LogChunk], names []string) error {
+	defer s.Close()
 	out, troubled := v.printer(cmd, names), 0
 	for s.Receive() {
 		m := s.Msg()

@@ -30,7 +30,7 @@ func (v *statusVerb) waitFor(cmd *cobra.Command, c *client.Client, match string)
 	defer cancel()
 	found, said := sighting{}, ""
 	var last []byte
-	err := statusWatcher(cmd, c, match, func(raw []byte) error {
+	watcher := statusWatcher(cmd, c, match, func(raw []byte) error {
 		st, err := document[status.Status](raw)
 		if err != nil {
 			return err
@@ -47,14 +47,25 @@ func (v *statusVerb) waitFor(cmd *cobra.Command, c *client.Client, match string)
 			talk(cmd, "%s", text)
 		}
 		return nil
-	}).Run(ctx)
+	})
+	watcher.Patient = true
+	err := watcher.Run(ctx)
 	switch {
 	case errors.Is(err, errEnded):
 		return v.finish(cmd, last, found)
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return &exit.Error{Code: exit.Timeout, Err: fmt.Errorf("after %s %s", v.timeout, found.waits(v.revision)), Next: "bayplan status"}
+		return v.late(err, last != nil, found)
 	}
 	return err
+}
+
+// late is the end of a wait whose time is over: 69 where the server was never
+// reached, since then nothing was waited for.
+func (v *statusVerb) late(err error, reached bool, s sighting) error {
+	if err = client.Classify(err); !reached && exit.CodeOf(err) == exit.Unreachable {
+		return &exit.Error{Code: exit.Unreachable, Err: fmt.Errorf("after %s %w", v.timeout, err), Next: "bayplan doctor"}
+	}
+	return &exit.Error{Code: exit.Timeout, Err: fmt.Errorf("after %s %s", v.timeout, s.waits(v.revision)), Next: "bayplan status"}
 }
 
 // finish prints what became of the commit and ends as it did.

@@ -14,6 +14,10 @@ import (
 // errOtherCluster is the one thing that a wrong CA can mean.
 var errOtherCluster = errors.New("this server belongs to another cluster: its certificate is not of this cluster's CA")
 
+// ErrUnreachable is in the chain of what Join returns where nobody answered:
+// there the same line is worth another try.
+var ErrUnreachable = errors.New("unreachable")
+
 // refusedCert turns TLS alerts of the server, which come as bare text, into
 // what they say about this node's certificate. The alerts are those that
 // crypto/tls sends for a client's chain (RFC 8446, 6.2).
@@ -44,14 +48,14 @@ func explain(addr string, err error) error {
 	}
 	var op *net.OpError
 	if errors.As(err, &op) && op.Op == "dial" {
-		return fmt.Errorf("server %s is unreachable: %w", addr, op.Err)
+		return fmt.Errorf("server %s is %w: %w", addr, ErrUnreachable, op.Err)
 	}
 	var rpc *connect.Error
 	if errors.As(err, &rpc) && connect.IsWireError(err) {
 		return fmt.Errorf("server %s: %s", addr, rpc.Message())
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("server %s does not answer", addr)
+		return fmt.Errorf("server %s is %w: it does not answer", addr, ErrUnreachable)
 	}
 	return fmt.Errorf("server %s: %w", addr, err)
 }

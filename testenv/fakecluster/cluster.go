@@ -59,6 +59,13 @@ func New(now time.Time, names ...string) *Cluster {
 	return c
 }
 
+// SetClock moves the cluster's clock.
+func (c *Cluster) SetClock(now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = now
+}
+
 // Change edits a copy of the status and publishes it.
 func (c *Cluster) Change(edit func(*status.Status)) {
 	c.mu.Lock()

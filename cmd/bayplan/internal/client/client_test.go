@@ -87,6 +87,20 @@ func TestWatcher_NoServerFromTheStartIsAnError(t *testing.T) {
 	}
 }
 
+func TestWatcher_PatientWaitsForTheFirstAnswer(t *testing.T) {
+	_, s, c := start(t)
+	s.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	told := 0
+	w := watch(c, func(*status.Status) error { return nil }, func(string) { told++ })
+	w.Patient = true
+	err := w.Run(ctx)
+	if got := exit.CodeOf(Classify(err)); got != exit.Unreachable || ctx.Err() == nil || told != 1 {
+		t.Fatalf("%v: code %d, told %d times, context %v", err, got, told, ctx.Err())
+	}
+}
+
 func TestWatcher_EndsWithItsContext(t *testing.T) {
 	_, s, c := start(t)
 	ctx, cancel := context.WithCancel(t.Context())

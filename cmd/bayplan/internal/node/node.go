@@ -14,6 +14,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/bayplan/bayplan/cmd/bayplan/internal/exit"
 	"github.com/bayplan/bayplan/cmd/bayplan/internal/telemetry"
 	"github.com/bayplan/bayplan/nodes"
 	"github.com/bayplan/bayplan/nodes/agent"
@@ -89,7 +90,11 @@ func join(ctx context.Context, cfg *Config) (wire.Credentials, error) {
 	if err != nil {
 		return wire.Credentials{}, err
 	}
-	if err := wire.Join(ctx, info, cfg.Dir, cfg.Name); err != nil {
+	err = wire.Join(ctx, info, cfg.Dir, cfg.Name)
+	if errors.Is(err, wire.ErrUnreachable) {
+		return wire.Credentials{}, &exit.Error{Code: exit.Unreachable, Err: err, Next: "start the server, or open the way to it, and run the same line again: its token is not used up"}
+	}
+	if err != nil {
 		return wire.Credentials{}, err
 	}
 	return wire.LoadCredentials(cfg.Dir)
