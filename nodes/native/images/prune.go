@@ -1,0 +1,244 @@
+package images
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"time"
+)
+
+// Entry is an image of the list.
+type Entry struct {
+	Digest string
+	// Names are its references, by tag and by digest, sorted; empty where others
+	// took them.
+	Names []string
+	// Size is what its layers hold in bytes, those too that it shares.
+	Size int64
+	// Created is when it was built, as it says; Used is when it was last pulled
+	// or looked up.
+	Created, Used time.Time
+	InUse         bool
+}
+
+// List is every image, the one used last first.
+func (s *Store) List(ctx context.Context) ([]Entry, error) {
+	inUse, err := s.inUse(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var list []Entry
+	for _, rec := range s.images {
+		e := Entry{Digest: rec.Digest, Created: rec.Created, Used: rec.used, InUse: inUse[rec.Digest] || s.held[rec.Digest] > 0}
+		for _, l := range slices.Compact(slices.Sorted(slices.Values(rec.Layers))) {
+			e.Size += s.layers[l].Size
+		}
+		for name, digest := range s.names {
+			if digest == rec.Digest && !isDigest(name) {
+				e.Names = append(e.Names, name)
+			}
+		}
+		slices.Sort(e.Names)
+		list = append(list, e)
+	}
+	slices.SortFunc(list, func(a, b Entry) int {
+		return cmp.Or(b.Used.Compare(a.Used), cmp.Compare(a.Digest, b.Digest))
+	})
+	return list, nil
+}
+
+// Pruned is what a clearing removed.
+type Pruned struct {
+	// Images are digests, in the order of removal; Layers is a number.
+	Images []string
+	Layers int
+	// Bytes that the layers held.
+	Bytes int64
+}
+
+// freshFor spares what was just pulled: its container is about to start.
+const freshFor = 2 * time.Minute
+
+// Prune removes the images that nobody uses and that nobody asked for within
+// unusedFor (0 is every one), the layers that no image needs, and interrupted
+// downloads.
+func (s *Store) Prune(ctx context.Context, unusedFor time.Duration) (Pruned, error) {
+	return s.clear(ctx, unusedFor, func() (bool, error) { return true, nil })
+}
+
+// Collect is Prune by need: where the disk is fuller than [Config.High], images
+// go, the least recently used first, until it is down to [Config.Low]. It is
+// cheap where nothing is to be done.
+func (s *Store) Collect(ctx context.Context) (Pruned, error) {
+	d, err := s.disk()
+	if err != nil || d.used <= s.cfg.High {
+		return Pruned{}, err
+	}
+	pruned, err := s.clear(ctx, freshFor, func() (bool, error) {
+		d, err := s.disk()
+		return d.used > s.cfg.Low, err
+	})
+	s.cfg.Log.Info("images cleared", "images", len(pruned.Images), "layers", pruned.Layers, "bytes", pruned.Bytes)
+	return pruned, err
+}
+
+// clear removes while more says so. The order makes it safe: from the moment
+// that touched is emptied, whoever uses an image marks it; only then the images
+// in use are asked for; and each image is looked at once more, under the lock,
+// as it goes.
+func (s *Store) clear(ctx context.Context, unusedFor time.Duration, more func() (bool, error)) (Pruned, error) {
+	s.clearing.Lock()
+	defer s.clearing.Unlock()
+	s.mu.Lock()
+	s.touched = map[string]bool{}
+	s.mu.Unlock()
+	inUse, err := s.inUse(ctx)
+	if err != nil {
+		return Pruned{}, err
+	}
+	var p Pruned
+	before := time.Now().Add(-unusedFor)
+	for _, rec := range s.oldestFirst() {
+		if err := s.sweep(&p, inUse); err != nil {
+			return p, err
+		}
+		if wanted, err := more(); err != nil || !wanted || ctx.Err() != nil {
+			return p, cmp.Or(err, ctx.Err())
+		}
+		if inUse[rec.Digest] || rec.used.After(before) {
+			continue
+		}
+		if gone, err := s.forget(rec); err != nil {
+			return p, err
+		} else if gone {
+			p.Images = append(p.Images, rec.Digest)
+		}
+	}
+	return p, s.sweep(&p, inUse)
+}
+
+// inUse fails where it cannot be known: then nothing may be cleared.
+func (s *Store) inUse(ctx context.Context) (map[string]bool, error) {
+	if s.cfg.InUse == nil {
+		return nil, errors.New("nobody says which images are in use")
+	}
+	digests, err := s.cfg.InUse(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("images in use: %w", err)
+	}
+	set := map[string]bool{}
+	for _, d := range digests {
+		set[d] = true
+	}
+	return set, nil
+}
+
+// oldestFirst are copies: their use is as of now.
+func (s *Store) oldestFirst() []record {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []record
+	for _, rec := range s.images {
+		all = append(all, *rec)
+	}
+	slices.SortFunc(all, func(a, b record) int {
+		return cmp.Or(a.used.Compare(b.used), cmp.Compare(a.Digest, b.Digest))
+	})
+	return all
+}
+
+// forget takes an image away unless somebody used it meanwhile.
+func (s *Store) forget(rec record) (bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.held[rec.Digest] > 0 || s.touched[rec.Digest] || s.images[rec.Digest] == nil {
+		return false, nil
+	}
+	if err := os.Remove(s.imageFile(rec.Digest)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return false, err
+	}
+	delete(s.images, rec.Digest)
+	maps.DeleteFunc(s.names, func(_, digest string) bool { return digest == rec.Digest })
+	return true, s.writeNames()
+}
+
+// sweep removes the layers that no image has and no pull wants. Where a
+// container uses an image that the store does not know, any layer may be its.
+func (s *Store) sweep(p *Pruned, inUse map[string]bool) error {
+	for _, l := range s.unneeded(inUse) {
+		place, info, err := s.drop(l)
+		if err != nil {
+			return err
+		}
+		if place == "" {
+			continue
+		}
+		p.Layers++
+		p.Bytes += info.Size
+		if err := os.RemoveAll(place); err != nil {
+			return err
+		}
+	}
+	return s.sweepPartials()
+}
+
+func (s *Store) unneeded(inUse map[string]bool) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for digest := range inUse {
+		if s.images[digest] == nil {
+			s.cfg.Log.Warn("a container uses an image that the store does not know: no layer is cleared", "image", digest)
+			return nil
+		}
+	}
+	needed := map[string]bool{}
+	for _, rec := range s.images {
+		for _, l := range rec.Layers {
+			needed[l] = true
+		}
+	}
+	var list []string
+	for l := range s.layers {
+		if !needed[l] && s.wanted[l] == 0 {
+			list = append(list, l)
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
+// drop moves a layer out of its place at once; "" if a pull came to want it, or
+// an image to have it.
+func (s *Store) drop(diffID string) (place string, info layerInfo, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	info, there := s.layers[diffID]
+	for _, rec := range s.images {
+		there = there && !slices.Contains(rec.Layers, diffID)
+	}
+	if !there || s.wanted[diffID] > 0 {
+		return "", layerInfo{}, nil
+	}
+	place = s.path("tmp", "gone-"+hex(diffID))
+	if err := os.Rename(s.layerDir(diffID), place); err != nil {
+		return "", layerInfo{}, err
+	}
+	delete(s.layers, diffID)
+	return place, info, nil
+}
+
+// sweepPartials removes interrupted downloads unless one may be going on.
+func (s *Store) sweepPartials() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.wanted) > 0 {
+		return nil
+	}
+	return s.clearPartials(time.Now())
+}
