@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/containerd/errdefs"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 
 	"github.com/bayplan/bayplan/schema"
@@ -23,8 +24,9 @@ var (
 	ErrNewer = errors.New("ledger was written by a newer bayplan")
 	// ErrNotReady is an embedded member that did not come up in time.
 	ErrNotReady = errors.New("ledger is not ready")
-	// ErrUnreachable is an outside cluster, or a member, that does not answer.
-	ErrUnreachable = errors.New("etcd does not answer")
+	// ErrUnreachable is an outside cluster, or a member, that does not answer now
+	// and may do so later: errdefs.IsUnavailable says the same.
+	ErrUnreachable = errdefs.ErrUnavailable.WithMessage("etcd does not answer")
 	// ErrFailed is an embedded member that died while it served.
 	ErrFailed = errors.New("ledger has failed")
 	// ErrLostEpoch is a write of a leader that is none any more: nothing of it

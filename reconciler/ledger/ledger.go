@@ -69,6 +69,8 @@ type Ledger struct {
 	stop context.CancelCauseFunc
 	// term is the newest that this Ledger won, ended or not.
 	term atomic.Pointer[Term]
+	// away is why an outside cluster did not answer when it was last asked.
+	away atomic.Pointer[error]
 
 	mu     sync.Mutex
 	closed bool

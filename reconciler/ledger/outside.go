@@ -41,7 +41,47 @@ func (l *Ledger) openOutside(ctx context.Context) error {
 		kv.Close()
 		return l.unreachable(cmp.Or(l.probe(), err))
 	}
+	l.busy.Go(l.watchOutside)
 	return nil
+}
+
+// Away is why an outside cluster does not answer; nil while it does, and for a
+// member of our own, whose end is the Ledger's. Calls meanwhile wait for it, so
+// this is how a server can tell what it waits for.
+func (l *Ledger) Away() error {
+	if why := l.away.Load(); why != nil {
+		return *why
+	}
+	return nil
+}
+
+// watchOutside asks the cluster for a sign of life until the Ledger ends.
+func (l *Ledger) watchOutside() {
+	tick := time.NewTicker(aliveEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-l.ctx.Done():
+			return
+		case <-tick.C:
+		}
+		switch err := l.alive(); {
+		case l.ctx.Err() != nil:
+			return
+		case err == nil:
+			l.away.Store(nil)
+		default:
+			err = fmt.Errorf("%w at %s: %v", ErrUnreachable, strings.Join(l.cfg.Endpoints, ","), cmp.Or(l.probe(), err))
+			l.away.Store(&err)
+		}
+	}
+}
+
+func (l *Ledger) alive() error {
+	ctx, cancel := context.WithTimeout(l.ctx, aliveWithin)
+	defer cancel()
+	_, err := l.kv.Get(ctx, l.key(epochKey))
+	return err
 }
 
 // probe finds out why no endpoint answers, which gRPC keeps to itself: nobody

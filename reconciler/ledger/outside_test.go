@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/containerd/errdefs"
 	"go.etcd.io/etcd/client/pkg/v3/transport"
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.uber.org/zap"
@@ -158,6 +159,36 @@ func TestOutside_GoesAwayAndComesBack(t *testing.T) {
 	}
 	if d := differ(after, facts(t, l)); d != "" {
 		t.Error(d)
+	}
+}
+
+func TestOutside_TellsThatItIsAway(t *testing.T) {
+	t.Parallel()
+	o := newOutside(t)
+	l := o.open(t, "")
+	if err := l.Away(); err != nil {
+		t.Error(err)
+	}
+	o.stop()
+	until(t, "a word of the outage", func() bool { return l.Away() != nil })
+	if err := l.Away(); !errors.Is(err, ErrUnreachable) || !errdefs.IsUnavailable(err) || !strings.Contains(err.Error(), o.addr) {
+		t.Errorf("away: %v", err)
+	}
+	o.start(t)
+	until(t, "an end of it", func() bool { return l.Away() == nil })
+}
+
+// until asks again and again.
+func until(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	late, tick := time.After(20*time.Second), time.NewTicker(20*time.Millisecond)
+	defer tick.Stop()
+	for !holds() {
+		select {
+		case <-late:
+			t.Fatalf("no %s", what)
+		case <-tick.C:
+		}
 	}
 }
 
