@@ -197,16 +197,6 @@ func (d *desired) text() *schema.Spec {
 	return &spec
 }
 
-// problems are what kept the newest tip from becoming a Spec at all.
-func (d *desired) problems() (all []status.Problem) {
-	r := d.wish.spec.Revision
-	for _, why := range d.wish.refused {
-		all = append(all, status.Problem{Code: "spec-invalid", Subject: r.Commit, Text: "commit " + r.Short() + ": " + why,
-			Next: "correct it and push; the last good revision stays in force; check with: bayplan validate"})
-	}
-	return all
-}
-
 // errorLines is one line for each error that err wraps.
 func errorLines(err error) []string {
 	var many interface{ WrappedErrors() []error }

@@ -26,7 +26,10 @@ type term struct {
 	desired desired
 	trouble *source.Trouble // the source's
 	failing *status.Problem // why the last decision could not be recorded
-	commit  *commitTrace
+	herald  *status.Herald
+	// untold are events of the herald that are not in the ledger yet.
+	untold []status.Event
+	commit *commitTrace
 
 	// answers are given once the next decision is made.
 	answers []func()
@@ -46,7 +49,8 @@ const unsettled = 100 * time.Millisecond
 const retryAfter = time.Second
 
 func newTerm(l *Loop, won Term, facts reconciler.Facts) *term {
-	t := &term{Loop: l, won: won, started: l.cfg.Now(), facts: facts}
+	told, _ := l.Events(0)
+	t := &term{Loop: l, won: won, started: l.cfg.Now(), facts: facts, herald: status.NewHerald(told)}
 	t.desired.init(t)
 	return t
 }
@@ -151,8 +155,19 @@ func (t *term) sourced(ctx context.Context, u source.Update) {
 	}
 }
 
-// decide passes until nothing changes and returns when to look again.
+// decide passes until nothing changes, tells of it and returns when to look
+// again.
 func (t *term) decide(ctx context.Context) (wake time.Time) {
+	wake = t.settle(ctx)
+	if more := t.proclaim(ctx); !more.IsZero() && more.Before(wake) {
+		wake = more
+	}
+	t.show()
+	return wake
+}
+
+// settle passes until nothing changes and returns when to look again.
+func (t *term) settle(ctx context.Context) (wake time.Time) {
 	far := t.cfg.Now().Add(time.Minute)
 	for range maxPasses {
 		began := t.cfg.Now()
@@ -164,7 +179,7 @@ func (t *term) decide(ctx context.Context) (wake time.Time) {
 		t.blocked = plan.Blocked
 		t.meter.pass(t.cfg.Now().Sub(began))
 		if err := t.carryOut(ctx, &plan); err != nil {
-			t.fail("ledger-failing", err, "see that the server's data folder has room and its disk is well; it is tried again by itself")
+			t.fail("ledger-failing", err, ledgerNext)
 			return t.cfg.Now().Add(retryAfter)
 		}
 		t.failing = nil
@@ -176,7 +191,6 @@ func (t *term) decide(ctx context.Context) (wake time.Time) {
 	if wake.IsZero() || wake.After(far) {
 		wake = far
 	}
-	t.show()
 	return wake
 }
 
@@ -230,36 +244,4 @@ func (t *term) carryOut(ctx context.Context, plan *reconciler.Plan) error {
 		t.log.Info(e.Text, "kind", e.Kind, "workload", e.Workload, "slot", e.Slot, "node", e.Node)
 	}
 	return nil
-}
-
-func (t *term) fail(code string, err error, next string) {
-	t.log.Error("deciding", "code", code, "err", err)
-	t.failing = &status.Problem{Code: code, Text: err.Error(), Next: next}
-	t.show()
-}
-
-// show publishes the state as it is now.
-func (t *term) show() {
-	t.publish(&view{in: t.told(), input: t.input()})
-	t.meter.observe(&t.facts, t.blocked)
-}
-
-// told is what a status is made of.
-func (t *term) told() status.Input {
-	return status.Input{Cluster: t.cfg.Cluster, Observed: t.cfg.Fleet.Snapshot(), Facts: t.facts, Blocked: t.blocked,
-		Now: t.cfg.Now(), Started: t.started, Newest: t.desired.text(), Evaluating: t.desired.long(), Troubles: t.troubles()}
-}
-
-// troubles are what the shells met, the gravest first.
-func (t *term) troubles() (all []status.Problem) {
-	if t.failing != nil {
-		all = append(all, *t.failing)
-	}
-	if t.trouble != nil {
-		all = append(all, status.Problem{Code: t.trouble.Code, Text: t.trouble.Text, Next: t.trouble.Next})
-	}
-	if t.trouble == nil || t.trouble.About.Commit != t.desired.wish.spec.Revision.Commit {
-		all = append(all, t.desired.problems()...)
-	}
-	return append(all, t.cfg.Troubles()...)
 }

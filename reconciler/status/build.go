@@ -25,6 +25,8 @@ type Input struct {
 	// Newest is the newest commit's text, as far as it evaluates, whatever
 	// became of it; nil where that is not known yet.
 	Newest *schema.Spec
+	// Refused are why Newest as a whole asks for nothing.
+	Refused []string
 	// Evaluating is the commit that is being evaluated, if that takes long.
 	Evaluating *Evaluating
 	// Troubles are what the shells met: the repository out of reach, the disk

@@ -17,7 +17,8 @@ func (b *builder) problems(s *Status) []Problem {
 	all := []Problem{}
 	all = append(all, b.in.Troubles...)
 	all = append(all, commitProblems(&s.Revision)...)
-	all = append(all, textProblems(&b.in)...)
+	all = append(all, commitTextProblems(&b.in)...)
+	all = append(all, teamProblems(&b.in)...)
 	told := map[string]bool{} // workloads that something is told of
 	for i := range b.in.Blocked {
 		x := &b.in.Blocked[i]
@@ -38,26 +39,40 @@ func (b *builder) problems(s *Status) []Problem {
 	return bounded(all)
 }
 
-// textProblems are about the newest text: which commit's is not ready yet, and
-// what of it does not evaluate. Errors of an older one are no longer anyone's.
-func textProblems(in *Input) (all []Problem) {
+// commitTextProblems are about a commit's text as a whole: which one is not
+// ready yet, and why the newest asks for nothing.
+func commitTextProblems(in *Input) (all []Problem) {
 	if e := in.Evaluating; e != nil {
 		all = append(all, Problem{Code: "evaluating", Subject: e.Commit,
 			Text: fmt.Sprintf("commit %s is being evaluated since %s; until it is, what was in force stays", short(e.Commit), e.Since.UTC().Format("15:04:05 UTC")),
 			Next: "wait, or see what takes so long: bayplan validate"})
 	}
-	newest := in.Newest
-	if newest == nil {
-		newest = &in.Facts.Spec
+	commit := newestText(in).Revision.Commit
+	for _, why := range in.Refused {
+		all = append(all, Problem{Code: "spec-invalid", Subject: commit, Text: "commit " + short(commit) + ": " + why,
+			Next: "correct it and push; the last good revision stays in force; check with: bayplan validate"})
 	}
-	for i := range newest.Teams {
-		t := &newest.Teams[i]
-		for _, e := range t.Errors {
-			all = append(all, Problem{Code: "spec-invalid", Subject: cmp.Or(t.Name, "(root)"), Text: e,
+	return all
+}
+
+// teamProblems are the newest text's errors: those of an older one are no
+// longer anyone's.
+func teamProblems(in *Input) (all []Problem) {
+	teams := newestText(in).Teams
+	for i := range teams {
+		for _, e := range teams[i].Errors {
+			all = append(all, Problem{Code: "spec-invalid", Subject: cmp.Or(teams[i].Name, "(root)"), Text: e,
 				Next: "correct the file and push; check with: bayplan validate"})
 		}
 	}
 	return all
+}
+
+func newestText(in *Input) *schema.Spec {
+	if in.Newest != nil {
+		return in.Newest
+	}
+	return &in.Facts.Spec
 }
 
 const (

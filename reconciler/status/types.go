@@ -131,5 +131,10 @@ type Event struct {
 	Commit   string `json:"commit,omitempty"`
 	// Actor is who did it, where a person did.
 	Actor string `json:"actor,omitempty"`
-	Text  string `json:"text"`
+	// Code and Subject are a problem's, as in Status.Problems, but for slots,
+	// whose Subject is their workload; Over is whether the problem has ended.
+	Code    string `json:"code,omitempty"`
+	Subject string `json:"subject,omitempty"`
+	Over    bool   `json:"over,omitempty"`
+	Text    string `json:"text"`
 }

@@ -101,6 +101,14 @@ func (r *Repo) Trouble(t source.Trouble) {
 	r.tell()
 }
 
+// Mend ends the trouble; the branch is as it was.
+func (r *Repo) Mend() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.trouble = nil
+	r.tell()
+}
+
 func (r *Repo) tell() {
 	close(r.changed)
 	r.changed = make(chan struct{})
