@@ -1,0 +1,152 @@
+package cgroup
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// patience is how long the kernel may take to end what is killed, and to let a
+// directory go: a process in the middle of a page fault or a write ends after it.
+const patience = 10 * time.Second
+
+// Kill kills every process of the group and of those below it, and returns when
+// none is left. A group that is not there is no error.
+func Kill(path string) error {
+	h, err := Mounted()
+	if err != nil {
+		return err
+	}
+	dirs := h.dirs(path)
+	return await(func() (bool, error) {
+		left := false
+		for _, dir := range dirs {
+			some, err := killTree(dir)
+			if err != nil {
+				return false, fmt.Errorf("ending what runs in %s: %w", dir, err)
+			}
+			left = left || some
+		}
+		return !left, nil
+	})
+}
+
+// KillIf kills those processes of the group, not of the ones below it, that fit.
+func KillIf(path string, fits func(pid int) bool) error {
+	h, err := Mounted()
+	if err != nil {
+		return err
+	}
+	dir := h.dirs(path)[0]
+	all, err := pids(dir)
+	for _, pid := range all {
+		if err := killMember(dir, pid, fits); err != nil {
+			return err
+		}
+	}
+	return err
+}
+
+// await repeats try, at growing distances, until it is done.
+func await(try func() (done bool, err error)) error {
+	var last error
+	for wait, spent := time.Millisecond, time.Duration(0); spent < patience; wait = min(2*wait, 50*time.Millisecond) {
+		done, err := try()
+		if done {
+			return nil
+		}
+		last = err
+		time.Sleep(wait)
+		spent += wait
+	}
+	if last == nil {
+		last = errors.New("it does not end")
+	}
+	return fmt.Errorf("after %v: %w", patience, last)
+}
+
+// killTree is whether any process was there.
+func killTree(dir string) (bool, error) {
+	if err := os.WriteFile(filepath.Join(dir, "cgroup.kill"), []byte("1"), 0); err == nil {
+		return populated(dir)
+	}
+	some := false
+	err := filepath.WalkDir(dir, func(at string, d fs.DirEntry, err error) error {
+		if err != nil || !d.IsDir() {
+			return gone(err)
+		}
+		found, err := killGroup(at)
+		some = some || found
+		return err
+	})
+	return some, err
+}
+
+// gone forgets that something is not there any more.
+func gone(err error) error {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENODEV) {
+		return nil
+	}
+	return err
+}
+
+func populated(dir string) (bool, error) {
+	b, err := os.ReadFile(filepath.Join(dir, "cgroup.events"))
+	return strings.Contains(string(b), "populated 1"), gone(err)
+}
+
+func killGroup(dir string) (bool, error) {
+	pids, err := pids(dir)
+	for _, pid := range pids {
+		if err := killMember(dir, pid, func(int) bool { return true }); err != nil {
+			return true, err
+		}
+	}
+	return len(pids) > 0, err
+}
+
+func pids(dir string) ([]int, error) {
+	b, err := os.ReadFile(filepath.Join(dir, "cgroup.procs"))
+	if err != nil {
+		return nil, gone(err)
+	}
+	var all []int
+	for word := range strings.FieldsSeq(string(b)) {
+		if pid, err := strconv.Atoi(word); err == nil && pid > 0 {
+			all = append(all, pid)
+		}
+	}
+	return all, nil
+}
+
+// killMember holds the process by a file descriptor first and then looks again
+// whether that one is a member: between the two lists its pid may have become
+// another's.
+func killMember(dir string, pid int, fits func(pid int) bool) error {
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return ended(err)
+	}
+	defer unix.Close(fd)
+	again, err := pids(dir)
+	if err != nil || !slices.Contains(again, pid) || !fits(pid) {
+		return err
+	}
+	return ended(unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0))
+}
+
+// ended forgets that a process is gone.
+func ended(err error) error {
+	if errors.Is(err, unix.ESRCH) || errors.Is(err, unix.EINVAL) {
+		return nil
+	}
+	return err
+}

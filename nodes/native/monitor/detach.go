@@ -1,0 +1,48 @@
+//go:build linux && cgo && (amd64 || arm64)
+
+package monitor
+
+/*
+#define _GNU_SOURCE
+#include <errno.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+static int detached = -1;
+
+// A monitor leaves the agent's session and mount namespace before Go's runtime
+// has threads: an unshare is one thread's. The mounts stay slaves, so that what
+// the host unmounts is not pinned here.
+__attribute__((constructor)) static void bayplan_detach(int argc, char **argv)
+{
+	if (argc != 2 || strcmp(argv[0], "bayplan-monitor") != 0 || argv[1][0] != '/')
+		return;
+	setsid();
+	if (unshare(CLONE_NEWNS) < 0 || mount("", "/", "", MS_REC | MS_SLAVE, "") < 0)
+		detached = errno;
+	else
+		detached = 0;
+}
+
+static int bayplan_detached(void) { return detached; }
+*/
+import "C"
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+)
+
+// detached is an error where this process is in the mount namespace of the host.
+func detached() error {
+	switch e := C.bayplan_detached(); {
+	case e < 0:
+		return errors.New("this is no monitor: it was not started as one")
+	case e > 0:
+		return fmt.Errorf("a mount namespace: %w", syscall.Errno(e))
+	}
+	return nil
+}

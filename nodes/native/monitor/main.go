@@ -1,0 +1,124 @@
+//go:build linux && cgo && (amd64 || arm64)
+
+package monitor
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+
+	"github.com/sirupsen/logrus"
+	"golang.org/x/sys/unix"
+
+	"github.com/bayplan/bayplan/nodes/native/bundle"
+)
+
+// The files of a bundle's folder.
+const (
+	configFile  = "config.json"
+	lockFile    = "lock"
+	startedFile = "started.json"
+	exitFile    = "exit.json"
+	socketFile  = "control.sock"
+	logDir      = "log"
+	stateDir    = "state" // libcontainer's
+)
+
+// Main is a monitor's life: it returns the exit code of the process once the
+// container has ended. It belongs to a process that was started by package
+// launch, and to its first thread.
+func Main(folder string) int {
+	// A heap this small is collected when it has grown to a few times its size.
+	debug.SetGCPercent(400)
+	debug.SetMemoryLimit(24 << 20)
+	logrus.SetLevel(logrus.WarnLevel)
+
+	ready := os.NewFile(3, "ready")
+	unix.CloseOnExec(3)
+	m, err := begin(folder)
+	if err == nil {
+		err = json.NewEncoder(ready).Encode(bundle.Ready{Started: &m.started})
+	} else {
+		err = json.NewEncoder(ready).Encode(bundle.Ready{Trouble: told(err)})
+	}
+	_ = ready.Close()
+	if m == nil {
+		return 1
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "nobody waits for this container:", err)
+	}
+	if err := m.attend(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+// begin brings the program to life, or leaves nothing.
+func begin(folder string) (*monitor, error) {
+	if err := detached(); err != nil {
+		return nil, err
+	}
+	folder, err := filepath.EvalSymlinks(folder)
+	if err != nil {
+		return nil, err
+	}
+	lock, err := hold(filepath.Join(folder, lockFile))
+	if err != nil {
+		return nil, err
+	}
+	m := &monitor{folder: folder, lock: lock, ended: make(chan struct{})}
+	if err := load(filepath.Join(folder, configFile), &m.cfg); err != nil {
+		return nil, err
+	}
+	var last bundle.Started
+	if err := load(filepath.Join(folder, startedFile), &last); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	m.started.Life = last.Life + 1
+	if err := m.start(); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// hold takes the lock for as long as this process lives.
+func hold(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		_ = f.Close()
+		return nil, fmt.Errorf("the container has a monitor already: %w", err)
+	}
+	return f, nil
+}
+
+func load(path string, to any) error {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(b, to); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
+}
+
+// save writes the file whole or not at all.
+func save(path string, from any) error {
+	b, err := json.Marshal(from)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(path+".new", append(b, '\n'), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(path+".new", path)
+}

@@ -1,0 +1,188 @@
+//go:build linux && cgo && (amd64 || arm64)
+
+package monitor
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/opencontainers/cgroups"
+	"github.com/opencontainers/runc/libcontainer/configs"
+	"golang.org/x/sys/unix"
+
+	"github.com/bayplan/bayplan/nodes/native/bundle"
+	"github.com/bayplan/bayplan/nodes/native/cgroup"
+)
+
+// spec is the container in libcontainer's words.
+func spec(folder string, cfg *bundle.Config) (*configs.Config, error) {
+	mounts, err := mounts(cfg)
+	if err != nil {
+		return nil, err
+	}
+	zero := 0
+	capabilities := capabilities(cfg)
+	return &configs.Config{
+		Rootfs:          filepath.Join(folder, rootDir),
+		Readonlyfs:      cfg.ReadOnly,
+		Hostname:        cfg.Hostname,
+		Namespaces:      namespaces(cfg),
+		Mounts:          mounts,
+		Devices:         nodes(),
+		Cgroups:         group(cfg),
+		Capabilities:    &configs.Capabilities{Bounding: capabilities, Effective: capabilities, Permitted: capabilities},
+		MaskPaths:       masked,
+		ReadonlyPaths:   readOnly,
+		Sysctl:          sysctls(cfg),
+		Rlimits:         limits(),
+		OomScoreAdj:     &zero,
+		NoNewPrivileges: true,
+		// For the time until the container's own first program asks for it.
+		ParentDeathSignal: int(unix.SIGKILL),
+		Version:           "1.0.2",
+	}, nil
+}
+
+func namespaces(cfg *bundle.Config) configs.Namespaces {
+	all := configs.Namespaces{
+		{Type: configs.NEWNS}, {Type: configs.NEWPID}, {Type: configs.NEWIPC},
+		{Type: configs.NEWUTS}, {Type: configs.NEWCGROUP},
+	}
+	if cfg.Namespace != "" {
+		all = append(all, configs.Namespace{Type: configs.NEWNET, Path: cfg.Namespace})
+	}
+	return all
+}
+
+// capabilities are Docker's without mknod, for which there is no use where no
+// device may be opened; on the host's network also without raw sockets, which
+// there would read and forge what is other containers'.
+func capabilities(cfg *bundle.Config) []string {
+	all := []string{
+		"CAP_AUDIT_WRITE", "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL",
+		"CAP_NET_BIND_SERVICE", "CAP_SETFCAP", "CAP_SETGID", "CAP_SETPCAP", "CAP_SETUID", "CAP_SYS_CHROOT",
+	}
+	if cfg.Namespace != "" {
+		all = append(all, "CAP_NET_RAW")
+	}
+	return all
+}
+
+// What is masked and read-only is what the OCI's default says.
+var (
+	masked = []string{
+		"/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
+		"/proc/sched_debug", "/proc/scsi", "/proc/timer_list", "/proc/timer_stats", "/sys/firmware",
+		"/sys/devices/virtual/powercap",
+	}
+	readOnly = []string{"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"}
+)
+
+// sysctls are of a network that is the container's own: there low ports and pings
+// are nobody else's.
+func sysctls(cfg *bundle.Config) map[string]string {
+	if cfg.Namespace == "" {
+		return nil
+	}
+	return map[string]string{"net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": "0 2147483647"}
+}
+
+// limits are Docker's for files, as far as this process may give them, and no
+// core files: where they go is decided for the whole host.
+func limits() []configs.Rlimit {
+	const files = 1 << 20
+	all := []configs.Rlimit{{Type: unix.RLIMIT_CORE}}
+	var l unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &l); err == nil {
+		most := min(l.Max, files)
+		all = append(all, configs.Rlimit{Type: unix.RLIMIT_NOFILE, Soft: most, Hard: most})
+	}
+	return all
+}
+
+func group(cfg *bundle.Config) *cgroups.Cgroup {
+	r := &cgroups.Resources{
+		CpuShares:         cfg.Resources.CPUShares,
+		CpuQuota:          cfg.Resources.CPUQuota,
+		CpuPeriod:         cfg.Resources.CPUPeriod,
+		Memory:            cfg.Resources.Memory,
+		MemoryReservation: cfg.Resources.MemoryReservation,
+		Devices:           rules(),
+	}
+	if cfg.Resources.Pids > 0 {
+		r.PidsLimit = &cfg.Resources.Pids
+	}
+	if cfg.Resources.Memory > 0 && swapCounts() {
+		r.MemorySwap = cfg.Resources.Memory
+	}
+	if h, err := cgroup.Mounted(); err == nil && h.V2() {
+		r.CpuWeight = cgroups.ConvertCPUSharesToCgroupV2Value(r.CpuShares)
+	}
+	return &cgroups.Cgroup{Path: filepath.Join("/", cfg.Cgroup), Resources: r}
+}
+
+// swapCounts is whether the kernel accounts swap to a group; v2 always does where
+// there is any.
+func swapCounts() bool {
+	h, err := cgroup.Mounted()
+	if err != nil {
+		return false
+	}
+	file := filepath.Join(h.Controllers["memory"], "memory.memsw.limit_in_bytes")
+	_, err = os.Stat(file)
+	return h.V2() || err == nil
+}
+
+func mounts(cfg *bundle.Config) ([]*configs.Mount, error) {
+	const quiet = unix.MS_NOSUID | unix.MS_NOEXEC | unix.MS_NODEV
+	all := []*configs.Mount{
+		{Source: "proc", Device: "proc", Destination: "/proc", Flags: quiet},
+		{Source: "tmpfs", Device: "tmpfs", Destination: "/dev", Flags: unix.MS_NOSUID | unix.MS_STRICTATIME, Data: "mode=755,size=65536k"},
+		{Source: "devpts", Device: "devpts", Destination: "/dev/pts", Flags: unix.MS_NOSUID | unix.MS_NOEXEC, Data: "newinstance,ptmxmode=0666,mode=0620,gid=5"},
+		{Source: "shm", Device: "tmpfs", Destination: "/dev/shm", Flags: quiet, Data: "mode=1777,size=65536k"},
+		{Source: "mqueue", Device: "mqueue", Destination: "/dev/mqueue", Flags: quiet},
+		sys(cfg),
+		{Source: "cgroup", Device: "cgroup", Destination: "/sys/fs/cgroup", Flags: quiet | unix.MS_RELATIME | unix.MS_RDONLY},
+	}
+	for _, m := range cfg.Mounts {
+		one, err := mount(m)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, one)
+	}
+	return all, nil
+}
+
+// sys is the network namespace's own where there is one. The host's is bound
+// alone, without what is mounted in it: with its control groups a JVM would not
+// see its limits.
+func sys(cfg *bundle.Config) *configs.Mount {
+	const quiet = unix.MS_NOSUID | unix.MS_NOEXEC | unix.MS_NODEV | unix.MS_RDONLY
+	if cfg.Namespace == "" {
+		return &configs.Mount{Source: "/sys", Device: "bind", Destination: "/sys", Flags: unix.MS_BIND | quiet}
+	}
+	return &configs.Mount{Source: "sysfs", Device: "sysfs", Destination: "/sys", Flags: quiet}
+}
+
+func mount(m bundle.Mount) (*configs.Mount, error) {
+	if !filepath.IsAbs(m.Target) || filepath.Clean(m.Target) == "/" {
+		return nil, &trouble{bundle.TroubleConfig, fmt.Errorf("a volume cannot be mounted at %q", m.Target)}
+	}
+	flags := unix.MS_NOSUID | unix.MS_NODEV
+	if m.ReadOnly {
+		flags |= unix.MS_RDONLY
+	}
+	if m.Source == "" {
+		data := "mode=1777"
+		if m.Size > 0 {
+			data = fmt.Sprintf("%s,size=%d", data, m.Size)
+		}
+		return &configs.Mount{Source: "tmpfs", Device: "tmpfs", Destination: m.Target, Flags: flags, Data: data}, nil
+	}
+	if _, err := os.Stat(m.Source); err != nil {
+		return nil, &trouble{bundle.TroubleConfig, fmt.Errorf("what is to be mounted at %s: %w", m.Target, err)}
+	}
+	return &configs.Mount{Source: m.Source, Device: "bind", Destination: m.Target, Flags: flags | unix.MS_BIND}, nil
+}
