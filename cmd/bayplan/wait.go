@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -82,14 +83,20 @@ func (v *statusVerb) finish(cmd *cobra.Command, raw []byte, s sighting) error {
 // server has not seen it.
 type sighting struct {
 	revision *status.Revision
-	// newer is the commit that came after it, "" for the newest.
+	// newer is the first commit after it that was looked at, "" for the newest.
 	newer string
+	// evaluating is the commit itself before it is decided about; nil unless
+	// that takes long.
+	evaluating *status.Evaluating
 }
 
 // sight finds the commit that begins with prefix; "" is the newest. A prefix of
 // several commits is an error.
 func sight(st *status.Status, prefix string) (sighting, error) {
 	prefix = strings.ToLower(prefix)
+	if e := st.Evaluating; e != nil && strings.HasPrefix(e.Commit, prefix) {
+		return sighting{evaluating: e}, nil
+	}
 	var s sighting
 	newer := ""
 	for i := range len(st.History) + 1 {
@@ -108,10 +115,12 @@ func sight(st *status.Status, prefix string) (sighting, error) {
 				return s, exit.Usagef("give more digits", "%s begins more than one commit: %s, %s", prefix, s.revision.Commit, r.Commit)
 			}
 			if s.revision == nil {
-				s = sighting{r, newer}
+				s = sighting{revision: r, newer: newer}
 			}
 		}
-		newer = r.Commit
+		if newer == "" || r.Outcome != reconciler.Superseded {
+			newer = r.Commit
+		}
 	}
 	return s, nil
 }
@@ -121,6 +130,8 @@ func (s sighting) ended() bool { return s.revision != nil && s.revision.Outcome.
 // waits tells what a commit that has not ended is waiting for.
 func (s sighting) waits(prefix string) string {
 	switch {
+	case s.evaluating != nil:
+		return fmt.Sprintf("%s is being evaluated since %s", shortCommit(s.evaluating.Commit), s.evaluating.Since.Local().Format(time.TimeOnly))
 	case s.revision == nil && prefix == "":
 		return "the server has seen no commit yet"
 	case s.revision == nil:
@@ -147,19 +158,32 @@ func (s sighting) verdict() error {
 		return nil
 	case reconciler.Held:
 		next = "bayplan approve " + shortCommit(r.Commit)
-		if n := len(r.Removals); n > 0 {
-			text += fmt.Sprintf(" since it would remove %s (%s)", plural(n, "workload"), strings.Join(r.Removals, ", "))
-		}
 	case reconciler.Superseded:
 		if s.newer != "" {
-			text += " by " + shortCommit(s.newer)
 			next = "bayplan status --wait --revision " + shortCommit(s.newer)
 		}
 	}
-	if r.Reason != "" {
-		text += ": " + r.Reason
+	return &exit.Error{Code: exit.Failure, Err: errors.New(text + s.why()), Next: next}
+}
+
+// why is the reason as it follows the outcome: the list behind what is held,
+// the newer commit behind what it replaced.
+func (s sighting) why() string {
+	r := s.revision
+	text := r.Reason
+	switch {
+	case r.Outcome == reconciler.Superseded && text == "" && s.newer != "":
+		text = "by " + shortCommit(s.newer)
+	case len(r.Removals) > 0:
+		text += ": " + strings.Join(r.Removals, ", ")
 	}
-	return &exit.Error{Code: exit.Failure, Err: errors.New(text), Next: next}
+	switch {
+	case text == "":
+		return ""
+	case strings.HasPrefix(text, "by "):
+		return " " + text
+	}
+	return ": " + text
 }
 
 func shortCommit(c string) string { return c[:min(10, len(c))] }
