@@ -47,6 +47,11 @@ func statusFor(ctx context.Context, conn *client.Config) (*status.Status, error)
 		return nil, err
 	}
 	defer c.Close()
+	return ask(ctx, c)
+}
+
+// ask is the whole status.
+func ask(ctx context.Context, c *client.Client) (*status.Status, error) {
 	r, err := c.Status(ctx, connect.NewRequest(&controlpb.StatusRequest{}))
 	if err != nil {
 		return nil, err

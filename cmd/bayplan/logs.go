@@ -13,7 +13,6 @@ import (
 	"github.com/bayplan/bayplan/cmd/bayplan/internal/exit"
 	"github.com/bayplan/bayplan/cmd/bayplan/internal/show"
 	"github.com/bayplan/bayplan/reconciler/serve/controlpb"
-	"github.com/bayplan/bayplan/reconciler/status"
 )
 
 // logsVerb is the verb's flags.
@@ -114,11 +113,7 @@ func (v *logsVerb) chunk(cmd *cobra.Command, lines *resumed, m *controlpb.LogChu
 // slots are those that a workload has now; a single slot has none to tell
 // apart.
 func (v *logsVerb) slots(cmd *cobra.Command, c *client.Client, of string) ([]string, error) {
-	r, err := c.Status(cmd.Context(), connect.NewRequest(&controlpb.StatusRequest{}))
-	if err != nil {
-		return nil, err
-	}
-	st, err := document[status.Status](r.Msg.Json)
+	st, err := ask(cmd.Context(), c)
 	if err != nil {
 		return nil, err
 	}

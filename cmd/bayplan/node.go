@@ -1,10 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"connectrpc.com/connect"
@@ -55,14 +55,18 @@ func (r *reading) nodes(cmd *cobra.Command) error {
 		return err
 	}
 	defer c.Close()
-	out := cmd.OutOrStdout()
 	if r.watch && r.format.People() {
-		screen := show.NewScreen(out)
-		return r.watchStatus(cmd, c, "", func(st *status.Status) error { return screen.Draw(r.nodeText(cmd, st)) })
+		return r.watchStatus(cmd, c, "", nodeText)
 	}
 	if r.watch {
-		err := statusWatcher(cmd, c, "", onChange(func(doc []byte) error { return show.Stream(out, r.format, doc) })).Run(cmd.Context())
-		return untilInterrupt(cmd.Context(), err)
+		news := r.streamNews(cmd)
+		return untilInterrupt(cmd.Context(), statusWatcher(cmd, c, "", func(raw []byte) error {
+			doc, err := nodesOf(raw)
+			if err != nil {
+				return err
+			}
+			return news(doc)
+		}).Run(cmd.Context()))
 	}
 	answer, err := c.Status(cmd.Context(), connect.NewRequest(&controlpb.StatusRequest{}))
 	if err != nil {
@@ -83,13 +87,13 @@ func (r *reading) printNodes(cmd *cobra.Command, raw []byte) error {
 	if err != nil {
 		return err
 	}
-	_, err = io.WriteString(cmd.OutOrStdout(), r.nodeText(cmd, st))
+	_, err = io.WriteString(cmd.OutOrStdout(), nodeText(st, r.look(cmd)))
 	return err
 }
 
-func (r *reading) nodeText(cmd *cobra.Command, st *status.Status) string {
-	var b bytes.Buffer
-	view.Nodes(&b, st.Nodes, r.look(cmd))
+func nodeText(st *status.Status, l view.Look) string {
+	var b strings.Builder
+	view.Nodes(&b, st.Nodes, l)
 	return b.String()
 }
 
@@ -103,19 +107,6 @@ func nodesOf(raw []byte) ([]byte, error) {
 		return nil, err
 	}
 	return show.Encode(all)
-}
-
-// onChange passes on the nodes of a status that differ from those before.
-func onChange(each func(doc []byte) error) func(raw []byte) error {
-	var last []byte
-	return func(raw []byte) error {
-		doc, err := nodesOf(raw)
-		if err != nil || bytes.Equal(doc, last) {
-			return err
-		}
-		last = doc
-		return each(doc)
-	}
 }
 
 func newNodeTokenCommand() *cobra.Command {

@@ -33,6 +33,8 @@ and on which node each slot would be. The server decides with the same function
 that it reconciles with; nothing is changed. Without DIR it reads the top of the
 Git work tree that you are in.
 
+An image that no registry has is a warning beside its workload: it may come yet.
+
 Exit codes: 4 when a slot finds no place, 5 when the tree is not valid, and with
 --exit-code 2 when there are changes.`,
 		Example: "  bayplan plan\n  bayplan plan ./deploy --exit-code -o json",

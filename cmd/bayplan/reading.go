@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"connectrpc.com/connect"
@@ -83,9 +85,62 @@ func statusWatcher(cmd *cobra.Command, c *client.Client, match string, each func
 	}
 }
 
-// watchStatus shows each status with draw, and on a terminal draws it again
-// every second, since ages grow.
-func (r *reading) watchStatus(cmd *cobra.Command, c *client.Client, match string, draw func(*status.Status) error) error {
+// watchStatus shows each status as a text. A terminal gets it again every
+// second, since ages grow; elsewhere it is appended when more has changed than
+// the time.
+func (r *reading) watchStatus(cmd *cobra.Command, c *client.Client, match string, text func(*status.Status, view.Look) string) error {
+	screen, still, last := show.NewScreen(cmd.OutOrStdout()), r.look(cmd), ""
+	return r.eachStatus(cmd, c, match, func(st *status.Status) error {
+		key := text(unheard(st), still)
+		if !screen.Redraws() && key == last {
+			return nil
+		}
+		last = key
+		return screen.Draw(text(st, r.look(cmd)))
+	})
+}
+
+// unheard is st without when nodes were heard last, which alone is no news.
+func unheard(st *status.Status) *status.Status {
+	quiet := *st
+	quiet.Nodes = slices.Clone(st.Nodes)
+	for i := range quiet.Nodes {
+		quiet.Nodes[i].Heard = time.Time{}
+	}
+	return &quiet
+}
+
+// streamNews prints the documents that differ by more than when nodes were
+// heard, with what else this client does not know.
+func (r *reading) streamNews(cmd *cobra.Command) func(raw []byte) error {
+	var last []byte
+	return func(raw []byte) error {
+		key, err := withoutHeard(raw)
+		if err != nil || bytes.Equal(key, last) {
+			return err
+		}
+		last = key
+		return show.Stream(cmd.OutOrStdout(), r.format, raw)
+	}
+}
+
+func withoutHeard(raw []byte) ([]byte, error) {
+	doc, err := document[map[string]any](raw)
+	if err != nil {
+		return nil, err
+	}
+	nodes, _ := (*doc)["nodes"].([]any)
+	for _, n := range nodes {
+		if fields, ok := n.(map[string]any); ok {
+			delete(fields, "heard")
+		}
+	}
+	return json.Marshal(doc)
+}
+
+// eachStatus calls draw with each status, and every second with the last one
+// where drawing it again helps.
+func (r *reading) eachStatus(cmd *cobra.Command, c *client.Client, match string, draw func(*status.Status) error) error {
 	ctx, stop := context.WithCancel(cmd.Context())
 	newest, ended := make(chan *status.Status), make(chan error, 1)
 	go func() {

@@ -1,7 +1,8 @@
 package main
 
 import (
-	"bytes"
+	"io"
+	"strings"
 	"time"
 
 	"connectrpc.com/connect"
@@ -72,11 +73,9 @@ func (v *statusVerb) run(cmd *cobra.Command, args []string) error {
 	case v.wait:
 		return v.waitFor(cmd, c, match)
 	case v.watch && v.format.People():
-		screen := show.NewScreen(cmd.OutOrStdout())
-		return v.watchStatus(cmd, c, match, func(st *status.Status) error { return screen.Draw(v.text(cmd, st)) })
+		return v.watchStatus(cmd, c, match, statusText)
 	case v.watch:
-		err := statusWatcher(cmd, c, match, func(raw []byte) error { return show.Stream(cmd.OutOrStdout(), v.format, raw) }).Run(cmd.Context())
-		return untilInterrupt(cmd.Context(), err)
+		return untilInterrupt(cmd.Context(), statusWatcher(cmd, c, match, v.streamNews(cmd)).Run(cmd.Context()))
 	}
 	return v.once(cmd, c, match)
 }
@@ -113,12 +112,12 @@ func (v *statusVerb) print(cmd *cobra.Command, raw []byte) error {
 	if err != nil {
 		return err
 	}
-	_, err = cmd.OutOrStdout().Write([]byte(v.text(cmd, st)))
+	_, err = io.WriteString(cmd.OutOrStdout(), statusText(st, v.look(cmd)))
 	return err
 }
 
-func (v *statusVerb) text(cmd *cobra.Command, st *status.Status) string {
-	var b bytes.Buffer
-	view.Status(&b, st, v.look(cmd))
+func statusText(st *status.Status, l view.Look) string {
+	var b strings.Builder
+	view.Status(&b, st, l)
 	return b.String()
 }

@@ -2,6 +2,7 @@ package serve
 
 import (
 	"context"
+	"slices"
 
 	"connectrpc.com/connect"
 
@@ -15,10 +16,13 @@ import (
 // header goes at once, so that a client knows itself heard before anything
 // happens.
 func (s *server) Events(ctx context.Context, r *connect.Request[controlpb.EventsRequest], out *connect.ServerStream[controlpb.Document]) error {
+	events, pos := s.recorded(r.Msg)
+	if st, _ := s.Cluster.Status(); len(events) == 0 && !s.names(st, r.Msg.Workload) {
+		return s.noWorkload(st, r.Msg.Workload)
+	}
 	if err := out.Send(nil); err != nil {
 		return err
 	}
-	events, pos := s.recorded(r.Msg)
 	if err := sendEvents(out, events); err != nil || !r.Msg.Follow {
 		return err
 	}
@@ -34,6 +38,15 @@ func (s *server) Events(ctx context.Context, r *connect.Request[controlpb.Events
 			return ctx.Err()
 		}
 	}
+}
+
+// names is whether something in the cluster has the name, "" being all of it.
+// What is gone has its record for a while yet.
+func (s *server) names(st *status.Status, of string) bool {
+	if slot, ok := schema.ParseSlot(of); ok && byName(st, slot.Workload) != nil {
+		return true
+	}
+	return of == "" || slices.ContainsFunc(st.Workloads, func(w status.Workload) bool { return matches(w.Name, of) })
 }
 
 // recorded are the newest that are asked for: the last ones of a workload are

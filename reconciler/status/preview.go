@@ -24,7 +24,7 @@ type Preview struct {
 	// Held is why the commit would be held; empty when it would not.
 	Held string `json:"held,omitempty"`
 	// Warnings are what the preview could not know: images that no registry
-	// would resolve.
+	// would resolve, told beside their workloads too.
 	Warnings []string `json:"warnings,omitempty"`
 }
 
@@ -42,6 +42,9 @@ type PreviewChange struct {
 	Slots []PreviewSlot `json:"slots,omitempty"`
 	// Strategy tells the way in words: "rolling, 1 at a time beside the old".
 	Strategy string `json:"strategy,omitempty"`
+	// Warnings are what would keep it from starting as things are now: its image
+	// cannot be had.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // FieldChange is one field that differs; an absent value is "".
@@ -83,7 +86,8 @@ type Explanation struct {
 	Events []Event `json:"events"`
 }
 
-// PreviewOf compares the facts before with where a forecast leads.
+// PreviewOf compares the facts before with where a forecast leads. unresolved
+// has images in the place of workloads: what several ask for is told once.
 func PreviewOf(before *reconciler.Facts, f *reconciler.Forecast, unresolved []reconciler.Unresolved) Preview {
 	p := Preview{Schema: Schema, Against: before.Spec.Revision.Commit, Held: f.Held,
 		Changes: []PreviewChange{}, Unplaced: []PreviewUnplaced{}}
@@ -93,6 +97,7 @@ func PreviewOf(before *reconciler.Facts, f *reconciler.Forecast, unresolved []re
 		old, new := before.Spec.Workload(name), f.Facts.Spec.Workload(name)
 		c.fill(old, new)
 		c.Slots = slotChanges(was[name], is[name], f)
+		c.warn(new, unresolved)
 		if c.Action != "" || moves(c.Slots) {
 			p.Changes = append(p.Changes, c)
 		}
@@ -134,6 +139,17 @@ func (c *PreviewChange) fill(old, new *schema.Workload) {
 		c.Action = "scale"
 	default:
 		c.Action = "settings"
+	}
+}
+
+// warn tells of an image that cannot be had now. What it would be pinned to is
+// then not known, and no change.
+func (c *PreviewChange) warn(w *schema.Workload, unresolved []reconciler.Unresolved) {
+	for i := range unresolved {
+		if u := &unresolved[i]; w != nil && u.Workload == w.Image {
+			c.Warnings = append(c.Warnings, u.Failure.Text)
+			c.Fields = slices.DeleteFunc(c.Fields, func(f FieldChange) bool { return f.Path == "pinned" })
+		}
 	}
 }
 

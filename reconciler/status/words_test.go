@@ -165,3 +165,21 @@ func TestHappened_Nothing(t *testing.T) {
 		t.Errorf("%v", events)
 	}
 }
+
+// An image that cannot be had is told beside the workload that asks for it, and
+// what it would be pinned to is no change.
+func TestPreviewOf_WarnsOfAnImageThatCannotBeHad(t *testing.T) {
+	w := running()
+	w.push("5", web("hello:2", 2))
+	before := w.facts
+	f := reconciler.Foresee(w.input())
+	const text = "image hello:2 does not exist"
+	image := w.desired.Workloads[0].Image
+	p := status.PreviewOf(&before, &f, []reconciler.Unresolved{{Workload: image, Failure: nodes.Failure{Text: text}}})
+	if len(p.Changes) != 1 || !slices.Equal(p.Changes[0].Warnings, []string{text}) || !slices.Equal(p.Warnings, []string{text}) {
+		t.Errorf("%+v", p)
+	}
+	if slices.ContainsFunc(p.Changes[0].Fields, func(f status.FieldChange) bool { return f.Path == "pinned" }) {
+		t.Errorf("pinned is told as a change: %+v", p.Changes[0].Fields)
+	}
+}

@@ -99,11 +99,11 @@ func Value(w io.Writer, f Format, v any) error {
 	return Document(w, f, raw)
 }
 
-// Encode is v's JSON with <, > and & as they are.
+// Encode is v's JSON with <, > and & as they are, on one line without its end.
 func Encode(v any) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	err := e.Encode(v)
-	return b.Bytes(), err
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }

@@ -3,6 +3,7 @@ package view
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/bayplan/bayplan/cmd/bayplan/internal/show"
@@ -43,10 +44,20 @@ func Preview(w io.Writer, p *status.Preview, l Look) {
 		}
 		fmt.Fprintln(w)
 	}
+	for _, text := range p.Warnings {
+		if !told(p, text) {
+			fmt.Fprintf(w, "%s %s\n\n", l.Paint.Text(show.Warn, "!"), show.Clean(text))
+		}
+	}
 	if p.Held != "" {
 		fmt.Fprintf(w, "%s would be Held: %s\n\n", l.Paint.Text(show.Warn, "!"), show.Clean(p.Held))
 	}
 	fmt.Fprintln(w, l.Paint.Text(show.Strong, PreviewSummary(p)))
+}
+
+// told is whether a warning stands beside a workload already.
+func told(p *status.Preview, text string) bool {
+	return slices.ContainsFunc(p.Changes, func(c status.PreviewChange) bool { return slices.Contains(c.Warnings, text) })
 }
 
 func change(w io.Writer, c *status.PreviewChange, l Look) {
@@ -57,6 +68,9 @@ func change(w io.Writer, c *status.PreviewChange, l Look) {
 	}
 	fmt.Fprintln(w, head)
 	fields(w, c, l)
+	for _, text := range c.Warnings {
+		fmt.Fprintf(w, "    %s %s\n", l.Paint.Text(show.Warn, "!"), show.Clean(text))
+	}
 	places(w, c.Slots, l)
 }
 

@@ -69,8 +69,9 @@ func preview() *status.Preview {
 			{Workload: "shop/old", Action: "remove", Slots: []status.PreviewSlot{{Slot: "shop/old.0", From: "n2"}}},
 			{Workload: "shop/web", Action: "update", Strategy: "rolling, 1 at a time beside the old", Fields: []status.FieldChange{
 				{Path: "env.DEBUG", To: "1"}, {Path: "image", From: "web:1", To: "web:2"}, {Path: "user", From: "root"},
-			}, Slots: []status.PreviewSlot{{Slot: "shop/web.0", From: "n1", To: "n1"}, {Slot: "shop/web.1", From: "n1", To: "n2"}}},
+			}, Warnings: []string{"image web:2 does not exist in registry docker.io"}, Slots: []status.PreviewSlot{{Slot: "shop/web.0", From: "n1", To: "n1"}, {Slot: "shop/web.1", From: "n1", To: "n2"}}},
 		},
+		Warnings: []string{"image old:1: its registry asks for a password", "image web:2 does not exist in registry docker.io"},
 		Unplaced: []status.PreviewUnplaced{{Slot: "shop/web.2", Text: "none of 2 nodes can take it", Why: []string{"cpu: 2 nodes, nearest n1 lacks 1500m"}}},
 	}
 }
