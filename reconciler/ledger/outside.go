@@ -11,6 +11,8 @@ import (
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 )
 
 const (
@@ -21,6 +23,13 @@ const (
 	aliveEvery, aliveWithin = 3 * time.Second, 2 * time.Second
 )
 
+// redial looks often for a cluster that went away: gRPC's own pauses grow to two
+// minutes, for which a cluster that is back would be without a leader.
+var redial = grpc.ConnectParams{
+	Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 2 * time.Second},
+	MinConnectTimeout: dialWithin,
+}
+
 // openOutside connects to a cluster that others keep.
 func (l *Ledger) openOutside(ctx context.Context) error {
 	kv, err := clientv3.New(clientv3.Config{
@@ -29,6 +38,7 @@ func (l *Ledger) openOutside(ctx context.Context) error {
 		DialTimeout:          dialWithin,
 		DialKeepAliveTime:    aliveEvery,
 		DialKeepAliveTimeout: aliveWithin,
+		DialOptions:          []grpc.DialOption{grpc.WithConnectParams(redial)},
 		Logger:               newZap(l.cfg.Log, func(d *death) { l.stop(d) }),
 	})
 	if err != nil {

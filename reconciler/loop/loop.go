@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/containerd/errdefs"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/bayplan/bayplan/nodes"
@@ -116,11 +117,22 @@ func orNow(now func() time.Time) func() time.Time {
 	return now
 }
 
-// Run leads, decides and orders until ctx ends. Losing the lead is no error: it
-// campaigns again.
+// Run leads, decides and orders until ctx ends. Losing the lead is no error, nor
+// is a ledger that does not answer now: it campaigns again.
 func (l *Loop) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	defer cancel()
+	beside.Go(func() { l.retell(ctx) })
 	for ctx.Err() == nil {
-		if err := l.lead(ctx); err != nil && ctx.Err() == nil {
+		err := l.lead(ctx)
+		switch {
+		case ctx.Err() != nil:
+		case errdefs.IsUnavailable(err):
+			l.log.Warn("not leading", "err", err)
+			sleep(ctx, retryAfter)
+		case err != nil:
 			return err
 		}
 	}
@@ -146,7 +158,11 @@ func (l *Loop) lead(ctx context.Context) error {
 	facts.Anchor(l.cfg.Now())
 	t := newTerm(l, won, facts)
 	l.log.Info("leading", "epoch", won.Epoch(), "rev", facts.Spec.Revision.Short(), "workloads", len(facts.Spec.Workloads))
-	return t.run(ctx)
+	err = t.run(ctx)
+	if ctx.Err() == nil {
+		l.stepDown()
+	}
+	return err
 }
 
 // tell has f run on the deciding goroutine and returns once it is queued, or ctx

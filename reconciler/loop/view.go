@@ -34,14 +34,29 @@ func (l *Loop) publish(v *view) {
 	v.newer = make(chan struct{})
 	v.input.Scratch = nil
 	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.put(v)
+}
+
+// put makes v the newest view; mu is held.
+func (l *Loop) put(v *view) {
 	old := l.view
 	l.view = v
 	if v.input.Epoch != 0 && (old == nil || old.input.Epoch == 0) {
 		close(l.deciding)
 	}
-	l.mu.Unlock()
 	if old != nil {
 		close(old.newer)
+	}
+}
+
+// replace publishes v in place of old, unless that is the newest no more.
+func (l *Loop) replace(old, v *view) {
+	v.newer = make(chan struct{})
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.view == old {
+		l.put(v)
 	}
 }
 

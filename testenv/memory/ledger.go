@@ -52,6 +52,16 @@ func (l *Ledger) Campaign(ctx context.Context) (loop.Term, error) {
 	return l.leader, nil
 }
 
+// Depose ends the present leader's term, as when its lease ran out.
+func (l *Ledger) Depose() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.leader != nil {
+		l.leader.end()
+		l.leader = nil
+	}
+}
+
 // Facts are those recorded last.
 func (l *Ledger) Facts(context.Context) (f reconciler.Facts, err error) {
 	l.mu.Lock()

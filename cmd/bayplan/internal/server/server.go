@@ -134,11 +134,15 @@ func (s *server) admit(_ context.Context, who wire.Identity) error {
 }
 
 // troubles are what the loop does not see itself.
-func (s *server) troubles() []status.Problem {
-	if err := s.ledger.Low(); err != nil {
-		return []status.Problem{{Code: "disk-low", Text: err.Error(), Next: "free space under " + s.Dir + "; what runs goes on running"}}
+func (s *server) troubles() (all []status.Problem) {
+	if err := s.ledger.Away(); err != nil {
+		all = append(all, status.Problem{Code: "ledger-unreachable", Text: err.Error(),
+			Next: "see to etcd (etcdctl endpoint health); until it answers nothing new is ordered, and what runs goes on running"})
 	}
-	return nil
+	if err := s.ledger.Low(); err != nil {
+		all = append(all, status.Problem{Code: "disk-low", Text: err.Error(), Next: "free space under " + s.Dir + "; what runs goes on running"})
+	}
+	return all
 }
 
 // hosts are the names that the server's certificate is for.
