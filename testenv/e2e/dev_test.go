@@ -35,6 +35,9 @@ var binary = sync.OnceValues(func() (string, error) {
 })
 
 func TestMain(m *testing.M) {
+	if dir := os.Getenv(etcdFolder); dir != "" {
+		runEtcd(dir, os.Getenv(etcdAddress))
+	}
 	code := m.Run()
 	if os.Getenv("BAYPLAN_E2E") != "" {
 		if path, err := binary(); err == nil {

@@ -44,11 +44,7 @@ func TestE2E_JoinsThatAreRefused(t *testing.T) {
 // text; one with code 0 stays.
 func (s *site) refuses(line, name, text string, code int) {
 	s.t.Helper()
-	args := []string{"agent", "--node", name, "--data-dir", filepath.Join(s.dir, name), "--address", s.net + ".9", "--publish", s.net + ".9"}
-	if line != "" {
-		args = append(args, "--join", line)
-	}
-	p := spawn(s.root, name, exec.Command(s.binary, args...))
+	p := spawn(s.root, name, s.joining(name, name, line))
 	if code == 0 {
 		s.agents[name] = p
 		s.eventually(name+" that is ready", func() bool { return ready(s.status()) == len(s.agents) })
@@ -64,6 +60,15 @@ func (s *site) refuses(line, name, text string, code int) {
 	if lines := strings.Split(strings.TrimSpace(p.said()), "\n"); len(lines) > 2 {
 		s.t.Errorf("%s: one cause and one next step, not\n%s", name, p.said())
 	}
+}
+
+// joining is an agent with a folder and, if one is given, a join line.
+func (s *site) joining(folder, name, line string) *exec.Cmd {
+	args := []string{"agent", "--node", name, "--data-dir", filepath.Join(s.dir, folder), "--address", s.net + ".9", "--publish", s.net + ".9"}
+	if line != "" {
+		args = append(args, "--join", line)
+	}
+	return exec.Command(s.binary, args...)
 }
 
 // foreignCertificate starts the agent of one cluster against the other's server.

@@ -31,6 +31,9 @@ type site struct {
 	net     string
 	listen  string
 	dataDir string
+	// repo is what the server follows, flags are its others.
+	repo  string
+	flags []string
 }
 
 // build makes a site's folder, repository and registry; nothing runs yet.
@@ -46,7 +49,7 @@ func build(t *testing.T) *site {
 		dev:  &dev{t: t, dir: dir, clone: filepath.Join(dir, "clone")},
 		root: t, binary: path, registry: image.NewRegistry(t), agents: map[string]*process{},
 		net: fmt.Sprintf("127.%d.%d", 10+rand.IntN(200), rand.IntN(256)), listen: freeAddress(t),
-		dataDir: filepath.Join(dir, "server"),
+		dataDir: filepath.Join(dir, "server"), repo: "file://" + filepath.Join(dir, "repo.git"),
 	}
 	s.dev.image = s.store("1")
 	run(t, "git", "init", "-q", "--bare", "-b", "main", filepath.Join(dir, "repo.git"))
@@ -111,8 +114,8 @@ func healthy(st status.Status, workload string) int {
 }
 
 func (s *site) serverCommand() *exec.Cmd {
-	return exec.Command(s.binary, "server", "--name", "e2e", "--data-dir", s.dataDir, "--listen", s.listen,
-		"--repo", "file://"+filepath.Join(s.dir, "repo.git"), "--ready-file", filepath.Join(s.dir, "server.ready"))
+	return exec.Command(s.binary, append([]string{"server", "--name", "e2e", "--data-dir", s.dataDir, "--listen", s.listen,
+		"--repo", s.repo, "--ready-file", filepath.Join(s.dir, "server.ready")}, s.flags...)...)
 }
 
 // startServer returns once it serves and D/env leads to it.
@@ -140,7 +143,7 @@ func (s *site) startAgent(name string, i int, flags ...string) {
 	s.t.Helper()
 	address := fmt.Sprintf("%s.%d", s.net, i)
 	args := []string{"agent", "--node", name, "--data-dir", filepath.Join(s.dir, name), "--address", address, "--publish", address}
-	if _, err := os.Stat(filepath.Join(s.dir, name)); err != nil {
+	if _, err := os.Stat(filepath.Join(s.dir, name, "identity.json")); err != nil {
 		args = append(args, "--join", s.shell("bayplan node token"))
 	}
 	s.agents[name] = spawn(s.root, name, exec.Command(s.binary, append(args, flags...)...))
