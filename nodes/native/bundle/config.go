@@ -41,6 +41,8 @@ type Config struct {
 	// Namespace is the path of the network namespace to live in; empty is the
 	// host's.
 	Namespace string `json:"namespace,omitempty"`
+	// Address is where the host reaches the container's own ports; the agent's.
+	Address string `json:"address,omitempty"`
 
 	// Cgroup is the container's own group, a path below each hierarchy's root.
 	Cgroup    string    `json:"cgroup"`

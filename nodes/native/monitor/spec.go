@@ -35,7 +35,7 @@ func spec(folder string, cfg *bundle.Config) (*configs.Config, error) {
 		MaskPaths:       masked,
 		ReadonlyPaths:   readOnly,
 		Sysctl:          sysctls(cfg),
-		Rlimits:         limits(),
+		Rlimits:         limits(cfg.Resources.Files),
 		OomScoreAdj:     &zero,
 		NoNewPrivileges: true,
 		// For the time until the container's own first program asks for it.
@@ -88,10 +88,12 @@ func sysctls(cfg *bundle.Config) map[string]string {
 	return map[string]string{"net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": "0 2147483647"}
 }
 
-// limits are Docker's for files, as far as this process may give them, and no
-// core files: where they go is decided for the whole host.
-func limits() []configs.Rlimit {
-	const files = 1 << 20
+// limits are what was asked for files, or Docker's, as far as this process may
+// give them, and no core files: where they go is decided for the whole host.
+func limits(files uint64) []configs.Rlimit {
+	if files == 0 {
+		files = 1 << 20
+	}
 	all := []configs.Rlimit{{Type: unix.RLIMIT_CORE}}
 	var l unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &l); err == nil {

@@ -1,0 +1,59 @@
+package native
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"strings"
+)
+
+// etcContent is what stands in the files of etcFiles. The address is invalid on
+// the host's network: there they are the host's own.
+func etcContent(hostname string, address netip.Addr) files {
+	all := files{"hostname": []byte(hostname + "\n")}
+	if !address.IsValid() {
+		all["hosts"], _ = os.ReadFile("/etc/hosts")
+		all["resolv.conf"], _ = os.ReadFile("/etc/resolv.conf")
+		return all
+	}
+	all["hosts"] = fmt.Appendf(nil, "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n%s\t%s\n", address, hostname)
+	all["resolv.conf"] = resolvConf()
+	return all
+}
+
+// Where the host's name servers stand: the second is the one behind a stub of
+// systemd-resolved, which listens on a loopback address only.
+var resolvFiles = []string{"/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"}
+
+// resolvConf is the host's without name servers that a container cannot reach.
+func resolvConf() []byte {
+	var kept string
+	for _, path := range resolvFiles {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			continue
+		}
+		text, servers := reachable(string(b))
+		if servers > 0 {
+			return []byte(text)
+		}
+		kept += text
+	}
+	return []byte(kept)
+}
+
+// reachable drops the servers on loopback, and counts the others.
+func reachable(conf string) (text string, servers int) {
+	var out strings.Builder
+	for line := range strings.Lines(conf) {
+		fields := strings.Fields(line)
+		if len(fields) >= 2 && fields[0] == "nameserver" {
+			if a, err := netip.ParseAddr(fields[1]); err != nil || a.IsLoopback() {
+				continue
+			}
+			servers++
+		}
+		out.WriteString(line)
+	}
+	return out.String(), servers
+}

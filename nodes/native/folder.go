@@ -1,0 +1,196 @@
+package native
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/bayplan/bayplan/nodes/native/bundle"
+)
+
+// The files of a folder that both sides write or read.
+const (
+	configFile  = "config.json"
+	lockFile    = "lock"
+	startedFile = "started.json"
+	exitFile    = "exit.json"
+	socketFile  = "control.sock"
+	logDir      = "log"
+)
+
+// own are the directories of a folder for the container's own layer. The upper
+// one's mode is that of the container's root.
+var own = []struct {
+	name string
+	mode fs.FileMode
+}{{"upper", 0o755}, {"work", 0o700}, {"rootfs", 0o755}, {logDir, 0o700}}
+
+// files are what the agent writes into a folder, by name.
+type files map[string][]byte
+
+// make makes the folder whole under a name of the future and renames it.
+func (n names) make(folder string, all files) error {
+	tmp := filepath.Join(n.dir, containersDir, newPrefix+folder)
+	if err := os.RemoveAll(tmp); err != nil {
+		return err
+	}
+	err := fill(tmp, all)
+	if err == nil {
+		err = os.Rename(tmp, n.path(folder))
+	}
+	if err != nil {
+		return errors.Join(err, os.RemoveAll(tmp))
+	}
+	return nil
+}
+
+func fill(dir string, all files) error {
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return err
+	}
+	for _, d := range own {
+		if err := makeDir(filepath.Join(dir, d.name), d.mode); err != nil {
+			return err
+		}
+	}
+	for name, content := range all {
+		if err := writeFile(filepath.Join(dir, name), content); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// makeDir makes a directory of that very mode, whatever the umask says.
+func makeDir(path string, mode fs.FileMode) error {
+	if err := os.Mkdir(path, mode); err != nil {
+		return err
+	}
+	return os.Chmod(path, mode)
+}
+
+// writeFile writes a file that the container may read (where it is bound into
+// it); config.json is for nobody else.
+func writeFile(path string, content []byte) error {
+	mode := fs.FileMode(0o644)
+	if filepath.Base(path) == configFile {
+		mode = 0o600
+	}
+	if err := os.WriteFile(path, content, mode); err != nil {
+		return err
+	}
+	return os.Chmod(path, mode)
+}
+
+// renew brings a folder that is there up to date for its next life. The
+// container's own layer stays, unless it lies on another image now.
+func (n names) renew(folder string, all files, anotherImage bool) error {
+	dir := n.path(folder)
+	if anotherImage {
+		if err := clearOwn(dir); err != nil {
+			return err
+		}
+	}
+	for name, content := range all {
+		path := filepath.Join(dir, name)
+		if old, err := os.ReadFile(path); err == nil && string(old) == string(content) {
+			continue
+		}
+		if err := writeFile(path+".tmp", content); err != nil {
+			return err
+		}
+		if err := os.Rename(path+".tmp", path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func clearOwn(dir string) error {
+	for _, d := range own {
+		if d.name == logDir {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(dir, d.name)); err != nil {
+			return err
+		}
+		if err := makeDir(filepath.Join(dir, d.name), d.mode); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// drop removes a folder: from the rename on it is no container.
+func (n names) drop(folder string) (clear func() error, err error) {
+	gone := filepath.Join(n.dir, containersDir, gonePrefix+folder)
+	if err := os.RemoveAll(gone); err != nil {
+		return nil, err
+	}
+	if err := os.Rename(n.path(folder), gone); err != nil {
+		return nil, err
+	}
+	return func() error { return os.RemoveAll(gone) }, nil
+}
+
+func readConfig(dir string) (bundle.Config, error) {
+	var c bundle.Config
+	b, err := os.ReadFile(filepath.Join(dir, configFile))
+	if err != nil {
+		return c, err
+	}
+	if err := json.Unmarshal(b, &c); err != nil {
+		return c, fmt.Errorf("%s: %w", configFile, err)
+	}
+	return c, nil
+}
+
+// readStarted is the last life that began; nil if none did.
+func readStarted(dir string) *bundle.Started { return readJSON[bundle.Started](dir, startedFile) }
+
+// readExit is the last end that somebody saw; nil if there was none.
+func readExit(dir string) *bundle.Exit { return readJSON[bundle.Exit](dir, exitFile) }
+
+// readJSON takes a file that is cut short, as by a power cut, for none.
+func readJSON[T any](dir, name string) *T {
+	b, err := os.ReadFile(filepath.Join(dir, name))
+	v := new(T)
+	if err != nil || json.Unmarshal(b, v) != nil {
+		return nil
+	}
+	return v
+}
+
+func writeJSON(dir, name string, v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(dir, name)
+	if err := os.WriteFile(path+".tmp", b, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(path+".tmp", path)
+}
+
+// locked is whether a monitor is at work in the folder.
+func locked(dir string) (bool, error) {
+	f, err := os.Open(filepath.Join(dir, lockFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	err = unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return true, nil
+	}
+	return false, err
+}

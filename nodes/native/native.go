@@ -1,0 +1,165 @@
+package native
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/bayplan/bayplan/nodes/agent"
+	"github.com/bayplan/bayplan/nodes/native/bridge"
+	"github.com/bayplan/bayplan/nodes/native/images"
+)
+
+// Config says where the containers are, and whose.
+type Config struct {
+	// Dir holds the containers and the volumes; it is made if need be. It must
+	// be the same from run to run, and on a file system that overlayfs takes.
+	// Required.
+	Dir string
+	// Cluster and Node own the containers. Both are required.
+	Cluster, Node string
+	// Images is the node's store. Its InUse is [Runtime.ImagesInUse]. Required.
+	Images Images
+	// Network is the node's bridge; nil refuses workloads that want one.
+	Network Network
+	// Monitor opens the program that stands by each container; it is read once,
+	// when the first container starts. Required.
+	Monitor func() (io.ReadCloser, error)
+	// PublishIP is the address of this machine on which a program on the host's
+	// network is expected to listen, and whose ports must be free for it; empty
+	// is every one.
+	PublishIP string
+	// StartWithin bounds a monitor's start; zero is 30 s.
+	StartWithin time.Duration
+	// Log is where trouble is told that is no call's error; nil is slog's default.
+	Log *slog.Logger
+}
+
+// Images is what is needed of [images.Store].
+type Images interface {
+	Pull(ctx context.Context, ref string) (images.Image, error)
+	Use(ref string) (image images.Image, release func(), err error)
+}
+
+// Network is what is needed of [bridge.Network].
+type Network interface {
+	Attach(ctx context.Context, id string, ports []bridge.Port) (bridge.Attachment, error)
+	Detach(ctx context.Context, id string) error
+	Sweep(ctx context.Context, alive []string) error
+}
+
+// Runtime is one node's containers.
+type Runtime struct {
+	cfg     Config
+	names   names
+	publish netip.Addr
+	monitor *program
+	told    hub
+	outputs *outputs
+	// step is called with the name of each step that leaves a trace; for tests
+	// that die there.
+	step func(string)
+
+	// ctx ends with Close; minding are those who wait for a monitor's end.
+	ctx     context.Context
+	cancel  context.CancelFunc
+	minding sync.WaitGroup
+
+	adopting sync.Mutex
+	adopted  bool
+
+	mu    sync.Mutex
+	boxes map[string]*box // by ID
+}
+
+var _ agent.Runtime = (*Runtime)(nil)
+
+// usualStart is far more than a start takes on a machine that still works.
+const usualStart = 30 * time.Second
+
+// New touches nothing yet: what the Dir holds is taken over by the first call.
+func New(cfg Config) (*Runtime, error) {
+	if cfg.Dir == "" || cfg.Cluster == "" || cfg.Node == "" || cfg.Images == nil || cfg.Monitor == nil {
+		return nil, errors.New("native: Config wants a Dir, a Cluster, a Node, Images and a Monitor")
+	}
+	publish := netip.IPv4Unspecified()
+	if cfg.PublishIP != "" {
+		var err error
+		if publish, err = netip.ParseAddr(cfg.PublishIP); err != nil {
+			return nil, fmt.Errorf("native: address to publish ports on: %w", err)
+		}
+	}
+	dir, err := realPath(cfg.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("native: %w", err)
+	}
+	if cfg.StartWithin == 0 {
+		cfg.StartWithin = usualStart
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	r := &Runtime{
+		cfg: cfg, names: newNames(dir, cfg.Cluster, cfg.Node), publish: publish,
+		monitor: &program{open: cfg.Monitor}, step: func(string) {}, boxes: map[string]*box{},
+	}
+	r.outputs = &outputs{log: cfg.Log}
+	r.ctx, r.cancel = context.WithCancel(context.Background())
+	return r, nil
+}
+
+// realPath is the one absolute path of a folder that may not be there yet.
+func realPath(dir string) (string, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(dir, 0o711); err != nil {
+		return "", err
+	}
+	return filepath.EvalSymlinks(dir)
+}
+
+// Close lets go of everything; what runs, runs on.
+func (r *Runtime) Close() error {
+	r.cancel()
+	r.minding.Wait()
+	return errors.Join(r.outputs.close(), r.monitor.close())
+}
+
+// Pull makes the image present.
+func (r *Runtime) Pull(ctx context.Context, image string) error {
+	_, err := r.cfg.Images.Pull(ctx, image)
+	return err
+}
+
+// box is the container of an ID; nil if there is none.
+func (r *Runtime) box(ctx context.Context, id string) (*box, error) {
+	if err := r.adopt(ctx); err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.boxes[id], nil
+}
+
+// all are the containers there are, in no order.
+func (r *Runtime) all(ctx context.Context) ([]*box, error) {
+	if err := r.adopt(ctx); err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	all := make([]*box, 0, len(r.boxes))
+	for _, b := range r.boxes {
+		all = append(all, b)
+	}
+	return all, nil
+}

@@ -1,0 +1,148 @@
+package native
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/bayplan/bayplan/nodes"
+	"github.com/bayplan/bayplan/nodes/agent"
+	"github.com/bayplan/bayplan/nodes/native/bundle"
+	"github.com/bayplan/bayplan/nodes/native/images"
+	"github.com/bayplan/bayplan/schema"
+)
+
+// usualPath is what a program finds where nobody says otherwise, as with Docker.
+const usualPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+// The files that the agent writes for a container, and where it sees them.
+var etcFiles = map[string]string{"hosts": "/etc/hosts", "resolv.conf": "/etc/resolv.conf", "hostname": "/etc/hostname"}
+
+// config is the container as its monitor wants to read it, but for the network
+// namespace, which is made for each life.
+func (r *Runtime) config(c agent.Container, image images.Image) (bundle.Config, error) {
+	w := c.Workload
+	if err := checkPorts(c); err != nil {
+		return bundle.Config{}, err
+	}
+	args := command(w, image.Config)
+	if len(args) == 0 {
+		return bundle.Config{}, fail(nodes.CommandNotFound, nil, "the image %s has no command of its own, and the workload names none", w.Image)
+	}
+	folder := r.names.folder(c.ID)
+	cfg := bundle.Config{
+		ID: c.ID, Cluster: r.cfg.Cluster, Node: r.cfg.Node, Slot: c.Slot.String(), Digest: string(c.Digest), Ports: c.Ports,
+		Image: image.Digest, Layers: image.Layers, ReadOnly: w.ReadOnlyRoot,
+		Args: args, Workdir: cmp.Or(w.Workdir, image.Config.WorkingDir, "/"), User: cmp.Or(w.User, image.Config.User),
+		Init:     true, // a program as PID 1 would ignore the stop signal unless it handles it
+		Hostname: hostname(c), Cgroup: r.names.cgroup(folder), Resources: resources(w.Resources),
+		Log: bundle.Log{FileSize: agent.LogFileSize, Files: agent.LogFiles},
+	}
+	cfg.Env = environment(image.Config.Env, cfg.Hostname, c.Environ())
+	cfg.Mounts = slices.Concat(r.etc(folder, w.ReadOnlyRoot), r.volumes(c), tmpfs(w))
+	return cfg, nil
+}
+
+// checkPorts refuses an order that cannot be met.
+func checkPorts(c agent.Container) error {
+	for _, name := range slices.Sorted(maps.Keys(c.Ports)) {
+		if _, ok := c.Workload.Ports[name]; !ok {
+			return fmt.Errorf("port %s of %s: the workload has no port of that name", name, c.ID)
+		}
+	}
+	return nil
+}
+
+// command is entrypoint and arguments: who sets the entrypoint drops the image's
+// arguments with it, as with Docker.
+func command(w *schema.Workload, image images.RunConfig) []string {
+	entry, args := w.Command, w.Args
+	if len(entry) == 0 {
+		entry = image.Entrypoint
+		if len(args) == 0 {
+			args = image.Cmd
+		}
+	}
+	return slices.Concat(entry, args)
+}
+
+// environment is the image's with the order's over it; a name that both have
+// stands where the image has it.
+func environment(image []string, hostname string, order []string) []string {
+	all := []string{usualPath, "HOSTNAME=" + hostname}
+	at := map[string]int{"PATH": 0, "HOSTNAME": 1}
+	for _, kv := range slices.Concat(image, order) {
+		name, _, ok := strings.Cut(kv, "=")
+		if !ok || name == "" {
+			continue
+		}
+		if i, known := at[name]; known {
+			all[i] = kv
+			continue
+		}
+		at[name] = len(all)
+		all = append(all, kv)
+	}
+	return all
+}
+
+// resources turns requests into shares and limits into limits.
+func resources(q schema.Resources) bundle.Resources {
+	res := bundle.Resources{
+		CPUShares: uint64(agent.CPUShares(q)), CPUQuota: agent.CPUQuota(q),
+		Memory: int64(q.Limit.Memory), MemoryReservation: agent.MemoryReservation(q),
+		Pids: int64(q.Limit.Pids), Files: uint64(max(q.Limit.Files, 0)),
+	}
+	if res.CPUQuota > 0 {
+		res.CPUPeriod = agent.CPUPeriod
+	}
+	return res
+}
+
+// hostname is the machine's own on its network, and else the slot's: a label of
+// at most 63 letters.
+func hostname(c agent.Container) string {
+	if onHost(c.Workload) {
+		if name, err := os.Hostname(); err == nil {
+			return name
+		}
+	}
+	const longest = 63
+	index := "-" + strconv.Itoa(c.Slot.Index)
+	name := strings.ReplaceAll(agent.PlainName("", path.Base(c.Slot.Workload)), "_", "-")
+	name = strings.ReplaceAll(name, ".", "-")
+	return strings.Trim(name[:min(len(name), longest-len(index))], "-") + index
+}
+
+func onHost(w *schema.Workload) bool { return w.Network == schema.Host }
+
+func (r *Runtime) etc(folder string, readOnly bool) []bundle.Mount {
+	var all []bundle.Mount
+	for _, name := range slices.Sorted(maps.Keys(etcFiles)) {
+		all = append(all, bundle.Mount{Source: filepath.Join(r.names.path(folder), name), Target: etcFiles[name], ReadOnly: readOnly})
+	}
+	return all
+}
+
+func (r *Runtime) volumes(c agent.Container) []bundle.Mount {
+	var all []bundle.Mount
+	for _, name := range slices.Sorted(maps.Keys(c.Workload.Volumes)) {
+		v := c.Workload.Volumes[name]
+		all = append(all, bundle.Mount{Source: r.names.volume(c.Slot, name), Target: v.Path, ReadOnly: v.ReadOnly})
+	}
+	return all
+}
+
+func tmpfs(w *schema.Workload) []bundle.Mount {
+	var all []bundle.Mount
+	for _, name := range slices.Sorted(maps.Keys(w.Tmpfs)) {
+		all = append(all, bundle.Mount{Target: w.Tmpfs[name].Path, Size: int64(w.Tmpfs[name].Size)})
+	}
+	return all
+}

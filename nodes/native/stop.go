@@ -1,0 +1,145 @@
+package native
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/bayplan/bayplan/nodes/native/bundle"
+	"github.com/bayplan/bayplan/nodes/native/cgroup"
+)
+
+// Stop asks the monitor to end the program.
+func (r *Runtime) Stop(ctx context.Context, id, signal string, grace time.Duration) error {
+	return explain("stopping "+id, r.stop(ctx, id, signal, grace))
+}
+
+func (r *Runtime) stop(ctx context.Context, id, signal string, grace time.Duration) error {
+	if signal == "" {
+		signal = "SIGTERM"
+	}
+	if unix.SignalNum(signal) == 0 {
+		return fmt.Errorf("there is no signal %q", signal)
+	}
+	b, err := r.box(ctx, id)
+	if b == nil || err != nil {
+		return err
+	}
+	if err := b.take(ctx); err != nil { // a start that is under way comes first
+		return err
+	}
+	w := b.running()
+	b.give()
+	if w == nil {
+		return nil
+	}
+	return r.end(ctx, b, w, bundle.Request{Op: bundle.OpStop, Signal: signal, Grace: grace})
+}
+
+// slack is how much longer than the grace a monitor may take, which has to kill
+// and to note the end.
+const slack = 15 * time.Second
+
+// end returns once the monitor has ended, and the program with it. A monitor
+// that does not do as it is told is ended itself.
+func (r *Runtime) end(ctx context.Context, b *box, w *watch, q bundle.Request) error {
+	asked, cancel := context.WithTimeout(ctx, q.Grace+slack)
+	defer cancel()
+	conn, err := r.ask(asked, b, q)
+	if err == nil {
+		defer conn.Close()
+		r.step("asked")
+		select {
+		case <-w.ended:
+			return nil
+		case <-asked.Done():
+			err = asked.Err()
+		}
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	select {
+	case <-w.ended:
+		return nil
+	default:
+	}
+	r.cfg.Log.Warn("a monitor does not answer and is ended with its container", "container", b.id, "err", err)
+	if err := errors.Join(cgroup.Kill(r.names.cgroup(b.folder)), w.kill()); err != nil {
+		return err
+	}
+	select {
+	case <-w.ended:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// ask connects to the monitor and writes the request. The path goes by the
+// folder's descriptor, since a socket's path must be short.
+func (r *Runtime) ask(ctx context.Context, b *box, q bundle.Request) (*net.UnixConn, error) {
+	dir, err := os.Open(b.dir)
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	path := filepath.Join("/proc/self/fd", strconv.Itoa(int(dir.Fd())), socketFile)
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("the monitor's socket: %w", err)
+	}
+	if err := json.NewEncoder(conn).Encode(q); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return conn.(*net.UnixConn), nil
+}
+
+// Remove deletes an ended container, its layer and its log, and no volume.
+func (r *Runtime) Remove(ctx context.Context, id string) error {
+	return explain("removing "+id, r.remove(ctx, id))
+}
+
+func (r *Runtime) remove(ctx context.Context, id string) error {
+	b, err := r.box(ctx, id)
+	if b == nil || err != nil {
+		return err
+	}
+	if err := b.take(ctx); err != nil {
+		return err
+	}
+	defer b.give()
+	if !r.current(b) || !b.exists() {
+		return nil
+	}
+	if b.running() != nil {
+		return errRunning
+	}
+	if busy, err := locked(b.dir); busy || err != nil {
+		return errors.Join(errRunning, err)
+	}
+	if err := r.clearCgroup(b); err != nil {
+		return err
+	}
+	r.detach(b)
+	r.step("cleared")
+	clear, err := r.names.drop(b.folder)
+	if err != nil {
+		return err
+	}
+	r.step("dropped")
+	r.mu.Lock()
+	delete(r.boxes, id)
+	r.mu.Unlock()
+	r.told.changed(id)
+	return clear()
+}
