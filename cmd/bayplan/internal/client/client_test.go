@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -133,6 +134,10 @@ func TestClassify_Table(t *testing.T) {
 		{exit.Silent(42), 42, ""},
 		{wire(t, connect.CodeNotFound, "no such slot"), exit.Failure, "no such slot"},
 		{wire(t, connect.CodeDeadlineExceeded, "the registry is slow"), exit.Timeout, "the registry is slow"},
+		{wire(t, connect.CodeDeadlineExceeded, "context deadline exceeded"), exit.Timeout, "the server did not answer in time\n  next: bayplan doctor"},
+		{wire(t, connect.CodeCanceled, "context canceled"), exit.Unreachable, "the server broke off: it is stopping\n  next: bayplan doctor"},
+		{fmt.Errorf("asking git: %w", context.DeadlineExceeded), exit.Timeout, "asking git: it took too long\n  next: bayplan doctor"},
+		{context.DeadlineExceeded, exit.Timeout, "it took too long\n  next: bayplan doctor"},
 		{wire(t, connect.CodeUnauthenticated, "who are you"), exit.Failure, "who are you\n  next: check $BAYPLAN_CERT and $BAYPLAN_KEY"},
 		{wire(t, connect.CodeUnimplemented, "x"), exit.Failure, "the server is older than this client and does not know this call\n  next: bayplan doctor"},
 		{wire(t, connect.CodeUnavailable, "the node is away"), exit.Failure, "the node is away"},

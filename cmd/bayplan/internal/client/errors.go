@@ -1,10 +1,12 @@
 package client
 
 import (
+	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 
 	"connectrpc.com/connect"
 
@@ -12,12 +14,16 @@ import (
 )
 
 // Classify gives an error of a call its exit code and the words that a user can
-// act on. Any other error is returned as it is.
+// act on. Any other error is returned as it is, unless its last word is only
+// that a time was over: that is said so that a user understands it.
 func Classify(err error) error {
 	var c *connect.Error
 	var done *exit.Error
-	if !errors.As(err, &c) || errors.As(err, &done) {
+	if errors.As(err, &done) {
 		return err
+	}
+	if !errors.As(err, &c) {
+		return plain(err)
 	}
 	if connect.IsWireError(err) {
 		return answered(c)
@@ -25,12 +31,30 @@ func Classify(err error) error {
 	return unanswered(c)
 }
 
+// plain says in a user's words that a time was over.
+func plain(err error) error {
+	if !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	const words = "it took too long"
+	text, _ := strings.CutSuffix(err.Error(), context.DeadlineExceeded.Error())
+	if text == err.Error() {
+		return err
+	}
+	return &exit.Error{Code: exit.Timeout, Err: errors.New(text + words), Next: "bayplan doctor"}
+}
+
 // answered is what the server itself said.
 func answered(c *connect.Error) error {
 	said := errors.New(c.Message())
 	switch c.Code() {
 	case connect.CodeDeadlineExceeded:
+		if c.Message() == context.DeadlineExceeded.Error() {
+			return unanswered(c) // its handler had no more time, and says no more
+		}
 		return &exit.Error{Code: exit.Timeout, Err: said}
+	case connect.CodeCanceled:
+		return &exit.Error{Code: exit.Unreachable, Err: errors.New("the server broke off: it is stopping"), Next: "bayplan doctor"}
 	case connect.CodeUnauthenticated, connect.CodePermissionDenied:
 		return &exit.Error{Code: exit.Failure, Err: said, Next: "check $" + EnvCert + " and $" + EnvKey}
 	case connect.CodeUnimplemented:
