@@ -8,7 +8,10 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -35,6 +38,8 @@ type monitor struct {
 	output    output
 	listener  *net.UnixListener
 
+	// killed is whether a stop's grace was over.
+	killed atomic.Bool
 	// ended is closed once exit is written.
 	ended chan struct{}
 	exit  bundle.Exit
@@ -69,7 +74,7 @@ func (m *monitor) start() (err error) {
 	if m.started.Init, err = identify(pid); err != nil {
 		return err
 	}
-	return save(filepath.Join(m.folder, startedFile), m.started)
+	return save(filepath.Join(m.folder, startedFile), m.started, lazily)
 }
 
 // prepare does all that needs no process.
@@ -96,7 +101,9 @@ func (m *monitor) prepare() (err error) {
 	if err != nil {
 		return err
 	}
-	m.container, err = libcontainer.Create(filepath.Join(m.folder, stateDir), "container", config)
+	// The name is also that of the session's keyring: another container that
+	// lives must not have it.
+	m.container, err = libcontainer.Create(filepath.Join(m.folder, stateDir), strconv.Itoa(os.Getpid()), config)
 	return err
 }
 
@@ -130,7 +137,7 @@ func (m *monitor) run() error {
 	err = m.container.Run(p)
 	_ = closeAll(append(out, p.ExtraFiles[1:]...))
 	if err != nil {
-		return err
+		return m.judge(err)
 	}
 	m.init = p
 	if err := why(told, m.cfg.Args[0]); err != nil {
@@ -139,6 +146,21 @@ func (m *monitor) run() error {
 	}
 	return nil
 }
+
+// judge tells limits that nothing can start under from a node that cannot. What
+// libcontainer says of them has no type.
+func (m *monitor) judge(err error) error {
+	if limit := m.cfg.Resources.Memory; limit > 0 && strings.Contains(err.Error(), "OOM-killed") {
+		return &trouble{bundle.TroubleConfig, fmt.Errorf("a limit of %d bytes of memory is too little to start in", limit)}
+	}
+	if limit := m.cfg.Resources.Pids; limit > 0 && limit < fewPids {
+		return &trouble{bundle.TroubleConfig, fmt.Errorf("a limit of %d processes may be too few to start with: %w", limit, err)}
+	}
+	return err
+}
+
+// fewPids is what the start itself may need: the threads of libcontainer's init.
+const fewPids = 16
 
 // attend is the container's life: it returns when all of it is over.
 func (m *monitor) attend() error {
@@ -150,7 +172,7 @@ func (m *monitor) attend() error {
 	m.exit = bundle.Exit{Life: m.started.Life, Code: code(state)}
 	err = errors.Join(m.output.drain(), m.count(), m.discard())
 	m.exit.At = time.Now()
-	err = errors.Join(err, save(filepath.Join(m.folder, exitFile), m.exit), m.log.Close())
+	err = errors.Join(err, save(filepath.Join(m.folder, exitFile), m.exit, (*os.File).Sync), m.log.Close())
 	close(m.ended)
 	m.part()
 	return err
@@ -184,7 +206,7 @@ func code(state *os.ProcessState) int {
 // count reads how many were killed for memory, while the group is there.
 func (m *monitor) count() (err error) {
 	m.exit.OOMKills, err = cgroup.OOMKills(m.cfg.Cgroup)
-	m.exit.OOM = m.exit.OOMKills > 0 && m.exit.Code == 128+int(syscall.SIGKILL)
+	m.exit.OOM = m.exit.OOMKills > 0 && m.exit.Code == 128+int(syscall.SIGKILL) && !m.killed.Load()
 	return err
 }
 

@@ -111,13 +111,24 @@ func load(path string, to any) error {
 	return nil
 }
 
-// save writes the file whole or not at all.
-func save(path string, from any) error {
+// lazily leaves it to the kernel when a file reaches the disk. It is for what a
+// machine that failed makes meaningless anyway.
+func lazily(*os.File) error { return nil }
+
+// save writes the file whole or not at all. Synced it is there even after a
+// failure of the machine: a job whose end was forgotten would run again, and that
+// is worth a millisecond of waiting.
+func save(path string, from any, sync func(*os.File) error) error {
 	b, err := json.Marshal(from)
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(path+".new", append(b, '\n'), 0o600); err != nil {
+	f, err := os.OpenFile(path+".new", os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(append(b, '\n'))
+	if err = errors.Join(err, sync(f), f.Close()); err != nil {
 		return err
 	}
 	return os.Rename(path+".new", path)

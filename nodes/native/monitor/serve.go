@@ -117,6 +117,7 @@ func (m *monitor) stop(signal string, grace time.Duration) {
 		return
 	case <-timer.C:
 	}
+	m.killed.Store(true)
 	_ = m.init.Signal(unix.SIGKILL)
 	_ = cgroup.Kill(m.cfg.Cgroup)
 	<-m.ended
