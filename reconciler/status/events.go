@@ -2,6 +2,7 @@ package status
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/bayplan/bayplan/nodes"
@@ -164,7 +165,10 @@ func commitEvents(before, after []reconciler.Commit, at time.Time) (events []Eve
 		if c.Outcome == reconciler.Progressing {
 			text = fmt.Sprintf("commit %s by %s: %s", c.Revision.Short(), c.Revision.Author, c.Revision.Subject)
 		}
-		if c.Reason != "" {
+		switch {
+		case strings.HasPrefix(c.Reason, "by "):
+			text += " " + c.Reason
+		case c.Reason != "":
 			text += ": " + c.Reason
 		}
 		events = append(events, Event{Time: at, Kind: "commit", Commit: c.Revision.Commit, Text: text})

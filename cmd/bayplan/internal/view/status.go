@@ -148,7 +148,7 @@ func problems(w io.Writer, all []status.Problem, l Look) {
 	fmt.Fprintf(w, "\n%s\n", l.Paint.Text(show.Bad, count(len(all), "problem")))
 	for _, p := range all {
 		text := show.Clean(p.Text)
-		if p.Subject != "" && !strings.Contains(text, p.Subject) {
+		if p.Subject != "" && !strings.Contains(text, p.Subject) && !strings.Contains(text, "commit "+short(p.Subject)) {
 			text = show.Clean(p.Subject) + ": " + text
 		}
 		fmt.Fprintf(w, "  %s  %s\n", l.Paint.Text(show.Bad, p.Code), text)
