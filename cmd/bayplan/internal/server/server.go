@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"connectrpc.com/connect"
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
@@ -63,6 +64,7 @@ type server struct {
 	operator operatorFiles
 	tls      *tls.Config
 	metrics  string
+	calls    []connect.Interceptor
 }
 
 // open opens everything in the order in which it depends on each other. The
@@ -104,6 +106,9 @@ func (s *server) openLoop(ctx context.Context, ca *wire.CA) (err error) {
 		Resolver: registry.Resolver{}, Load: evaluator(ctx, s.EvalTimeout), Troubles: s.troubles, Log: s.Log, Metrics: s.registry,
 	})
 	if err != nil {
+		return err
+	}
+	if s.calls, err = telemetry.Interceptors(); err != nil {
 		return err
 	}
 	s.metrics, err = telemetry.ServeMetrics(ctx, s.MetricsListen, s.registry)
@@ -219,7 +224,7 @@ func (s *server) handler() http.Handler {
 	mux := http.NewServeMux()
 	s.fleet.Mount(mux)
 	path, api := serve.New(serve.Config{Cluster: members{s.loop, s.fleet, s.roster}, Consoles: s.fleet, Joiner: s.joiner, Identity: operator,
-		Name: s.cluster.ID, Version: s.Version, Source: s.Source.URL, Branch: s.Source.Branch, Log: s.Log})
+		Name: s.cluster.ID, Version: s.Version, Source: s.Source.URL, Branch: s.Source.Branch, Log: s.Log, Interceptors: s.calls})
 	mux.Handle(path, s.onceDeciding(api))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	metrics := telemetry.Metrics(s.registry)

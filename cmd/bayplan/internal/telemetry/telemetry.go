@@ -11,8 +11,11 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"time"
 
+	"connectrpc.com/connect"
+	"connectrpc.com/otelconnect"
 	"github.com/lmittmann/tint"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -36,6 +39,27 @@ func Log(w io.Writer, level slog.Level) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))
 }
 
+// Interceptors trace the calls that a server answers, each as a span of its
+// own; none where no traces are asked for. Streams are left out: a watch lasts
+// as long as its reader, and its span would tell nothing. There are no metrics of
+// calls, since /metrics is Prometheus' and not OpenTelemetry's.
+func Interceptors() ([]connect.Interceptor, error) {
+	if !asked() {
+		return nil, nil
+	}
+	i, err := otelconnect.NewInterceptor(otelconnect.WithoutMetrics(), otelconnect.WithoutServerPeerAttributes(),
+		otelconnect.WithFilter(func(_ context.Context, s connect.Spec) bool { return s.StreamType == connect.StreamTypeUnary }))
+	if err != nil {
+		return nil, fmt.Errorf("traces of calls: %w", err)
+	}
+	return []connect.Interceptor{i}, nil
+}
+
+// asked is whether one of the wanted variables is set.
+func asked() bool {
+	return slices.ContainsFunc(wanted, func(name string) bool { return os.Getenv(name) != "" })
+}
+
 // wanted are the variables of OpenTelemetry that ask for traces: without one of
 // them nothing is exported.
 var wanted = []string{"OTEL_TRACES_EXPORTER", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"}
@@ -44,11 +68,7 @@ var wanted = []string{"OTEL_TRACES_EXPORTER", "OTEL_EXPORTER_OTLP_ENDPOINT", "OT
 // asks for it. The result flushes what is left and ends the export.
 func Trace(ctx context.Context, service, version, instance string) (end func(context.Context) error, err error) {
 	otel.SetTextMapPropagator(propagation.TraceContext{})
-	asked := false
-	for _, name := range wanted {
-		asked = asked || os.Getenv(name) != ""
-	}
-	if !asked {
+	if !asked() {
 		return func(context.Context) error { return nil }, nil
 	}
 	exporter, err := autoexport.NewSpanExporter(ctx)

@@ -8,7 +8,9 @@ import (
 	"strings"
 	"testing"
 
+	"connectrpc.com/connect"
 	"go.opentelemetry.io/otel"
+	"google.golang.org/protobuf/types/known/emptypb"
 )
 
 // quiet leaves no variable of OpenTelemetry to the test's surroundings.
@@ -34,16 +36,57 @@ func TestTrace_IsOffUnlessAskedFor(t *testing.T) {
 	}
 }
 
-func TestTrace_ExportsByOTLP(t *testing.T) {
+// collect has traces sent to the test.
+func collect(t *testing.T) <-chan string {
 	quiet(t)
 	got := make(chan string, 10)
 	collector := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		got <- r.URL.Path + " " + string(body)
 	}))
-	defer collector.Close()
+	t.Cleanup(collector.Close)
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.URL)
 	t.Setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
+	return got
+}
+
+func TestInterceptors_NoneUnlessAskedFor(t *testing.T) {
+	quiet(t)
+	if all, err := Interceptors(); err != nil || len(all) > 0 {
+		t.Errorf("%v, %v", all, err)
+	}
+}
+
+func TestInterceptors_TraceEachCall(t *testing.T) {
+	got := collect(t)
+	end, err := Trace(t.Context(), "bayplan-test", "1", "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := Interceptors()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const call = "/test.v1.Harbour/Call"
+	answer := func(context.Context, *connect.Request[emptypb.Empty]) (*connect.Response[emptypb.Empty], error) {
+		return connect.NewResponse(&emptypb.Empty{}), nil
+	}
+	s := httptest.NewServer(connect.NewUnaryHandler(call, answer, connect.WithInterceptors(all...)))
+	defer s.Close()
+	client := connect.NewClient[emptypb.Empty, emptypb.Empty](s.Client(), s.URL+call)
+	if _, err := client.CallUnary(t.Context(), connect.NewRequest(&emptypb.Empty{})); err != nil {
+		t.Fatal(err)
+	}
+	if err := end(context.WithoutCancel(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	if sent := <-got; !strings.Contains(sent, "test.v1.Harbour/Call") {
+		t.Errorf("sent %q", sent)
+	}
+}
+
+func TestTrace_ExportsByOTLP(t *testing.T) {
+	got := collect(t)
 	end, err := Trace(t.Context(), "bayplan-test", "1", "a")
 	if err != nil {
 		t.Fatal(err)
