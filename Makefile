@@ -22,8 +22,8 @@ build:
 demo: build
 	exec $(ENGINE) run bin/bayplan dev $(DEV)
 
-# Everything but the long tests, with the race detector and an engine. What
-# cannot be tested here is said in one line.
+# Everything but the long tests (make e2e), with the race detector and an engine.
+# The first line says what cannot be tested here and why.
 test: check
 	$(ENGINE) run $(GO) test -race -timeout 10m ./...
 

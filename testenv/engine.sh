@@ -103,8 +103,8 @@ run() {
 
 reason=$(why_not)
 case "${1-}:$reason" in
-check:) say "a Docker Engine is here or can be started: everything can be tested" ;;
-check:*) say "no Docker Engine answers and none can be started ($reason): engine tests and the demo cannot run" ;;
+check:) say "a Docker Engine is here or can be started: no test needs to be left out (the long ones, of whole clusters, run by make e2e)" ;;
+check:*) say "no Docker Engine answers and none can be started ($reason): tests that need one are left out, and make e2e and the demo cannot run" ;;
 run:*)
   exec 3<&0
   if [ -n "$reason" ]; then say "no Docker Engine answers and none can be started ($reason): engine tests are skipped"
