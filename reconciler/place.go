@@ -81,40 +81,49 @@ func (p *pass) place() {
 		return
 	}
 	p.buildPool()
+	t := scheduler.Open(*p.pool)
 	for i := range p.wants {
 		if w := &p.wants[i]; w.reorder != nil {
-			p.placeAgain(w)
+			p.placeAgain(t, w)
 		}
 	}
-	for i := range p.wants {
-		if w := &p.wants[i]; w.reorder == nil && !p.notResolved(w) {
-			p.placeOne(w)
-		}
-	}
+	p.placeAll(t)
 }
 
-func (p *pass) placeOne(w *want) {
-	got, ok := p.pool.Take(&w.request)
-	switch {
-	case ok:
-		p.order(w, got)
-	case p.roomInstead(w):
-		p.retire(w.replaces, p.replaceReason(w.replaces, w.request.Workload, &p.facts.Rollouts[w.rollout]))
-	default:
-		p.refused(w)
+// placeAll asks for a place for all that wants one. What finds none may have
+// its old instance's, once that is gone.
+func (p *pass) placeAll(t *scheduler.Table) {
+	var asked []*want
+	var requests []scheduler.Request
+	for i := range p.wants {
+		if w := &p.wants[i]; w.reorder == nil && !p.notResolved(w) {
+			asked, requests = append(asked, w), append(requests, w.request)
+		}
+	}
+	placed, unplaced := t.Place(requests)
+	for _, w := range asked {
+		switch {
+		case len(placed) > 0 && placed[0].Slot == w.request.Slot:
+			p.order(w, placed[0])
+			placed = placed[1:]
+		case p.roomInstead(t, w):
+			p.retire(w.replaces, p.replaceReason(w.replaces, w.request.Workload, &p.facts.Rollouts[w.rollout]))
+			unplaced = unplaced[1:]
+		default:
+			p.refused(w, unplaced[0].Why)
+			unplaced = unplaced[1:]
+		}
 	}
 }
 
 // placeAgain gives an order that stays where it is other ports: for a moment
 // it holds nothing on its node.
-func (p *pass) placeAgain(w *want) {
-	n := &p.pool.Nodes[w.reorder.node]
-	was := *n
-	*n = n.Without(w.reorder.order.Workload, w.reorder.order.Ports)
-	got, ok := p.pool.Take(&w.request)
+func (p *pass) placeAgain(t *scheduler.Table, w *want) {
+	back := t.Lift(int(w.reorder.node), w.reorder.order.Workload, w.reorder.order.Ports)
+	got, ok := t.Take(&w.request)
 	if !ok {
-		p.refused(w)
-		*n = was
+		p.refused(w, t.Explain(&w.request))
+		back()
 		return
 	}
 	p.order(w, got)
@@ -122,12 +131,12 @@ func (p *pass) placeAgain(w *want) {
 
 // roomInstead is whether the old instance, once gone, leaves the new one a
 // place on its node; only then is taking it down first of any use.
-func (p *pass) roomInstead(w *want) bool {
+func (p *pass) roomInstead(t *scheduler.Table, w *want) bool {
 	if w.replaces == nil {
 		return false
 	}
 	o := w.replaces.order
-	n := p.pool.Nodes[w.replaces.node].Without(o.Workload, o.Ports)
+	n := t.Node(int(w.replaces.node)).Without(o.Workload, o.Ports)
 	ok, _, _ := scheduler.Feasible(&n, &w.request)
 	return ok
 }
@@ -176,8 +185,7 @@ func (p *pass) order(w *want, got scheduler.Placement) {
 }
 
 // refused records why a want found no place.
-func (p *pass) refused(w *want) {
-	why := p.pool.Explain(&w.request)
+func (p *pass) refused(w *want, why scheduler.Why) {
 	out := &p.outcome[w.rollout]
 	out.waiting = w.request.Slot.String() + ": " + why.String()
 	if w.inTurn {

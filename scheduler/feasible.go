@@ -3,7 +3,6 @@ package scheduler
 import (
 	"fmt"
 	"slices"
-	"sort"
 	"strings"
 
 	"github.com/bayplan/bayplan/nodes"
@@ -51,18 +50,13 @@ func refuse(n *Node, r *Request) (filter int, by int64) {
 		return filterClosed, 0
 	case len(r.Except) > 0 && slices.Contains(r.Except, n.Node.Name):
 		return filterEnding, 0
-	case !r.Stays && poolOf(n.Node) != w.Pool:
-		return filterPool, 0
 	}
-	if i := broken(n.Node, w.Constraints); i >= 0 && !r.Stays {
-		return filterConstraint, int64(len(w.Constraints) - i)
+	if f, by := refuseRules(n, r); f >= 0 {
+		return f, by
 	}
-	free := n.Node.Allocatable.Minus(n.Reserved)
-	if w.Resources.CPU > free.CPU {
-		return filterCPU, int64(w.Resources.CPU - free.CPU)
-	}
-	if w.Resources.Memory > free.Memory {
-		return filterMemory, int64(w.Resources.Memory - free.Memory)
+	cpu, mem := n.free()
+	if f, by := short(w, cpu, mem); f >= 0 {
+		return f, by
 	}
 	if len(w.Ports) > 0 && (takenPort(n, w) != 0 || lacksPorts(n, w)) {
 		return filterPort, 0
@@ -70,11 +64,31 @@ func refuse(n *Node, r *Request) (filter int, by int64) {
 	return -1, 0
 }
 
-// lacksPorts is whether the node's range has too few ports left for w; one that
-// wants none never lacks any, whatever the range.
-func lacksPorts(n *Node, w *schema.Workload) bool {
-	want := rangePorts(n, w)
-	return want > 0 && freePorts(n) < want
+// refuseRules asks the filters that see nothing of a node but its pool and its
+// attributes.
+func refuseRules(n *Node, r *Request) (filter int, by int64) {
+	w := r.Workload
+	if r.Stays {
+		return -1, 0
+	}
+	if poolOf(n.Node) != w.Pool {
+		return filterPool, 0
+	}
+	if i := broken(n.Node, w.Constraints); i >= 0 {
+		return filterConstraint, int64(len(w.Constraints) - i)
+	}
+	return -1, 0
+}
+
+// short asks the filters of what is free.
+func short(w *schema.Workload, cpu, mem int64) (filter int, by int64) {
+	if want := int64(w.Resources.CPU); want > cpu {
+		return filterCPU, sub(want, cpu)
+	}
+	if want := int64(w.Resources.Memory); want > mem {
+		return filterMemory, sub(want, mem)
+	}
+	return -1, 0
 }
 
 func poolOf(n *nodes.Node) string {
@@ -115,54 +129,9 @@ func holds(n *nodes.Node, c *schema.Constraint) bool {
 	return false
 }
 
-// takenPort is the first fixed host port of w that is not free; 0 if all are.
-func takenPort(n *Node, w *schema.Workload) int {
-	taken := 0
-	for _, p := range w.Ports {
-		held := has(n.Ports, p.Host) || has(n.Node.BusyPorts, p.Host)
-		if p.Host != 0 && held && (taken == 0 || p.Host < taken) {
-			taken = p.Host
-		}
-	}
-	return taken
-}
-
-// rangePorts is how many ports of the node's range w needs: its dynamic ones and
-// those fixed ones that lie in it.
-func rangePorts(n *Node, w *schema.Workload) (count int) {
-	for _, p := range w.Ports {
-		if p.Host == 0 || p.Host >= n.Node.PortMin && p.Host <= n.Node.PortMax {
-			count++
-		}
-	}
-	return count
-}
-
-// freePorts is how many of the node's range are left to choose from.
-func freePorts(n *Node) int {
-	free := n.Node.PortMax - n.Node.PortMin + 1
-	inRange := func(p int) bool { return p >= n.Node.PortMin && p <= n.Node.PortMax }
-	for _, p := range n.Ports {
-		if inRange(p) {
-			free--
-		}
-	}
-	for _, p := range n.Node.BusyPorts {
-		if inRange(p) && !has(n.Ports, p) {
-			free--
-		}
-	}
-	return free
-}
-
-func has(sorted []int, v int) bool {
-	i := sort.SearchInts(sorted, v)
-	return i < len(sorted) && sorted[i] == v
-}
-
 func missText(filter int, n *Node, r *Request) string {
 	w, name := r.Workload, n.Node.Name
-	free := n.Node.Allocatable.Minus(n.Reserved)
+	cpu, mem := n.free()
 	switch filter {
 	case filterNode:
 		return fmt.Sprintf("wants node %s", r.Only)
@@ -176,10 +145,10 @@ func missText(filter int, n *Node, r *Request) string {
 		return constraintMiss(n.Node, &w.Constraints[broken(n.Node, w.Constraints)])
 	case filterCPU:
 		return fmt.Sprintf("needs %s cpu; %s has %s free of %s, %s reserved", w.Resources.CPU, name,
-			max(free.CPU, 0), n.Node.Allocatable.CPU, n.Reserved.CPU)
+			schema.CPU(max(cpu, 0)), n.Node.Allocatable.CPU, n.Reserved.CPU)
 	case filterMemory:
 		return fmt.Sprintf("needs %s memory; %s has %s free of %s, %s reserved", w.Resources.Memory.Human(), name,
-			max(free.Memory, 0).Human(), n.Node.Allocatable.Memory.Human(), n.Reserved.Memory.Human())
+			schema.Bytes(max(mem, 0)).Human(), n.Node.Allocatable.Memory.Human(), n.Reserved.Memory.Human())
 	}
 	if p := takenPort(n, w); p != 0 {
 		if has(n.Node.BusyPorts, p) {

@@ -182,7 +182,7 @@ func TestPool_Explain(t *testing.T) {
 	a.Reserved.CPU, b.Reserved.CPU, c.Closed, d.Reserved.Memory = 1900, 1600, "unreachable", 4<<30
 	p := scheduler.Pool{Nodes: []scheduler.Node{a, b, c, d}}
 	r := request(work("a/web"), 0)
-	why := p.Explain(&r)
+	why := scheduler.Open(p).Explain(&r)
 	want := "none of 4 nodes can take it: 1 refused by closed (c is unreachable); " +
 		"2 refused by cpu (needs 500m cpu; b has 400m free of 2, 1600m reserved); " +
 		"1 refused by memory (needs 1Gi memory; d has 0 free of 4Gi, 4Gi reserved)"
@@ -233,7 +233,7 @@ func TestTake_Ports(t *testing.T) {
 	take := func(held, busy []int) map[string]int {
 		n := node("n1")
 		n.Ports, n.Node.BusyPorts = held, busy
-		p := scheduler.Pool{Nodes: []scheduler.Node{n}}
+		p := scheduler.Open(scheduler.Pool{Nodes: []scheduler.Node{n}})
 		r := request(w, 0)
 		got, ok := p.Take(&r)
 		if !ok {
@@ -311,16 +311,17 @@ func anyRequests(t *rapid.T) (all []scheduler.Request) {
 }
 
 func checkPlaced(t *rapid.T, pool scheduler.Pool, requests []scheduler.Request, placed []scheduler.Placement, unplaced []scheduler.Unplaced) {
-	left := scheduler.Pool{Nodes: slices.Clone(pool.Nodes)}
+	left := scheduler.Open(pool)
 	for i := range requests {
 		r := &requests[i]
 		if len(placed) > 0 && placed[0].Slot == r.Slot {
-			n := slices.IndexFunc(left.Nodes, func(n scheduler.Node) bool { return n.Node.Name == placed[0].Node })
-			if ok, filter, miss := scheduler.Feasible(&left.Nodes[n], r); !ok {
+			at := slices.IndexFunc(pool.Nodes, func(n scheduler.Node) bool { return n.Node.Name == placed[0].Node })
+			n := left.Node(at)
+			if ok, filter, miss := scheduler.Feasible(&n, r); !ok {
 				t.Fatalf("%s is placed on %s: %s: %s", r.Slot, placed[0].Node, filter, miss)
 			}
 			for _, port := range placed[0].Ports {
-				if slices.Contains(left.Nodes[n].Ports, port) {
+				if slices.Contains(n.Ports, port) {
 					t.Fatalf("port %d of %s is given twice", port, placed[0].Node)
 				}
 			}
@@ -331,9 +332,9 @@ func checkPlaced(t *rapid.T, pool scheduler.Pool, requests []scheduler.Request, 
 		if len(unplaced) == 0 || unplaced[0].Slot != r.Slot {
 			t.Fatalf("%s is neither placed nor refused in its turn", r.Slot)
 		}
-		for j := range left.Nodes {
-			if ok, _, _ := scheduler.Feasible(&left.Nodes[j], r); ok {
-				t.Fatalf("%s is refused, but %s would take it", r.Slot, left.Nodes[j].Node.Name)
+		for j := range pool.Nodes {
+			if n := left.Node(j); fits(&n, r) {
+				t.Fatalf("%s is refused, but %s would take it", r.Slot, n.Node.Name)
 			}
 		}
 		unplaced = unplaced[1:]
@@ -343,15 +344,20 @@ func checkPlaced(t *rapid.T, pool scheduler.Pool, requests []scheduler.Request, 
 	}
 }
 
+func fits(n *scheduler.Node, r *scheduler.Request) bool {
+	ok, _, _ := scheduler.Feasible(n, r)
+	return ok
+}
+
 // TestNode_Without takes back what Take gave.
 func TestNode_Without(t *testing.T) {
 	w := work("a/web")
 	w.Ports = map[string]schema.Port{"http": {Container: 80}}
-	p := scheduler.Pool{Nodes: []scheduler.Node{node("n1")}}
+	p := scheduler.Open(scheduler.Pool{Nodes: []scheduler.Node{node("n1")}})
 	r := request(w, 0)
 	got, _ := p.Take(&r)
-	back := p.Nodes[0].Without(w, got.Ports)
-	if back.Reserved != (nodes.Capacity{}) || len(back.Ports) > 0 || back.Slots["a/web"] != 0 || p.Nodes[0].Slots["a/web"] != 1 {
+	full := p.Node(0)
+	if back := full.Without(w, got.Ports); back.Reserved != (nodes.Capacity{}) || len(back.Ports) > 0 || full.Reserved.CPU != 500 {
 		t.Errorf("%+v", back)
 	}
 }

@@ -1,0 +1,249 @@
+package scheduler
+
+import (
+	"math"
+	"slices"
+	"sort"
+	"strings"
+
+	"github.com/bayplan/bayplan/nodes"
+	"github.com/bayplan/bayplan/schema"
+)
+
+// Table is a pool laid out for placing: it counts what it gives away against
+// what is asked of it next. The pool that it was made of stays as it is.
+type Table struct {
+	nodes []Node
+	// What is free and what there is in all, by node. Sums that no int64 holds
+	// stop at the largest one.
+	cpu, mem, capCPU, capMem []int64
+	ownPorts                 []bool // whether the node's Ports are the Table's to write to
+
+	names   []string // the attributes that classes tell apart, sorted
+	class   []int32  // of each node
+	classes []class
+	index   index
+	works   map[string]*work
+	held    *run // the run that has nodes out of the index
+
+	// Of the nodes that the held run looks at one by one: mark is its turn, spot
+	// where in its work's spots each is.
+	turn       int32
+	mark, spot []int32
+}
+
+// class is nodes that every rule on attributes treats alike.
+type class struct {
+	// head is its first node, which stands for all in rules on attributes.
+	head int32
+	// view is where the run that holds the index has it among its views, if it
+	// has.
+	view int32
+}
+
+// work is a workload's slots on the nodes.
+type work struct {
+	// spots are the nodes that hold slots of it, or are otherwise to be looked
+	// at one by one.
+	spots []spot
+}
+
+type spot struct{ node, slots int32 }
+
+// Open lays a pool out.
+func Open(pool Pool) *Table {
+	n := len(pool.Nodes)
+	amounts := make([]int64, 4*n)
+	marks := make([]int32, 4*n)
+	t := &Table{nodes: slices.Clone(pool.Nodes), ownPorts: make([]bool, n), works: map[string]*work{},
+		cpu: amounts[:n], mem: amounts[n : 2*n], capCPU: amounts[2*n : 3*n], capMem: amounts[3*n:],
+		class: marks[:n], mark: marks[n : 2*n], spot: marks[2*n : 3*n]}
+	t.index.of = marks[3*n:]
+	for i := range t.nodes {
+		t.capCPU[i], t.capMem[i] = room(t.nodes[i].Node.Allocatable)
+		t.reckon(int32(i))
+		for name, slots := range t.nodes[i].Slots {
+			if slots > 0 {
+				w := t.work(name)
+				w.spots = append(w.spots, spot{int32(i), int32(slots)})
+			}
+		}
+	}
+	t.classify()
+	return t
+}
+
+// room is an amount within what the index counts in.
+func room(c nodes.Capacity) (cpu, mem int64) {
+	return min(int64(c.CPU), math.MaxInt64>>4), min(int64(c.Memory), math.MaxInt64>>4)
+}
+
+func (t *Table) work(name string) *work {
+	w := t.works[name]
+	if w == nil {
+		w = &work{}
+		t.works[name] = w
+	}
+	return w
+}
+
+// reckon brings what is free of a node up to date.
+func (t *Table) reckon(i int32) {
+	t.cpu[i], t.mem[i] = t.nodes[i].free()
+}
+
+// free is what is left of a node; a part is negative where more is held than
+// there is.
+func (n *Node) free() (cpu, mem int64) {
+	cpu, mem = room(n.Node.Allocatable)
+	return sub(cpu, int64(n.Reserved.CPU)), sub(mem, int64(n.Reserved.Memory))
+}
+
+// add is a + b for amounts that are not negative, at most the largest int64.
+func add(a, b int64) int64 {
+	if s := a + b; s >= a {
+		return s
+	}
+	return math.MaxInt64
+}
+
+// sub is a − b, within what an int64 holds.
+func sub(a, b int64) int64 {
+	d := a - b
+	if b >= 0 && d > a {
+		return math.MinInt64
+	}
+	if b < 0 && d < a {
+		return math.MaxInt64
+	}
+	return d
+}
+
+// tell makes classes tell the attributes apart that requests ask about.
+func (t *Table) tell(requests []Request) {
+	before := len(t.names)
+	var last *schema.Workload
+	for i := range requests {
+		w := requests[i].Workload
+		if w == last {
+			continue
+		}
+		last = w
+		for k := range w.Constraints {
+			t.name(w.Constraints[k].Attribute)
+		}
+	}
+	if len(t.names) > before {
+		t.classify()
+	}
+}
+
+func (t *Table) name(attribute string) {
+	if i, found := slices.BinarySearch(t.names, attribute); !found {
+		t.names = slices.Insert(t.names, i, attribute)
+	}
+}
+
+// classify sorts the nodes into classes and puts them on their shelves anew.
+func (t *Table) classify() {
+	t.hold(nil)
+	t.classes, t.index.shelf = t.classes[:0], t.index.shelf[:0]
+	t.index.states, t.index.spare = t.index.states[:0], t.index.spare[:0]
+	known := map[string]int32{}
+	var key []byte
+	for i := range t.nodes {
+		key = t.key(key[:0], int32(i))
+		c, ok := known[string(key)]
+		if !ok {
+			c = int32(len(t.classes))
+			known[string(key)] = c
+			t.classes = append(t.classes, class{head: int32(i)})
+			t.index.shelf = append(t.index.shelf, shelf{leastCPU: math.MaxInt64, leastMem: math.MaxInt64})
+		}
+		t.class[i] = c
+		t.index.shelf[c].widen(t.capCPU[i], t.capMem[i])
+		t.index.of[i] = -1
+	}
+	for i := range t.nodes {
+		t.enter(int32(i))
+	}
+}
+
+// key is equal for nodes of one class: those of about the same size for which
+// every rule on attributes has the same answer.
+func (t *Table) key(b []byte, i int32) []byte {
+	n := &t.nodes[i]
+	b = append(b, rung(t.capCPU[i]), rung(t.capMem[i]))
+	b = append(append(append(append(b, n.Closed...), 0), poolOf(n.Node)...), 0)
+	for _, name := range t.names {
+		if v, have := n.Node.Attributes[name]; have {
+			b = append(append(b, 1), v...)
+		}
+		b = append(b, 0)
+	}
+	return b
+}
+
+func (s *shelf) widen(cpu, mem int64) {
+	s.leastCPU, s.mostCPU = min(s.leastCPU, cpu), max(s.mostCPU, cpu)
+	s.leastMem, s.mostMem = min(s.leastMem, mem), max(s.mostMem, mem)
+}
+
+// enter puts a node where it is found, unless it takes no work at all.
+func (t *Table) enter(i int32) {
+	if t.nodes[i].Closed == "" {
+		t.index.enter(i, t.class[i], t.cpu[i], t.mem[i], t.capCPU[i], t.capMem[i])
+	}
+}
+
+// hold gives the index to a run; what another one had out of it returns.
+func (t *Table) hold(r *run) {
+	if t.held == r {
+		return
+	}
+	if t.held != nil {
+		t.held.yield()
+	}
+	t.held = r
+	if r != nil {
+		r.resume()
+	}
+}
+
+// at finds a node by name; −1 if there is none.
+func (t *Table) at(name string) int32 {
+	i, found := sort.Find(len(t.nodes), func(i int) int { return strings.Compare(name, t.nodes[i].Node.Name) })
+	if !found {
+		return -1
+	}
+	return int32(i)
+}
+
+// Node is the i-th node of the pool as it stands now.
+func (t *Table) Node(i int) Node {
+	n := t.nodes[i]
+	if t.ownPorts[i] {
+		n.Ports = slices.Clone(n.Ports)
+	}
+	return n
+}
+
+// Lift takes off the i-th node what an instance of w that holds ports has
+// there, for as long as it takes to ask for the same again, and returns how to
+// put it back.
+func (t *Table) Lift(i int, w *schema.Workload, ports map[string]int) (back func()) {
+	t.hold(nil)
+	was := t.nodes[i]
+	set := func(n Node) {
+		t.index.leave(int32(i))
+		t.nodes[i], t.ownPorts[i] = n, false
+		t.reckon(int32(i))
+		t.enter(int32(i))
+	}
+	set(t.Node(i).Without(w, ports))
+	t.work(w.Name).spotOf(int32(i)).slots--
+	return func() {
+		set(was)
+		t.work(w.Name).spotOf(int32(i)).slots++
+	}
+}
