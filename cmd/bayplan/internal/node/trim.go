@@ -30,7 +30,10 @@ func trimLater(ctx context.Context) {
 }
 
 // trim advises the kernel about each mapping of the program's file that cannot
-// be written to; an error means only that the pages stay.
+// be written to; an error means only that the pages stay. A file that was
+// written at once, as by cp, lies in the page cache in pieces of up to 2 MB, of
+// which a touch of one page would map the whole: so first it is told not to map
+// huge pages there.
 func trim() {
 	self, err := os.Readlink("/proc/self/exe")
 	if err != nil {
@@ -43,7 +46,9 @@ func trim() {
 	defer maps.Close()
 	for lines := bufio.NewScanner(maps); lines.Scan(); {
 		if from, to, ok := readOnly(lines.Text(), self); ok {
-			_, _, _ = unix.Syscall(unix.SYS_MADVISE, from, to-from, unix.MADV_DONTNEED)
+			for _, advice := range []uintptr{unix.MADV_NOHUGEPAGE, unix.MADV_DONTNEED} {
+				_, _, _ = unix.Syscall(unix.SYS_MADVISE, from, to-from, advice)
+			}
 		}
 	}
 }

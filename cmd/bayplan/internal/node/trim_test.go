@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -34,6 +36,93 @@ func TestTrim_GivesPagesBackAndGoesOn(t *testing.T) {
 	}
 	if got := strings.ToUpper(fmt.Sprintf("%x", 0xbeef)); got != "BEEF" {
 		t.Errorf("the program is damaged: %q", got)
+	}
+}
+
+// trimmed makes the test program tell of itself, from where it was copied to.
+const trimmed = "BAYPLAN_TEST_TRIMMED"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(trimmed) == "" {
+		os.Exit(m.Run())
+	}
+	before := huge()
+	trim()
+	touch()
+	fmt.Println(before, huge())
+}
+
+// huge is how much of the program is mapped by huge pages, in kB.
+func huge() (kb int) {
+	self, err := os.Readlink("/proc/self/exe")
+	if err != nil {
+		panic(err)
+	}
+	maps, err := os.ReadFile("/proc/self/smaps")
+	if err != nil {
+		panic(err)
+	}
+	own := false
+	for line := range strings.Lines(string(maps)) {
+		if f := strings.Fields(line); strings.Contains(f[0], "-") {
+			own = f[len(f)-1] == self
+		}
+		var n int
+		if _, err := fmt.Sscanf(line, "FilePmdMapped: %d kB", &n); own && err == nil {
+			kb += n
+		}
+	}
+	return kb
+}
+
+// touch reads a byte of every page that trim gives back.
+func touch() {
+	self, _ := os.Readlink("/proc/self/exe")
+	maps, err := os.ReadFile("/proc/self/maps")
+	if err != nil {
+		panic(err)
+	}
+	memory, err := os.Open("/proc/self/mem")
+	if err != nil {
+		panic(err)
+	}
+	defer memory.Close()
+	for line := range strings.Lines(string(maps)) {
+		from, to, ok := readOnly(strings.TrimSpace(line), self)
+		for at := from; ok && at < to; at += uintptr(os.Getpagesize()) {
+			if _, err := memory.ReadAt(make([]byte, 1), int64(at)); err != nil {
+				panic(err)
+			}
+		}
+	}
+}
+
+// A program that was copied lies in the page cache in huge pages.
+func TestTrim_MapsNoHugePages(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(self)
+	if err != nil {
+		t.Fatal(err)
+	}
+	copied := filepath.Join(t.TempDir(), "copied")
+	if err := os.WriteFile(copied, text, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(copied)
+	cmd.Env = append(os.Environ(), trimmed+"=1")
+	out, err := cmd.CombinedOutput()
+	var before, after int
+	if _, serr := fmt.Sscan(string(out), &before, &after); err != nil || serr != nil {
+		t.Fatalf("%v %v: %s", err, serr, out)
+	}
+	if before == 0 {
+		t.Skip("this file system keeps no huge pages")
+	}
+	if after > 0 {
+		t.Errorf("%d kB in huge pages before, %d after", before, after)
 	}
 }
 
