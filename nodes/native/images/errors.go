@@ -111,6 +111,9 @@ func explain(r reference, err error) error {
 	case errors.Is(err, context.Canceled):
 		return fmt.Errorf("%s: %w", doing, err)
 	}
+	if cert, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return fail(nodes.RegistryUnreachable, err, "the certificate of the registry %s is not good: %v", r.registry(), cert.Err)
+	}
 	if answer, ok := errors.AsType[*transport.Error](err); ok {
 		return explainAnswer(r, answer)
 	}
@@ -154,9 +157,7 @@ func explainTransport(r reference, doing string, err error) error {
 	if plain, ok := noTLS(err); ok {
 		return fail(nodes.RegistryUnreachable, err, "the registry %v", plain)
 	}
-	_, network := errors.AsType[net.Error](err)
-	_, cert := errors.AsType[*tls.CertificateVerificationError](err)
-	if network || cert || errors.Is(err, io.EOF) {
+	if _, network := errors.AsType[net.Error](err); network || errors.Is(err, io.EOF) {
 		return fail(nodes.RegistryUnreachable, err, "the registry %s does not answer: %v", host, err)
 	}
 	if errors.Is(err, io.ErrUnexpectedEOF) {

@@ -15,8 +15,8 @@ import (
 )
 
 // newTransport is what all requests go through: bounded in every wait, in plain
-// HTTP only where that was allowed. The second result closes idle connections.
-func newTransport(cfg Config) (http.RoundTripper, func()) {
+// HTTP only where that was allowed. The second result is what is below.
+func newTransport(cfg Config) (http.RoundTripper, *http.Transport) {
 	wire := &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
 		DialContext:           (&net.Dialer{Timeout: min(10*time.Second, cfg.Stall)}).DialContext,
@@ -28,7 +28,7 @@ func newTransport(cfg Config) (http.RoundTripper, func()) {
 		DisableCompression:    true, // a digest is of the bytes as they travel
 	}
 	g := &guard{next: wire, plain: cfg.PlainHTTP, stall: cfg.Stall}
-	return transport.NewUserAgent(g, "bayplan"), wire.CloseIdleConnections
+	return transport.NewUserAgent(g, "bayplan"), wire
 }
 
 // guard refuses plain HTTP to a registry that should have TLS, and watches that

@@ -88,7 +88,7 @@ func (s *Store) unpack(ctx context.Context, file *os.File, blob, diffID string) 
 	defer os.RemoveAll(dir) // nothing is there once it was renamed
 	info, err := s.unpackInto(ctx, dir, file, diffID)
 	if err != nil {
-		return layerInfo{}, explainUnpack(ctx, blob, err)
+		return layerInfo{}, explainUnpack(ctx, blob, dir, err)
 	}
 	if err := writeInfo(dir, info); err != nil {
 		return layerInfo{}, local(err)
@@ -120,8 +120,9 @@ func (s *Store) unpackInto(ctx context.Context, dir string, file *os.File, diffI
 // xattr says ENOSPC, which is such a case.)
 var diskFaults = []unix.Errno{unix.ENOSPC, unix.EDQUOT, unix.EIO, unix.EROFS, unix.ENOMEM, unix.EMFILE, unix.ENFILE}
 
-// explainUnpack tells a layer's own fault from the disk's.
-func explainUnpack(ctx context.Context, blob string, err error) error {
+// explainUnpack tells a layer's own fault from the disk's. Paths are as the image
+// has them.
+func explainUnpack(ctx context.Context, blob, dir string, err error) error {
 	if content, ok := errors.AsType[*contentError](err); ok {
 		return wrong("its layer %s is refused: %v", blob, content)
 	}
@@ -131,7 +132,7 @@ func explainUnpack(ctx context.Context, blob string, err error) error {
 	if errno, ok := errors.AsType[unix.Errno](err); ok && slices.Contains(diskFaults, errno) && !strings.Contains(err.Error(), "setxattr") {
 		return local(fmt.Errorf("unpacking layer %s: %w", blob, err))
 	}
-	return wrong("its layer %s cannot be unpacked: %v", blob, err)
+	return wrong("its layer %s is refused: it cannot be unpacked: %s", blob, strings.ReplaceAll(err.Error(), dir+"/fs", ""))
 }
 
 func writeInfo(dir string, info layerInfo) error {

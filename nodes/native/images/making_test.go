@@ -3,6 +3,7 @@ package images_test
 import (
 	"archive/tar"
 	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
 	"io"
@@ -12,10 +13,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/v1"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/bayplan/bayplan/nodes"
 	"github.com/bayplan/bayplan/nodes/agent"
@@ -71,26 +73,15 @@ func archived(t testing.TB, entries ...entry) []byte {
 // layered is an image of such layers, compressed by gzip.
 func layered(t testing.TB, config v1.Config, streams ...[]byte) v1.Image {
 	t.Helper()
-	img := empty.Image
+	var layers []v1.Layer
 	for _, s := range streams {
 		layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(s)), nil })
 		if err != nil {
 			t.Fatal(err)
 		}
-		if img, err = mutate.AppendLayers(img, layer); err != nil {
-			t.Fatal(err)
-		}
+		layers = append(layers, layer)
 	}
-	whole, err := img.ConfigFile()
-	if err != nil {
-		t.Fatal(err)
-	}
-	whole = whole.DeepCopy()
-	whole.OS, whole.Architecture, whole.Config = "linux", platformArch, config
-	if img, err = mutate.ConfigFile(img, whole); err != nil {
-		t.Fatal(err)
-	}
-	return img
+	return imageOf(t, config, layers...)
 }
 
 // open is a store under the test's own directory, closed with it.
@@ -107,6 +98,7 @@ func open(t testing.TB, cfg images.Config) *images.Store {
 	if err != nil {
 		t.Fatal(err)
 	}
+	images.Hasten(s)
 	t.Cleanup(func() { s.Close() })
 	return s
 }
@@ -191,5 +183,74 @@ func needRoot(t testing.TB) {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("whiteouts and owners need root")
+	}
+}
+
+// raw is a layer that need be no archive: its bytes as they travel.
+type raw struct {
+	bytes []byte
+	diff  v1.Hash
+}
+
+func (r raw) Digest() (v1.Hash, error) {
+	h, _, err := v1.SHA256(bytes.NewReader(r.bytes))
+	return h, err
+}
+func (r raw) DiffID() (v1.Hash, error)             { return r.diff, nil }
+func (r raw) Compressed() (io.ReadCloser, error)   { return io.NopCloser(bytes.NewReader(r.bytes)), nil }
+func (r raw) Uncompressed() (io.ReadCloser, error) { return r.Compressed() }
+func (r raw) Size() (int64, error)                 { return int64(len(r.bytes)), nil }
+func (r raw) MediaType() (types.MediaType, error)  { return types.OCILayer, nil }
+
+// packedImage is an image of one layer, whatever its bytes are. Its diffID is
+// right where the bytes are plain or gzip.
+func packedImage(t testing.TB, b []byte) v1.Image {
+	t.Helper()
+	plain := b
+	if z, err := gzip.NewReader(bytes.NewReader(b)); err == nil {
+		plain, _ = io.ReadAll(z)
+	}
+	diff, _, err := v1.SHA256(bytes.NewReader(plain))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return imageOf(t, v1.Config{}, raw{b, diff})
+}
+
+// imageOf is an image of these layers for this machine.
+func imageOf(t testing.TB, config v1.Config, layers ...v1.Layer) v1.Image {
+	t.Helper()
+	img, err := mutate.AppendLayers(empty.Image, layers...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole, err := img.ConfigFile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole = whole.DeepCopy()
+	whole.OS, whole.Architecture, whole.Config = "linux", platformArch, config
+	if img, err = mutate.ConfigFile(img, whole); err != nil {
+		t.Fatal(err)
+	}
+	return img
+}
+
+// spoil changes a byte of every interrupted download.
+func spoil(t testing.TB, dir string) {
+	t.Helper()
+	parts, _ := filepath.Glob(filepath.Join(dir, "partial", "*"))
+	if len(parts) == 0 {
+		t.Fatal("nothing was interrupted")
+	}
+	for _, p := range parts {
+		text, err := os.ReadFile(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text[0] ^= 1
+		if err := os.WriteFile(p, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -3,6 +3,7 @@ package images
 import (
 	"strings"
 
+	docker "github.com/distribution/reference"
 	"github.com/google/go-containerregistry/pkg/name"
 
 	"github.com/bayplan/bayplan/nodes"
@@ -23,7 +24,12 @@ func parseReference(ref string) (reference, error) {
 	if isDigest(ref) {
 		return reference{given: ref, digest: ref}, nil
 	}
-	parsed, err := name.ParseReference(ref)
+	// The one knows what a name may be, the other where it leads.
+	_, err := docker.ParseDockerRef(ref)
+	var parsed name.Reference
+	if err == nil {
+		parsed, err = name.ParseReference(ref)
+	}
 	if err != nil {
 		return reference{}, fail(nodes.ImageNotFound, err, "image %q is no reference: %v", ref, err)
 	}

@@ -11,7 +11,7 @@ const (
 	// attempts of one request, all sources together counting once: enough for a
 	// registry that restarts; what is down for longer is the agent's to retry.
 	attempts = 4
-	// firstPause doubles from one attempt to the next.
+	// firstPause doubles from one attempt to the next: the longest is 1.5 s.
 	firstPause = 250 * time.Millisecond
 	// stallsBorne: one that hangs twice hangs.
 	stallsBorne = 2
@@ -51,15 +51,14 @@ func (p *pull) try(ctx context.Context, fn func(context.Context, *source) (neare
 		if len(left) == 0 || round >= attempts || stalls >= stallsBorne {
 			return last
 		}
-		if err := pause(ctx, round); err != nil {
+		if err := pause(ctx, p.s.pause<<(round-1)); err != nil {
 			return err
 		}
 	}
 }
 
-// pause is longer each round, and never the same for two nodes.
-func pause(ctx context.Context, round int) error {
-	wait := firstPause << (round - 1)
+// pause is never the same for two nodes.
+func pause(ctx context.Context, wait time.Duration) error {
 	t := time.NewTimer(wait/2 + rand.N(wait))
 	defer t.Stop()
 	select {

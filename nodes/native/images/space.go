@@ -13,10 +13,10 @@ type disk struct {
 	used int   // percent of bytes or inodes, the larger
 }
 
-func (s *Store) disk() (disk, error) {
+func statDisk(dir string) (disk, error) {
 	var st unix.Statfs_t
-	if err := unix.Statfs(s.cfg.Dir, &st); err != nil {
-		return disk{}, local(fmt.Errorf("statfs %s: %w", s.cfg.Dir, err))
+	if err := unix.Statfs(dir, &st); err != nil {
+		return disk{}, local(fmt.Errorf("statfs %s: %w", dir, err))
 	}
 	used := percent(st.Blocks-st.Bfree, st.Blocks-st.Bfree+st.Bavail)
 	return disk{free: int64(st.Bavail) * st.Bsize, used: max(used, percent(st.Files-st.Ffree, st.Files))}, nil

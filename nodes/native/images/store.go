@@ -21,8 +21,10 @@ type Store struct {
 	platform v1.Platform
 	lock     *os.File
 	base     http.RoundTripper
-	idle     func() // closes the connections that wait for another request
+	wire     *http.Transport // below base
 	slots    chan struct{}
+	pause    time.Duration // between two attempts, the first time
+	disk     func() (disk, error)
 	// ctx ends with the store: what is fetched belongs to it, not to whoever
 	// asked first.
 	ctx    context.Context
@@ -51,7 +53,8 @@ func Open(cfg Config) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{
-		cfg: cfg, platform: platform, slots: make(chan struct{}, cfg.Parallel),
+		cfg: cfg, platform: platform, slots: make(chan struct{}, cfg.Parallel), pause: firstPause,
+		disk:   func() (disk, error) { return statDisk(cfg.Dir) },
 		images: map[string]*record{}, names: map[string]string{}, layers: map[string]layerInfo{},
 		wanted: map[string]int{}, held: map[string]int{}, touched: map[string]bool{},
 	}
@@ -62,7 +65,7 @@ func Open(cfg Config) (*Store, error) {
 		s.lock.Close()
 		return nil, fmt.Errorf("image store %s: %w", cfg.Dir, err)
 	}
-	s.base, s.idle = newTransport(cfg)
+	s.base, s.wire = newTransport(cfg)
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	s.pulls, s.parts = newFlights[Image](s.ctx, cfg.Log, false), newFlights[layerInfo](s.ctx, cfg.Log, true)
 	return s, nil
@@ -73,7 +76,7 @@ func (s *Store) Close() error {
 	s.cancel(errClosed)
 	s.pulls.wait()
 	s.parts.wait()
-	s.idle()
+	s.wire.CloseIdleConnections()
 	return s.lock.Close()
 }
 
