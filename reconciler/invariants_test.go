@@ -2,7 +2,6 @@ package reconciler_test
 
 import (
 	"bytes"
-	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -247,35 +246,6 @@ func wantedSlots(goal *schema.Workload, before map[schema.Slot][]view, p *reconc
 		}
 	}
 	return slots
-}
-
-// checkSpec: a commit is taken in whole for each team or not at all (I13), and
-// what is refused or rewritten not at all (I7, I12).
-func (f *fleet) checkSpec(in reconciler.Input, p *reconciler.Plan) {
-	s := &p.Facts.Spec
-	for _, t := range s.Teams {
-		for _, w := range s.Workloads {
-			if w.Team() != t.Name {
-				continue
-			}
-			from := f.commits[t.Commit]
-			if x := from.Workload(w.Name); x == nil || !reflect.DeepEqual(*x, w) && !bytes.Equal(encode(f.t, x), encode(f.t, w)) {
-				f.t.Fatalf("I13: %s is not as %s has it", w.Name, t.Commit)
-			}
-		}
-	}
-	if (in.Refused != "" || in.Rewritten) && s.Revision.Commit != in.Facts.Spec.Revision.Commit {
-		f.t.Fatalf("I7, I12: took in %s", s.Revision.Commit)
-	}
-	gone := 0
-	for _, w := range in.Facts.Spec.Workloads {
-		if s.Workload(w.Name) == nil {
-			gone++
-		}
-	}
-	if gone > 1 && 2*gone > len(in.Facts.Spec.Workloads) && !slices.ContainsFunc(in.Facts.Approvals, func(a reconciler.Approval) bool { return a.Commit == s.Revision.Commit }) {
-		f.t.Fatalf("I7: %d workloads went without approval", gone)
-	}
 }
 
 // checkWake: until the instant that a settled plan asks for, the same input

@@ -289,29 +289,3 @@ func (w *world) image(d schema.Digest) string {
 	}
 	return d.Short()
 }
-
-// state is every node's orders and every rollout.
-func (w *world) state() string {
-	var b strings.Builder
-	for i := range w.facts.Nodes {
-		a := &w.facts.Nodes[i].Assignment
-		fmt.Fprintf(&b, "%s at %d.%d:", a.Node, a.Version.Epoch, a.Version.Serial)
-		for _, o := range a.Orders {
-			stop := ""
-			if o.Stop {
-				stop = "(stop)"
-			}
-			fmt.Fprintf(&b, " %s@%s%s", o.Slot, w.image(o.Digest), stop)
-		}
-		fmt.Fprintln(&b)
-	}
-	for i := range w.facts.Rollouts {
-		r := &w.facts.Rollouts[i]
-		fmt.Fprintf(&b, "%s %s %s", r.Workload, r.Stage, w.image(r.Target))
-		if r.Reason != "" {
-			fmt.Fprintf(&b, ": %s", r.Reason)
-		}
-		fmt.Fprintln(&b)
-	}
-	return b.String()
-}
