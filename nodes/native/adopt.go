@@ -147,7 +147,7 @@ func (r *Runtime) take(ctx context.Context, boxes []*box) {
 			r.mind(b, b.watch)
 		case len(b.turn) > 0:
 			r.minding.Go(func() { r.identify(b) })
-		case b.started != nil && (b.exit == nil || b.exit.Life != b.started.Life):
+		case b.unsettled():
 			b.turn <- struct{}{}
 			r.minding.Go(func() { r.settle(b); b.give() })
 		}

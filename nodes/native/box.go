@@ -82,14 +82,21 @@ func (b *box) status() agent.Status {
 		s.Address = b.cfg.Address
 		return s
 	}
-	s.State = agent.StateExited
-	if b.exit != nil {
-		s.Finished, s.ExitCode, s.OOM = later(b.exit.At, b.started.At), b.exit.Code, b.exit.OOM
+	if b.unsettled() {
+		return s // what a killed monitor left is being ended
 	}
-	if b.exit != nil && b.exit.Lost {
+	s.State = agent.StateExited
+	s.Finished, s.ExitCode, s.OOM = later(b.exit.At, b.started.At), b.exit.Code, b.exit.OOM
+	if b.exit.Lost {
 		s.Error = "its monitor was killed; how the program ended is not known"
 	}
 	return s
+}
+
+// unsettled is whether nobody yet knows how the last life ended. It needs b.mu, or
+// a box that nobody else has.
+func (b *box) unsettled() bool {
+	return b.watch == nil && b.started != nil && (b.exit == nil || b.exit.Life != b.started.Life)
 }
 
 func later(a, b time.Time) time.Time {

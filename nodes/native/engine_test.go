@@ -1,6 +1,7 @@
 package native_test
 
 import (
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -8,6 +9,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/bayplan/bayplan/nodes"
 	"github.com/bayplan/bayplan/nodes/agent"
 	"github.com/bayplan/bayplan/nodes/agent/runtimetest"
 	"github.com/bayplan/bayplan/nodes/native"
@@ -22,14 +24,18 @@ import (
 // registry.
 type machine struct {
 	testing.TB
-	dir   string
-	store *images.Store
-	reg   *image.Registry
+	dir string
+	reg *image.Registry
 	// ref is the test program's image.
 	ref string
 	log *slog.Logger
 
+	// What one process at a time has open, see release.
+	store    *images.Store
 	networks map[string]*bridge.Network
+	runtimes []*native.Runtime
+	// nodes are all that ever were.
+	nodes map[string]bool
 }
 
 func newMachine(t testing.TB) *machine {
@@ -37,65 +43,104 @@ func newMachine(t testing.TB) *machine {
 	if built.why != "" {
 		t.Skip(built.why)
 	}
-	m := &machine{TB: t, dir: t.TempDir(), reg: image.NewRegistry(t), networks: map[string]*bridge.Network{}}
-	m.log = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
-	store, err := images.Open(images.Config{Dir: filepath.Join(m.dir, "images"), Log: m.log, Limits: images.Limits{Reserve: -1}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	m.store = store
-	t.Cleanup(func() { store.Close() })
+	m := &machine{TB: t, dir: t.TempDir(), reg: image.NewRegistry(t), networks: map[string]*bridge.Network{}, nodes: map[string]bool{}}
+	m.log = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo}))
 	m.ref = m.reg.Push(t, "test/program:1", image.Program(t, "1"))
+	t.Cleanup(m.close)
 	return m
 }
 
-// network is a node's bridge; it goes with the test.
+// release lets go of all that one process at a time has open.
+func (m *machine) release() {
+	m.Helper()
+	for _, r := range m.runtimes {
+		r.Close()
+	}
+	for _, n := range m.networks {
+		if err := n.Close(false); err != nil {
+			m.Error(err)
+		}
+	}
+	if m.store != nil {
+		if err := m.store.Close(); err != nil {
+			m.Error(err)
+		}
+	}
+	clear(m.networks)
+	m.store, m.runtimes = nil, nil
+}
+
+// close takes away what a node leaves on purpose: its bridge and its group.
+func (m *machine) close() {
+	for node := range m.nodes {
+		m.network(node)
+	}
+	for node, n := range m.networks {
+		if err := errors.Join(n.Close(true), cgroup.Remove("/bayplan/"+native.Key(m.dir, "test", node))); err != nil {
+			m.Errorf("closing %s: %v", node, err)
+		}
+	}
+	clear(m.networks)
+	m.release()
+}
+
+func (m *machine) images() *images.Store {
+	m.Helper()
+	if m.store == nil {
+		store, err := images.Open(images.Config{Dir: filepath.Join(m.dir, "images"), Log: m.log, Limits: images.Limits{Reserve: -1}})
+		if err != nil {
+			m.Fatal(err)
+		}
+		m.store = store
+	}
+	return m.store
+}
+
 func (m *machine) network(node string) *bridge.Network {
+	m.Helper()
+	m.nodes[node] = true
 	if n, ok := m.networks[node]; ok {
 		return n
 	}
-	key := native.Key(m.dir, "test", node)
-	n, err := bridge.Open(bridge.Config{Dir: filepath.Join(m.dir, "bridge", node), Key: key, Log: m.log})
+	n, err := bridge.Open(bridge.Config{Dir: filepath.Join(m.dir, "bridge", node), Key: native.Key(m.dir, "test", node), Log: m.log})
 	if err != nil {
 		m.Fatal(err)
 	}
-	m.Cleanup(func() {
-		if err := n.Close(true); err != nil {
-			m.Errorf("closing the bridge: %v", err)
-		}
-	})
-	m.Cleanup(func() {
-		if err := cgroup.Remove("/bayplan/" + key); err != nil {
-			m.Errorf("control groups are left: %v", err)
-		}
-	})
 	m.networks[node] = n
 	return n
 }
 
 func (m *machine) config(node string) native.Config {
 	return native.Config{
-		Dir: m.dir, Cluster: "test", Node: node, Images: m.store, Log: m.log,
+		Dir: m.dir, Cluster: "test", Node: node, Images: m.images(), Network: m.network(node), Log: m.log,
 		Monitor: func() (io.ReadCloser, error) { return os.Open(built.monitor) },
 	}
 }
 
-// open opens a node with a bridge.
-func (m *machine) open(t testing.TB, node string) *native.Runtime {
-	t.Helper()
-	cfg := m.config(node)
-	cfg.Network = m.network(node)
-	return openRuntime(t, cfg)
+// open opens a node.
+func (m *machine) open(node string) *native.Runtime {
+	m.Helper()
+	return m.openWith(node, func(*native.Config) {})
 }
 
-func openRuntime(t testing.TB, cfg native.Config) *native.Runtime {
-	t.Helper()
+func (m *machine) openWith(node string, change func(*native.Config)) *native.Runtime {
+	m.Helper()
+	cfg := m.config(node)
+	change(&cfg)
 	r, err := native.New(cfg)
 	if err != nil {
-		t.Fatal(err)
+		m.Fatal(err)
 	}
-	t.Cleanup(func() { r.Close() })
+	m.runtimes = append(m.runtimes, r)
 	return r
+}
+
+// instance is an instance of team/name that takes steps.
+func (m *machine) instance(name string, index int, steps ...string) agent.Container {
+	w := &schema.Workload{Name: "team/" + name, Kind: schema.Service}
+	m.program(w, steps...)
+	slot := schema.Slot{Workload: w.Name, Index: index}
+	return agent.Container{ID: nodes.InstanceID(slot, w.Digest()), Slot: slot, Digest: w.Digest(), Workload: w}
 }
 
 func freePort(t *testing.T) int {
@@ -111,26 +156,14 @@ func freePort(t *testing.T) int {
 func TestRuntime_KeepsTheContract(t *testing.T) {
 	m := newMachine(t)
 	runtimetest.Run(t, runtimetest.Engine{
-		Runtime:  func(t *testing.T, node string) agent.Runtime { return m.open(t, node) },
+		Runtime:  func(t *testing.T, node string) agent.Runtime { return m.open(node) },
 		Program:  m.program,
 		Missing:  m.reg.Addr() + "/test/missing:1",
 		FreePort: freePort,
 	})
-	m.leavesNothing()
+	m.isClean()
 }
 
 func (m *machine) program(w *schema.Workload, steps ...string) {
 	w.Image, w.Pinned, w.Args = m.reg.Addr()+"/test/program:1", m.ref, steps
-}
-
-// leavesNothing is for the end of a test that removed what it made.
-func (m *machine) leavesNothing() {
-	m.Helper()
-	left, err := os.ReadDir(filepath.Join(m.dir, "containers"))
-	if err != nil {
-		m.Error(err)
-	}
-	for _, e := range left {
-		m.Errorf("%s is left", e.Name())
-	}
 }

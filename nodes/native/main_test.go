@@ -14,6 +14,10 @@ import (
 var built struct{ monitor, why string }
 
 func TestMain(m *testing.M) {
+	if job := os.Getenv(childEnv); job != "" {
+		fmt.Fprintln(os.Stderr, child(job))
+		os.Exit(1)
+	}
 	dir, err := os.MkdirTemp("", "bayplan-native-test-")
 	if err != nil {
 		panic(err)

@@ -127,16 +127,16 @@ func (r *Runtime) mind(b *box, w *watch) {
 // settle is called when no monitor is at work any more: it clears what the
 // monitor did not, and puts the box at rest. It is false if Close came first.
 func (r *Runtime) settle(b *box) bool {
-	started, exit := readStarted(b.dir), readExit(b.dir)
-	if started != nil && (exit == nil || exit.Life != started.Life) {
+	end := box{started: readStarted(b.dir), exit: readExit(b.dir)}
+	if end.unsettled() {
 		if !r.bury(b) {
 			return false
 		}
-		exit = r.lost(b, started)
+		end.exit = r.lost(b, end.started)
 	}
 	r.detach(b)
 	b.mu.Lock()
-	b.started, b.exit, b.watch = started, exit, nil
+	b.started, b.exit, b.watch = end.started, end.exit, nil
 	b.mu.Unlock()
 	r.told.changed(b.id)
 	return true

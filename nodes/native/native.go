@@ -38,6 +38,9 @@ type Config struct {
 	PublishIP string
 	// StartWithin bounds a monitor's start; zero is 30 s.
 	StartWithin time.Duration
+	// Slack is how much longer than the grace a monitor may take to stop its
+	// container before it is ended itself; zero is 15 s.
+	Slack time.Duration
 	// Log is where trouble is told that is no call's error; nil is slog's default.
 	Log *slog.Logger
 }
@@ -81,8 +84,11 @@ type Runtime struct {
 
 var _ agent.Runtime = (*Runtime)(nil)
 
-// usualStart is far more than a start takes on a machine that still works.
-const usualStart = 30 * time.Second
+// Both are far more than it takes on a machine that still works.
+const (
+	usualStart = 30 * time.Second
+	usualSlack = 15 * time.Second
+)
 
 // New touches nothing yet: what the Dir holds is taken over by the first call.
 func New(cfg Config) (*Runtime, error) {
@@ -102,6 +108,9 @@ func New(cfg Config) (*Runtime, error) {
 	}
 	if cfg.StartWithin == 0 {
 		cfg.StartWithin = usualStart
+	}
+	if cfg.Slack == 0 {
+		cfg.Slack = usualSlack
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()

@@ -40,6 +40,7 @@ func (r *Runtime) start(ctx context.Context, c agent.Container) (*box, error) {
 	if b.running() != nil {
 		return b, nil
 	}
+	r.step("claimed")
 	err = r.begin(ctx, b, c, image)
 	b.mu.Lock()
 	b.trouble = ""

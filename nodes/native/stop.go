@@ -44,14 +44,10 @@ func (r *Runtime) stop(ctx context.Context, id, signal string, grace time.Durati
 	return r.end(ctx, b, w, bundle.Request{Op: bundle.OpStop, Signal: signal, Grace: grace})
 }
 
-// slack is how much longer than the grace a monitor may take, which has to kill
-// and to note the end.
-const slack = 15 * time.Second
-
 // end returns once the monitor has ended, and the program with it. A monitor
 // that does not do as it is told is ended itself.
 func (r *Runtime) end(ctx context.Context, b *box, w *watch, q bundle.Request) error {
-	asked, cancel := context.WithTimeout(ctx, q.Grace+slack)
+	asked, cancel := context.WithTimeout(ctx, q.Grace+r.cfg.Slack)
 	defer cancel()
 	conn, err := r.ask(asked, b, q)
 	if err == nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"sync"
 )
 
 // Attachment is a container's place in the network.
@@ -68,6 +69,9 @@ func (n *Network) again(ctx context.Context, r record) (Attachment, error) {
 	if err := n.wire.drop(r.Link); err != nil {
 		return Attachment{}, err
 	}
+	if err := n.claim(r.ID, r.Ports); err != nil {
+		return Attachment{}, errors.Join(err, n.detach(r.ID))
+	}
 	return n.build(ctx, r)
 }
 
@@ -87,7 +91,7 @@ func (n *Network) anew(ctx context.Context, id string, ports []Port) (Attachment
 func (n *Network) build(ctx context.Context, r record) (Attachment, error) {
 	a, err := n.tryBuild(ctx, r)
 	if err != nil {
-		return Attachment{}, errors.Join(err, n.detach(context.WithoutCancel(ctx), r.ID))
+		return Attachment{}, errors.Join(err, n.detach(r.ID))
 	}
 	return a, nil
 }
@@ -106,21 +110,17 @@ func (n *Network) tryBuild(ctx context.Context, r record) (Attachment, error) {
 	if err := n.wire.join(r.Link, ns, h, r.Address, n.site.subnet); err != nil {
 		return Attachment{}, err
 	}
-	if err := n.publish(ctx, r); err != nil {
+	if err := n.publish(r); err != nil {
 		return Attachment{}, err
 	}
 	return n.answer(r, ns), ctx.Err()
 }
 
-func (n *Network) publish(ctx context.Context, r record) error {
+func (n *Network) publish(r record) error {
 	if len(r.Ports) == 0 {
 		return nil
 	}
-	n.ruling.Lock()
-	n.mark(r.ID, true)
-	err := n.ruler.publish(ctx, r.rules(), n.rules())
-	n.ruling.Unlock()
-	if err != nil {
+	if err := n.publishing.do(r); err != nil {
 		return err
 	}
 	n.flows.published(r.Ports)
@@ -131,43 +131,39 @@ func (n *Network) answer(r record, ns *namespace) Attachment {
 	return Attachment{Namespace: ns.path(), Address: r.Address, Gateway: gateway(n.site.subnet)}
 }
 
-// Detach takes id out of the network: its ports first, then its links, then what
-// is known of its connections, and at last its address is free. One that is not
-// attached is no error.
+// Detach takes id out of the network: its ports and links, then what is known of
+// its connections, and at last its address is free. One that is not attached is
+// no error. It takes about 20 ms, nearly all of it waiting; calls at the same
+// time wait together.
 func (n *Network) Detach(ctx context.Context, id string) error {
 	unlock, err := n.busy.lock(ctx, id)
 	if err != nil {
 		return fmt.Errorf("detaching %s: %w", id, err)
 	}
 	defer unlock()
-	if err := n.detach(ctx, id); err != nil {
+	if err := n.detach(id); err != nil {
 		return fmt.Errorf("detaching %s from the bridge: %w", id, err)
 	}
 	return nil
 }
 
-func (n *Network) detach(ctx context.Context, id string) error {
+// detach removes rules and links side by side: each waits for the kernel.
+func (n *Network) detach(id string) error {
 	r, there := n.lookUp(id)
 	if !there {
 		return nil
 	}
-	if err := n.withdraw(ctx, r); err != nil {
-		return err
+	var wg sync.WaitGroup
+	var ruled error
+	if len(r.Ports) > 0 {
+		wg.Go(func() { ruled = n.withdrawing.do(r) })
 	}
-	if err := n.wire.drop(r.Link); err != nil {
+	linked := n.unlinking.do(r.Link)
+	wg.Wait()
+	if err := errors.Join(ruled, linked); err != nil {
 		return err
 	}
 	n.flows.ended(r.Address)
 	n.letGo(id)
 	return n.strike(id)
-}
-
-func (n *Network) withdraw(ctx context.Context, r record) error {
-	if len(r.Ports) == 0 {
-		return nil
-	}
-	n.ruling.Lock()
-	defer n.ruling.Unlock()
-	n.mark(r.ID, false)
-	return n.ruler.withdraw(ctx, r.rules(), n.rules())
 }

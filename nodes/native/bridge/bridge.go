@@ -1,7 +1,6 @@
 package bridge
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/base32"
 	"errors"
@@ -48,6 +47,9 @@ type Network struct {
 	busy keyed
 	// ruling serializes the ruler's calls.
 	ruling sync.Mutex
+
+	publishing, withdrawing together[record]
+	unlinking               together[string]
 
 	mu       sync.Mutex
 	attached map[string]record
@@ -117,7 +119,11 @@ func open(cfg Config, st *store) (*Network, error) {
 	}
 	n := &Network{cfg: cfg, store: st, wire: w, attached: attached, held: map[string]*holding{}}
 	n.flows = newFlows(cfg.Log)
+	n.gather()
 	if err := n.setUp(); err != nil {
+		if n.ruler != nil {
+			n.ruler.close()
+		}
 		n.flows.close()
 		w.h.Close()
 		return nil, err
@@ -136,17 +142,17 @@ func (n *Network) setUp() error {
 	if n.ruler, err = newRuler(n.cfg.Backend, n.site); err != nil {
 		return err
 	}
-	return n.mend(context.Background())
+	return n.mend()
 }
 
 // mend makes the rules what they should be. Caller: setUp and Sweep.
-func (n *Network) mend(ctx context.Context) error {
+func (n *Network) mend() error {
 	n.ruling.Lock()
 	defer n.ruling.Unlock()
-	if err := n.ruler.replace(ctx, n.rules()); err != nil {
+	if err := n.ruler.replace(n.rules()); err != nil {
 		return err
 	}
-	return nil
+	return n.site.permit()
 }
 
 // resume goes on where the last attachment was made.
@@ -180,6 +186,7 @@ func (n *Network) Close(remove bool) error {
 	if remove && empty {
 		err = n.takeAway()
 	}
+	n.ruler.close()
 	n.flows.close()
 	n.wire.h.Close()
 	return errors.Join(err, n.store.close())
@@ -188,7 +195,7 @@ func (n *Network) Close(remove bool) error {
 func (n *Network) takeAway() error {
 	n.ruling.Lock()
 	defer n.ruling.Unlock()
-	err := errors.Join(n.ruler.remove(context.Background()), n.wire.drop(n.wire.bridge), n.store.clear())
+	err := errors.Join(n.ruler.remove(), n.site.retract(), n.wire.drop(n.wire.bridge), n.store.clear())
 	if err != nil {
 		return fmt.Errorf("bridge: removing: %w", err)
 	}
@@ -206,40 +213,4 @@ func (n *Network) rules() []rule {
 func tagOf(key string) string {
 	sum := sha256.Sum256([]byte(key))
 	return strings.ToLower(base32.StdEncoding.EncodeToString(sum[:]))[:6]
-}
-
-// keyed is a lock per key.
-type keyed struct {
-	mu   sync.Mutex
-	busy map[string]chan struct{}
-}
-
-// lock waits until nobody else has the key, or ctx ends.
-func (k *keyed) lock(ctx context.Context, key string) (unlock func(), err error) {
-	for {
-		k.mu.Lock()
-		wait, taken := k.busy[key]
-		if !taken {
-			mine := make(chan struct{})
-			if k.busy == nil {
-				k.busy = map[string]chan struct{}{}
-			}
-			k.busy[key] = mine
-			k.mu.Unlock()
-			return func() { k.unlock(key, mine) }, nil
-		}
-		k.mu.Unlock()
-		select {
-		case <-wait:
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-	}
-}
-
-func (k *keyed) unlock(key string, mine chan struct{}) {
-	k.mu.Lock()
-	delete(k.busy, key)
-	k.mu.Unlock()
-	close(mine)
 }

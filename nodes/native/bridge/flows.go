@@ -1,44 +1,40 @@
 package bridge
 
 import (
+	"bytes"
 	"log/slog"
 	"net/netip"
-	"sync"
+	"os"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
 // flows deletes entries of connection tracking. The kernel can only list them
-// all, which takes a while on a busy machine, so calls that come during one
-// listing share the next.
+// all (3 ms with none, for the size of its table), so calls share a listing.
 type flows struct {
 	h   *netlink.Handle
 	log *slog.Logger
-
-	turn sync.Mutex // held during a listing
-
-	mu   sync.Mutex
-	next *stale
+	all together[stale]
 }
 
-// stale says which entries are to go.
+// stale says which entries are to go: those of a container that is gone, or
+// those that led to this machine itself for a client that kept sending to a UDP
+// port before it was published.
 type stale struct {
-	// addresses are of containers that are gone.
-	addresses map[netip.Addr]bool
-	// ports are UDP ports that have just been published: a client that kept
-	// sending before has an entry that leads to this machine itself.
-	ports map[uint16]bool
-	done  chan struct{}
+	address netip.Addr
+	udp     uint16
 }
 
 func newFlows(log *slog.Logger) *flows {
-	h, err := netlink.NewHandle(unix.NETLINK_NETFILTER)
-	if err != nil {
+	f := &flows{log: log}
+	f.all.run = f.forget
+	var err error
+	if f.h, err = netlink.NewHandle(unix.NETLINK_NETFILTER); err != nil {
+		f.h = nil
 		log.Warn("connections of removed containers cannot be forgotten", "err", err)
-		return &flows{log: log}
 	}
-	return &flows{h: h, log: log}
+	return f
 }
 
 func (f *flows) close() {
@@ -48,64 +44,51 @@ func (f *flows) close() {
 }
 
 // ended forgets all connections of an address.
-func (f *flows) ended(a netip.Addr) { f.forget(func(s *stale) { s.addresses[a] = true }) }
+func (f *flows) ended(a netip.Addr) { _ = f.all.do(stale{address: a}) }
 
 // published forgets what led to these ports before.
 func (f *flows) published(ports []Port) {
-	var udp []uint16
+	var udp []stale
 	for _, p := range ports {
 		if p.Protocol == "udp" {
-			udp = append(udp, uint16(p.Host))
+			udp = append(udp, stale{udp: uint16(p.Host)})
 		}
 	}
-	if len(udp) == 0 {
-		return
+	if len(udp) > 0 {
+		_ = f.all.do(udp...)
 	}
-	f.forget(func(s *stale) {
-		for _, p := range udp {
-			s.ports[p] = true
-		}
-	})
 }
 
-// forget adds to the listing that begins next and returns when that is done.
-func (f *flows) forget(add func(*stale)) {
-	if f.h == nil {
-		return
+// forget deletes what is stale; trouble is told, and stops nobody.
+func (f *flows) forget(list []stale) error {
+	if f.h == nil || noneTracked() {
+		return nil
 	}
-	f.mu.Lock()
-	s, first := f.next, f.next == nil
-	if first {
-		s = &stale{addresses: map[netip.Addr]bool{}, ports: map[uint16]bool{}, done: make(chan struct{})}
-		f.next = s
+	m := matcher{}
+	for _, s := range list {
+		m[s] = true
 	}
-	add(s)
-	f.mu.Unlock()
-	if first {
-		f.run(s)
-	}
-	<-s.done
-}
-
-func (f *flows) run(s *stale) {
-	f.turn.Lock()
-	defer f.turn.Unlock()
-	f.mu.Lock()
-	f.next = nil
-	f.mu.Unlock()
-	defer close(s.done)
-	if _, err := f.h.ConntrackDeleteFilters(netlink.ConntrackTable, netlink.InetFamily(unix.AF_INET), s); err != nil {
+	if _, err := f.h.ConntrackDeleteFilters(netlink.ConntrackTable, netlink.InetFamily(unix.AF_INET), m); err != nil {
 		f.log.Warn("forgetting connections of removed containers", "err", err)
 	}
+	return nil
 }
 
+// noneTracked spares the listing where it would be empty.
+func noneTracked() bool {
+	b, err := os.ReadFile("/proc/sys/net/netfilter/nf_conntrack_count")
+	return err == nil && bytes.Equal(bytes.TrimSpace(b), []byte("0"))
+}
+
+type matcher map[stale]bool
+
 // MatchConntrackFlow is netlink's question whether an entry goes.
-func (s *stale) MatchConntrackFlow(flow *netlink.ConntrackFlow) bool {
+func (m matcher) MatchConntrackFlow(flow *netlink.ConntrackFlow) bool {
 	for _, ip := range [][]byte{flow.Forward.SrcIP, flow.Forward.DstIP, flow.Reverse.SrcIP} {
-		if a, ok := netip.AddrFromSlice(ip); ok && s.addresses[a.Unmap()] {
+		if a, ok := netip.AddrFromSlice(ip); ok && m[stale{address: a.Unmap()}] {
 			return true
 		}
 	}
 	direct := flow.Forward.DstIP.Equal(flow.Reverse.SrcIP)
-	return direct && flow.Forward.Protocol == unix.IPPROTO_UDP && s.ports[flow.Forward.DstPort]
+	return direct && flow.Forward.Protocol == unix.IPPROTO_UDP && m[stale{udp: flow.Forward.DstPort}]
 }

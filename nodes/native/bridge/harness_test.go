@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -21,16 +22,38 @@ const patience = 5 * time.Second
 
 var quiet = slog.New(slog.DiscardHandler)
 
-// onBoth runs a test over both back ends.
+// onBoth runs a test over both back ends, the second with each iptables there is.
 func onBoth(t *testing.T, f func(t *testing.T, b Backend)) {
 	needRoot(t)
-	for _, b := range []Backend{Nftables, Iptables} {
-		t.Run(string(b), func(t *testing.T) {
-			if _, err := lookTool("iptables"); b == Iptables && err != nil {
-				t.Skip("no iptables command")
-			}
-			f(t, b)
+	t.Run("nftables", func(t *testing.T) { f(t, Nftables) })
+	for _, kind := range []string{"nft", "legacy"} {
+		t.Run("iptables-"+kind, func(t *testing.T) {
+			useIptables(t, kind)
+			f(t, Iptables)
 		})
+	}
+}
+
+// useIptables makes one of the two commands that are called iptables the usual one.
+func useIptables(t *testing.T, kind string) {
+	t.Helper()
+	multi, err := lookTool("xtables-" + kind + "-multi")
+	if err != nil {
+		t.Skipf("no iptables-%s on this machine", kind)
+	}
+	dir := t.TempDir()
+	must(t, os.Symlink(multi, dir+"/iptables"))
+	must(t, os.Symlink(multi, dir+"/iptables-restore"))
+	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+}
+
+// iptablesDo runs iptables with each of the lines.
+func iptablesDo(t testing.TB, lines ...string) {
+	t.Helper()
+	tool, err := lookTool("iptables")
+	must(t, err)
+	for _, l := range lines {
+		must(t, run("", tool, append([]string{"-w", lockWait}, strings.Fields(l)...)...))
 	}
 }
 

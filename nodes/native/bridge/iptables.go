@@ -1,11 +1,8 @@
 package bridge
 
 import (
-	"bytes"
-	"context"
 	"errors"
 	"fmt"
-	"os/exec"
 	"strings"
 )
 
@@ -25,29 +22,25 @@ type iptables struct {
 	tool string
 }
 
-// errNoIptables says that the command is missing.
-var errNoIptables = errors.New("the command iptables is missing; install the package iptables")
-
+// newIptables finds the first command that can do all that is needed, which it
+// tries in a namespace that goes at once.
 func newIptables(s site) (*iptables, error) {
-	tool, err := lookTool("iptables")
-	if err != nil {
-		return nil, errNoIptables
-	}
-	return &iptables{site: s, tool: tool}, nil
-}
-
-// lookTool finds a command of the system's, also where PATH lacks sbin.
-func lookTool(name string) (string, error) {
-	if path, err := exec.LookPath(name); err == nil {
-		return path, nil
-	}
-	for _, dir := range []string{"/usr/sbin/", "/sbin/", "/usr/local/sbin/"} {
-		if path, err := exec.LookPath(dir + name); err == nil {
-			return path, nil
+	err := errors.New("the command iptables is missing; install the package iptables")
+	for _, name := range []string{"iptables", "iptables-legacy", "iptables-nft"} {
+		tool, missing := lookTool(name)
+		if missing != nil {
+			continue
+		}
+		trial := &iptables{site: probe, tool: tool}
+		if err = aside(func() error { return trial.replace([]rule{probeRule}) }); err == nil {
+			return &iptables{site: s, tool: tool}, nil
 		}
 	}
-	return "", exec.ErrNotFound
+	return nil, err
 }
+
+// lockWait is how long a command waits for others to be done, in seconds.
+const lockWait = "10"
 
 // jump leads from a built-in chain to one of ours.
 type jump struct {
@@ -73,15 +66,15 @@ func (i *iptables) jumps() []jump {
 
 func (i *iptables) chain(suffix string) string { return "BAYPLAN-" + i.site.tag + suffix }
 
-func (i *iptables) replace(ctx context.Context, all []rule) error {
-	if err := i.restore(ctx, i.natText(all)+i.mangleText()); err != nil {
+func (i *iptables) replace(all []rule) error {
+	if err := i.restore(i.natText(all) + i.mangleText()); err != nil {
 		return err
 	}
 	for _, j := range i.jumps() {
-		if i.command(ctx, j.args("-C")...) == nil {
+		if i.command(j.args("-C")...) == nil {
 			continue
 		}
-		if err := i.command(ctx, j.args("-A")...); err != nil {
+		if err := i.command(j.args("-A")...); err != nil {
 			return err
 		}
 	}
@@ -92,31 +85,33 @@ func (j jump) args(do string) []string {
 	return append(append([]string{"-t", j.table, do, j.from}, j.match...), "-j", j.to)
 }
 
-func (i *iptables) publish(ctx context.Context, _, all []rule) error {
-	return i.restore(ctx, i.portsText(all))
+func (i *iptables) publish(_, all []rule) error {
+	return i.restore(i.portsText(all))
 }
 
-func (i *iptables) withdraw(ctx context.Context, _, all []rule) error {
-	return i.restore(ctx, i.portsText(all))
+func (i *iptables) withdraw(_, all []rule) error {
+	return i.restore(i.portsText(all))
 }
 
 // remove drops the jumps and then the chains, each if it is there.
-func (i *iptables) remove(ctx context.Context) error {
+func (i *iptables) remove() error {
 	for _, j := range i.jumps() {
-		for i.command(ctx, j.args("-C")...) == nil {
-			if err := i.command(ctx, j.args("-D")...); err != nil {
+		for i.command(j.args("-C")...) == nil {
+			if err := i.command(j.args("-D")...); err != nil {
 				return err
 			}
 		}
 	}
 	var errs []error
 	for _, j := range i.jumps() {
-		if i.command(ctx, "-t", j.table, "-S", j.to) == nil {
-			errs = append(errs, i.command(ctx, "-t", j.table, "-F", j.to), i.command(ctx, "-t", j.table, "-X", j.to))
+		if i.command("-t", j.table, "-S", j.to) == nil {
+			errs = append(errs, i.command("-t", j.table, "-F", j.to), i.command("-t", j.table, "-X", j.to))
 		}
 	}
 	return errors.Join(errs...)
 }
+
+func (i *iptables) close() {}
 
 // portsText is the chain of published ports.
 func (i *iptables) portsText(all []rule) string {
@@ -151,21 +146,10 @@ COMMIT
 `, i.chain("-IN"), i.chain("-FWD"))
 }
 
-func (i *iptables) restore(ctx context.Context, text string) error {
-	return run(ctx, text, i.tool+"-restore", "-w", "--noflush")
+func (i *iptables) restore(text string) error {
+	return run(text, i.tool+"-restore", "-w", lockWait, "--noflush")
 }
 
-func (i *iptables) command(ctx context.Context, args ...string) error {
-	return run(ctx, "", i.tool, append([]string{"-w"}, args...)...)
-}
-
-// run starts a command, and makes its complaint the error.
-func run(ctx context.Context, stdin, tool string, args ...string) error {
-	cmd := exec.CommandContext(ctx, tool, args...)
-	var stderr bytes.Buffer
-	cmd.Stdin, cmd.Stderr = strings.NewReader(stdin), &stderr
-	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("%s %s: %w: %s", tool, strings.Join(args, " "), err, strings.TrimSpace(stderr.String()))
-	}
-	return nil
+func (i *iptables) command(args ...string) error {
+	return run("", i.tool, append([]string{"-w", lockWait}, args...)...)
 }

@@ -2,11 +2,15 @@ package bridge
 
 import "net/netip"
 
-// claim holds the host ports for id.
+// claim holds the host ports for id, unless Sweep has done so already.
 func (n *Network) claim(id string, ports []Port) error {
+	if h := n.holdingOf(id); h != nil && len(h.ports) == len(ports) {
+		return nil
+	}
+	n.letGo(id)
 	h, err := hold(n.cfg.Publish, ports)
 	if err != nil {
-		return n.blame(err)
+		return n.blame(err, id)
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -14,8 +18,8 @@ func (n *Network) claim(id string, ports []Port) error {
 	return nil
 }
 
-// blame names the attachment of this network that has the port, if one has.
-func (n *Network) blame(err error) error {
+// blame names the other attachment of this network that has the port, if one has.
+func (n *Network) blame(err error, asker string) error {
 	taken, ok := err.(*PortTakenError)
 	if !ok {
 		return err
@@ -24,7 +28,7 @@ func (n *Network) blame(err error) error {
 	defer n.mu.Unlock()
 	for id, r := range n.attached {
 		for _, p := range r.Ports {
-			if p.Host == taken.Port.Host && p.Protocol == taken.Port.Protocol {
+			if id != asker && p.Host == taken.Port.Host && p.Protocol == taken.Port.Protocol {
 				taken.Holder = id
 			}
 		}

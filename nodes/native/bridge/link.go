@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -139,7 +140,27 @@ func (w *wire) join(name string, ns *namespace, h *netlink.Handle, a netip.Addr,
 	if err := w.h.LinkSetHairpin(veth, true); err != nil {
 		return fmt.Errorf("veth %s: hairpin: %w", name, err)
 	}
-	return furnish(h, a, p)
+	if err := furnish(h, a, p); err != nil {
+		return err
+	}
+	w.awaitUp(veth.Name)
+	return nil
+}
+
+// awaitUp returns when the host end passes packets. The kernel turns a link on
+// some time after its carrier; what comes before is dropped, and a neighbour that
+// was asked for in vain is asked again a second later. On kernels of today the
+// question itself turns the link on; on others it takes some milliseconds, and
+// after all these tries a lost packet is the lesser harm.
+func (w *wire) awaitUp(name string) {
+	const tries, pause = 50, time.Millisecond
+	for range tries {
+		link, err := w.h.LinkByName(name)
+		if err != nil || link.Attrs().OperState == netlink.OperUp {
+			return
+		}
+		time.Sleep(pause)
+	}
 }
 
 // furnish sets up the container's side: lo, its address, the way out.
@@ -172,26 +193,6 @@ func (w *wire) has(name string) bool {
 	}
 	_, err := w.h.LinkByName(name)
 	return err == nil
-}
-
-// drop removes a link; one that is not there is no error.
-func (w *wire) drop(name string) error {
-	if name == "" {
-		return nil
-	}
-	link, err := w.h.LinkByName(name)
-	if err != nil {
-		return absent(err)
-	}
-	return absent(w.h.LinkDel(link))
-}
-
-func absent(err error) error {
-	var none netlink.LinkNotFoundError
-	if errors.As(err, &none) || errors.Is(err, unix.ENODEV) {
-		return nil
-	}
-	return err
 }
 
 // ends are the names of all host ends of this network.

@@ -1,7 +1,6 @@
 package bridge
 
 import (
-	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -22,7 +21,10 @@ import (
 //	  chain forward     { filter:       to the bridge from elsewhere, only published ports }
 //	}
 type nft struct {
-	site  site
+	site site
+	// conn stays open, since closing one waits until the kernel has freed all
+	// that was deleted by it, 10 ms; nil is none yet, or none after an error.
+	conn  *nftables.Conn
 	table *nftables.Table
 	maps  map[string]*nftables.Set
 }
@@ -42,12 +44,19 @@ func newNft(s site) *nft {
 
 // nftWorks tries all that the table needs, in a namespace that goes at once.
 func nftWorks() error {
-	return aside(func() error { return newNft(probe).replace(context.Background(), []rule{probeRule}) })
+	return aside(func() error {
+		n := newNft(probe)
+		defer n.close()
+		return n.replace([]rule{probeRule})
+	})
 }
 
 // replace is one transaction: the table as it was goes as the new one comes.
-func (n *nft) replace(_ context.Context, all []rule) error {
-	c := &nftables.Conn{}
+func (n *nft) replace(all []rule) error {
+	c, err := n.open()
+	if err != nil {
+		return err
+	}
 	c.AddTable(n.table)
 	c.DelTable(n.table)
 	c.AddTable(n.table)
@@ -65,37 +74,68 @@ func (n *nft) replace(_ context.Context, all []rule) error {
 	return n.flush(c)
 }
 
-func (n *nft) publish(ctx context.Context, some, all []rule) error {
-	c := &nftables.Conn{}
+func (n *nft) publish(some, all []rule) error {
+	c, err := n.open()
+	if err != nil {
+		return err
+	}
 	if err := n.edit(c.SetAddElements, some); err != nil {
 		return err
 	}
 	if err := n.flush(c); err == nil || !vanished(err) {
 		return err
 	}
-	return n.replace(ctx, all) // somebody flushed the ruleset
+	return n.replace(all) // somebody flushed the ruleset
 }
 
-func (n *nft) withdraw(ctx context.Context, some, all []rule) error {
-	c := &nftables.Conn{}
+func (n *nft) withdraw(some, all []rule) error {
+	c, err := n.open()
+	if err != nil {
+		return err
+	}
 	if err := n.edit(c.SetDeleteElements, some); err != nil {
 		return err
 	}
 	if err := n.flush(c); err == nil || !vanished(err) {
 		return err
 	}
-	return n.replace(ctx, all)
+	return n.replace(all)
 }
 
-func (n *nft) remove(context.Context) error {
-	c := &nftables.Conn{}
+func (n *nft) remove() error {
+	c, err := n.open()
+	if err != nil {
+		return err
+	}
 	c.AddTable(n.table)
 	c.DelTable(n.table)
 	return n.flush(c)
 }
 
+func (n *nft) open() (*nftables.Conn, error) {
+	if n.conn != nil {
+		return n.conn, nil
+	}
+	c, err := nftables.New(nftables.AsLasting())
+	if err != nil {
+		return nil, fmt.Errorf("nftables: %w", err)
+	}
+	n.conn = c
+	return c, nil
+}
+
+func (n *nft) close() {
+	if n.conn != nil {
+		_ = n.conn.CloseLasting()
+		n.conn = nil
+	}
+}
+
+// flush sends what was gathered. After an error there may be more answers under
+// way, so the connection is not used again.
 func (n *nft) flush(c *nftables.Conn) error {
 	if err := c.Flush(); err != nil {
+		n.close()
 		return fmt.Errorf("nft table %s: %w", n.table.Name, err)
 	}
 	return nil

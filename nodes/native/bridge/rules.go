@@ -1,7 +1,6 @@
 package bridge
 
 import (
-	"context"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -35,13 +34,15 @@ type site struct {
 // of them are atomic in the kernel: other traffic never meets half of them.
 type ruler interface {
 	// replace makes the rules exactly these, whatever was there of this network.
-	replace(ctx context.Context, all []rule) error
+	replace(all []rule) error
 	// publish adds some; all includes them.
-	publish(ctx context.Context, some, all []rule) error
+	publish(some, all []rule) error
 	// withdraw removes some, there or not; all is without them.
-	withdraw(ctx context.Context, some, all []rule) error
+	withdraw(some, all []rule) error
 	// remove takes away all that is of this network, and is idempotent.
-	remove(ctx context.Context) error
+	remove() error
+	// close ends the use of what it holds open; the rules stay.
+	close()
 }
 
 // newRuler is the back end asked for, or the first that works here.
@@ -59,10 +60,11 @@ func newRuler(want Backend, s site) (ruler, error) {
 	if err == nil {
 		return newNft(s), nil
 	}
-	if r, other := newIptables(s); other == nil {
-		return r, nil
+	r, other := newIptables(s)
+	if other != nil {
+		return nil, fmt.Errorf("addresses cannot be translated: nftables: %w; iptables: %w", err, other)
 	}
-	return nil, fmt.Errorf("nftables: %w, and no iptables command; install the package iptables", err)
+	return r, nil
 }
 
 // rules are those of the records whose ports are published, sorted.
@@ -88,4 +90,26 @@ func (r record) rules() []rule {
 		out = append(out, rule{p, r.Address})
 	}
 	return out
+}
+
+// gather makes the calls that change the rules share their work.
+func (n *Network) gather() {
+	n.publishing.run = func(some []record) error {
+		return n.change(some, true, func(r ruler) func(some, all []rule) error { return r.publish })
+	}
+	n.withdrawing.run = func(some []record) error {
+		return n.change(some, false, func(r ruler) func(some, all []rule) error { return r.withdraw })
+	}
+	n.unlinking.run = func(names []string) error { return n.wire.drop(names...) }
+}
+
+func (n *Network) change(some []record, published bool, how func(ruler) func(some, all []rule) error) error {
+	n.ruling.Lock()
+	defer n.ruling.Unlock()
+	var changed []rule
+	for _, r := range some {
+		n.mark(r.ID, published)
+		changed = append(changed, r.rules()...)
+	}
+	return how(n.ruler)(changed, n.rules())
 }

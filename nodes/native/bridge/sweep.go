@@ -25,7 +25,7 @@ func (n *Network) sweep(ctx context.Context, alive []string) error {
 	for _, id := range n.dead(alive) {
 		errs = append(errs, n.bury(ctx, id))
 	}
-	errs = append(errs, n.sweepLinks(), n.mend(ctx))
+	errs = append(errs, n.sweepLinks(), n.mend())
 	n.holdAgain()
 	return errors.Join(errs...)
 }
@@ -54,7 +54,7 @@ func (n *Network) bury(ctx context.Context, id string) error {
 	if h := n.holdingOf(id); h != nil && h.ns != nil {
 		return nil
 	}
-	return n.detach(ctx, id)
+	return n.detach(id)
 }
 
 // sweepLinks removes host ends that no record speaks of. Ends are listed before
@@ -65,13 +65,8 @@ func (n *Network) sweepLinks() error {
 		return err
 	}
 	known := n.links()
-	var errs []error
-	for _, name := range ends {
-		if !known[name] {
-			errs = append(errs, n.wire.drop(name))
-		}
-	}
-	return errors.Join(errs...)
+	unknown := slices.DeleteFunc(ends, func(name string) bool { return known[name] })
+	return n.wire.drop(unknown...)
 }
 
 func (n *Network) links() map[string]bool {

@@ -150,7 +150,7 @@ func (m *monitor) run() error {
 // judge tells limits that nothing can start under from a node that cannot. What
 // libcontainer says of them has no type.
 func (m *monitor) judge(err error) error {
-	if limit := m.cfg.Resources.Memory; limit > 0 && strings.Contains(err.Error(), "OOM-killed") {
+	if limit := m.cfg.Resources.Memory; limit > 0 && (strings.Contains(err.Error(), "OOM-killed") || strings.Contains(err.Error(), "unable to set memory limit")) {
 		return &trouble{bundle.TroubleConfig, fmt.Errorf("a limit of %d bytes of memory is too little to start in", limit)}
 	}
 	if limit := m.cfg.Resources.Pids; limit > 0 && limit < fewPids {

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -329,4 +330,20 @@ func (r *rig) awaitOutput(text string) {
 			r.Fatalf("the output is %q, without %q", r.output(), text)
 		}
 	}
+}
+
+// child is the pid of a child of this process whose arguments fit, or zero. It is
+// nobody else's before we wait for it.
+func child(fits func(args string) bool) int {
+	tasks, _ := filepath.Glob("/proc/self/task/*/children")
+	for _, task := range tasks {
+		b, _ := os.ReadFile(task)
+		for _, word := range strings.Fields(string(b)) {
+			if args, err := os.ReadFile(filepath.Join("/proc", word, "cmdline")); err == nil && fits(string(args)) {
+				pid, _ := strconv.Atoi(word)
+				return pid
+			}
+		}
+	}
+	return 0
 }

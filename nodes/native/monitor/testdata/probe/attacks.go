@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -45,7 +46,7 @@ func init() {
 	}
 	for name, try := range map[string]func(a []string){
 		"fds": fds, "pids": processes, "bomb": bomb, "eat": eat, "status": status, "setuid": setuid,
-		"orphans": orphans, "flood": flood, "read": read, "spawn": spawn, "user": user, "links": links, "tty": terminal,
+		"orphans": orphans, "flood": flood, "read": read, "spawn": spawn, "user": user, "links": links, "resized": resized, "nest": nest,
 	} {
 		tries[name] = try
 	}
@@ -220,8 +221,23 @@ func links(a []string) {
 	}
 }
 
-func terminal([]string) {
+// resized waits until its terminal has a size, tells it and echoes its input.
+func resized([]string) {
 	var size [4]uint16
-	_, _, e := syscall.Syscall(syscall.SYS_IOCTL, 0, syscall.TIOCGWINSZ, uintptr(unsafe.Pointer(&size)))
-	fmt.Println(e == 0, size[0], size[1])
+	for size[0] == 0 {
+		if _, _, e := syscall.Syscall(syscall.SYS_IOCTL, 0, syscall.TIOCGWINSZ, uintptr(unsafe.Pointer(&size))); e != 0 {
+			tell(e)
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+	fmt.Printf("%s %dx%d\n", os.Getenv("TERM"), size[0], size[1])
+	io.Copy(os.Stdout, os.Stdin)
+}
+
+// nest has a child that does not end by itself.
+func nest([]string) {
+	exec.Command("/proc/self/exe", "ignore").Start()
+	fmt.Println("ready")
+	time.Sleep(time.Hour)
 }

@@ -1,0 +1,344 @@
+package native_test
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"maps"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/bayplan/bayplan/nodes/agent"
+	"github.com/bayplan/bayplan/nodes/agent/runtimetest/steps"
+	"github.com/bayplan/bayplan/nodes/native"
+	"github.com/bayplan/bayplan/nodes/native/bridge"
+	"github.com/bayplan/bayplan/nodes/native/cgroup"
+	"github.com/bayplan/bayplan/nodes/native/images"
+)
+
+// childJob is what a process that is to die does: a test binary that finds it in
+// its environment is that process.
+type childJob struct {
+	Dir, Node, Monitor string
+	Container          agent.Container
+	// Verb is "start", "stop" or "remove".
+	Verb string
+	// DieAt is the step; with When, it dies as soon as that file is there after it.
+	DieAt, When string
+}
+
+// patience is for what takes milliseconds on a machine that is not busy.
+const patience = 30 * time.Second
+
+const childEnv = "BAYPLAN_NATIVE_TEST_CHILD"
+
+// child does its job and dies on the way; that it comes to its end is a failure
+// of whoever chose the step.
+func child(text string) error {
+	var j childJob
+	if err := json.Unmarshal([]byte(text), &j); err != nil {
+		return err
+	}
+	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	store, err := images.Open(images.Config{Dir: filepath.Join(j.Dir, "images"), Log: log, Limits: images.Limits{Reserve: -1}})
+	if err != nil {
+		return err
+	}
+	network, err := bridge.Open(bridge.Config{Dir: filepath.Join(j.Dir, "bridge", j.Node), Key: native.Key(j.Dir, "test", j.Node), Log: log})
+	if err != nil {
+		return err
+	}
+	r, err := native.New(native.Config{
+		Dir: j.Dir, Cluster: "test", Node: j.Node, Images: store, Network: network, Log: log,
+		Monitor: func() (io.ReadCloser, error) { return os.Open(j.Monitor) },
+	})
+	if err != nil {
+		return err
+	}
+	r.OnStep(func(step string) {
+		switch {
+		case step != j.DieAt:
+		case j.When == "":
+			die()
+		default:
+			go func() {
+				awaitFile(j.When)
+				die()
+			}()
+		}
+	})
+	if err := j.do(context.Background(), r); err != nil {
+		return err
+	}
+	if j.When != "" {
+		<-time.After(patience) // it appears, or this process should not end well
+	}
+	return errors.New("it lives")
+}
+
+// awaitFile waits for what appears for no longer than a moment: nothing but
+// looking all the time will do.
+func awaitFile(path string) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); runtime.Gosched() {
+		if _, err := os.Lstat(path); err == nil {
+			return
+		}
+	}
+}
+
+// traces are what a monitor makes on its way, in its order.
+func (c *crash) traces(folder string) []string {
+	all := []string{"monitor.log", "lock", "log/00000001.log", "control.sock", "state", "started.json"}
+	for i, name := range all {
+		all[i] = filepath.Join(folder, name)
+	}
+	h, err := cgroup.Mounted()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	group := filepath.Join("/bayplan", native.Key(c.dir, "test", "n"), filepath.Base(folder))
+	for _, root := range append(slices.Sorted(maps.Values(h.Controllers)), h.Unified) {
+		all = append(all, filepath.Join(root, group))
+	}
+	return all
+}
+
+func die() { syscall.Kill(os.Getpid(), syscall.SIGKILL) }
+
+func (j *childJob) do(ctx context.Context, r *native.Runtime) error {
+	switch j.Verb {
+	case "stop":
+		return r.Stop(ctx, j.Container.ID, "SIGTERM", time.Second)
+	case "remove":
+		return r.Remove(ctx, j.Container.ID)
+	}
+	_, err := r.Start(ctx, j.Container)
+	return err
+}
+
+// dies runs the job in a process of its own, which has to die of it.
+func (j childJob) dies(t *testing.T) {
+	t.Helper()
+	text, err := json.Marshal(j)
+	if err != nil {
+		t.Fatal(err)
+	}
+	me, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(me)
+	cmd.Env = append(os.Environ(), childEnv+"="+string(text))
+	out, err := cmd.CombinedOutput()
+	status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus)
+	if !ok || status.Signal() != syscall.SIGKILL {
+		t.Fatalf("the agent did not die at %q: %v\n%s", j.DieAt, err, out)
+	}
+}
+
+// crash is a node whose agents and monitors die.
+type crash struct {
+	*machine
+	t *testing.T
+	n int
+	// mark is an argument of the programs of this test, and of no other.
+	mark string
+}
+
+func newCrash(t *testing.T) *crash {
+	m := newMachine(t)
+	if _, err := m.images().Pull(t.Context(), m.ref); err != nil {
+		t.Fatal(err)
+	}
+	return &crash{machine: m, t: t, mark: rand.Text()}
+}
+
+// container is another one.
+func (c *crash) container(args ...string) agent.Container {
+	c.n++
+	return c.instance("web", c.n, append([]string{"echo", c.mark}, args...)...)
+}
+
+// during hands the node to an agent that dies.
+func (c *crash) during(j childJob) {
+	c.t.Helper()
+	c.release()
+	j.Dir, j.Node, j.Monitor = c.dir, "n", built.monitor
+	j.dies(c.t)
+}
+
+// programs is how many of this test's programs run.
+func (c *crash) programs() int {
+	n := 0
+	all, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, path := range all {
+		b, _ := os.ReadFile(path)
+		if strings.HasPrefix(string(b), steps.Path+"\x00") && strings.Contains(string(b), c.mark) {
+			n++
+		}
+	}
+	return n
+}
+
+// recovers is what a new agent makes of a container, whatever became of the one
+// before: it runs once, and then is gone.
+func (c *crash) recovers(in agent.Container) {
+	c.t.Helper()
+	c.recoversIn(c.open("n"), in)
+}
+
+func (c *crash) recoversIn(r *native.Runtime, in agent.Container) {
+	c.t.Helper()
+	first, err := r.Start(c.t.Context(), in)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	again, err := r.Start(c.t.Context(), in)
+	if err != nil || !again.Started.Equal(first.Started) || again.State != agent.StateRunning {
+		c.t.Errorf("it is %+v, %v, after %+v", again, err, first)
+	}
+	if n := c.programs(); n != 1 {
+		c.t.Errorf("%d programs run", n)
+	}
+	c.ends(r, in)
+}
+
+// ends stops and removes, and looks at what is left.
+func (c *crash) ends(r *native.Runtime, in agent.Container) {
+	c.t.Helper()
+	if err := errors.Join(r.Stop(c.t.Context(), in.ID, "SIGKILL", 0), r.Remove(c.t.Context(), in.ID)); err != nil {
+		c.t.Fatal(err)
+	}
+	if all, err := r.List(c.t.Context()); err != nil || len(all) > 0 {
+		c.t.Errorf("listed: %+v, %v", all, err)
+	}
+	if n := c.programs(); n > 0 {
+		c.t.Errorf("%d programs run", n)
+	}
+	c.isClean()
+}
+
+// isClean is for a machine whose containers were all removed.
+func (m *machine) isClean() {
+	m.Helper()
+	left, err := os.ReadDir(filepath.Join(m.dir, "containers"))
+	for _, e := range left {
+		m.Errorf("the folder %s is left", e.Name())
+	}
+	for node, network := range m.networks {
+		groups, groupErr := cgroup.List("/bayplan/" + native.Key(m.dir, "test", node))
+		if err = errors.Join(err, groupErr); len(groups) > 0 {
+			m.Errorf("the control groups %q of %s are left", groups, node)
+		}
+		links, linkErr := net.Interfaces()
+		err = errors.Join(err, linkErr)
+		tag := "bp" + strings.TrimPrefix(network.Bridge(), "bp-")
+		for _, l := range links {
+			if strings.HasPrefix(l.Name, tag) {
+				m.Errorf("the link %s of %s is left", l.Name, node)
+			}
+		}
+	}
+	held, _ := filepath.Glob("/proc/self/fd/*")
+	for _, fd := range held {
+		if to, _ := os.Readlink(fd); strings.HasPrefix(to, "net:[") {
+			m.Errorf("the namespace %s is still held", to)
+		}
+	}
+	mounts, mountErr := os.ReadFile("/proc/self/mountinfo")
+	if strings.Contains(string(mounts), m.dir) {
+		m.Errorf("mounts are left:\n%s", mounts)
+	}
+	if err = errors.Join(err, mountErr); err != nil {
+		m.Error(err)
+	}
+}
+
+func TestAgent_KilledAtEachStepOfAStart(t *testing.T) {
+	c := newCrash(t)
+	jobs := []childJob{{DieAt: "claimed"}, {DieAt: "connected"}, {DieAt: "written"}, {DieAt: "launched"}}
+	for _, trace := range c.traces(c.open("n").Folder("")) { // while the monitor makes the container
+		jobs = append(jobs, childJob{DieAt: "written", When: trace})
+	}
+	for _, j := range jobs {
+		j.Verb, j.Container = "start", c.container("sleep")
+		folder := c.open("n").Folder
+		j.When = strings.Replace(j.When, filepath.Base(folder("")), filepath.Base(folder(j.Container.ID)), 1)
+		c.during(j)
+		c.recovers(j.Container)
+	}
+}
+
+func TestAgent_KilledAsItStops(t *testing.T) {
+	c := newCrash(t)
+	in := c.container("sleep")
+	c.starts(c.open("n"), in)
+	c.during(childJob{Verb: "stop", Container: in, DieAt: "asked"})
+	r := c.open("n")
+	if s := c.awaitExit(r, in.ID); s.ExitCode != 0 {
+		t.Errorf("it was asked to stop, and ended with %+v", s)
+	}
+	c.ends(r, in)
+}
+
+func TestAgent_KilledAsItRemoves(t *testing.T) {
+	c := newCrash(t)
+	for _, step := range []string{"cleared", "dropped"} {
+		in := c.container("exit", "3")
+		r := c.open("n")
+		c.starts(r, in)
+		c.awaitExit(r, in.ID)
+		c.during(childJob{Verb: "remove", Container: in, DieAt: step})
+		c.ends(c.open("n"), in)
+	}
+}
+
+func (c *crash) starts(r *native.Runtime, in agent.Container) agent.Status {
+	c.t.Helper()
+	s, err := r.Start(c.t.Context(), in)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return s
+}
+
+// awaitExit waits until a container has ended.
+func (c *crash) awaitExit(r *native.Runtime, id string) agent.Status {
+	c.t.Helper()
+	return c.await(r, id, func(s agent.Status) bool { return s.State == agent.StateExited })
+}
+
+// await looks whenever Watch says so.
+func (c *crash) await(r *native.Runtime, id string, wanted func(agent.Status) bool) agent.Status {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
+	defer cancel()
+	var found agent.Status
+	err := r.Watch(ctx, func(string) {
+		all, err := r.List(ctx)
+		if err != nil {
+			c.t.Error(err)
+		}
+		for _, s := range all {
+			if s.ID == id && wanted(s) {
+				found = s
+				cancel()
+			}
+		}
+	})
+	if found.ID == "" {
+		c.t.Fatalf("%s did not become so: %v", id, err)
+	}
+	return found
+}
