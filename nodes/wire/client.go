@@ -33,6 +33,8 @@ type ClientConfig struct {
 
 	// dial opens connections; nil is TCP.
 	dial dialFunc
+	// plain makes an agent of it that knows no SharedAssignment.
+	plain bool
 }
 
 // Client is a node's end of the protocol: an [agent.Uplink].

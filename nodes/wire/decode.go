@@ -63,21 +63,29 @@ func checkInstances(what string, list []nodes.Instance) error {
 func decodeAssignment(b []byte, node string) (nodes.Assignment, error) {
 	var a nodes.Assignment
 	if err := decodeStrict(b, &a); err != nil {
-		return a, fmt.Errorf("assignment: %w (is the agent older than the server? upgrade it)", err)
+		return a, unknownToUs(err)
 	}
+	return a, checkAssignment(&a, node)
+}
+
+func unknownToUs(err error) error {
+	return fmt.Errorf("assignment: %w (is the agent older than the server? upgrade it)", err)
+}
+
+func checkAssignment(a *nodes.Assignment, node string) error {
 	if a.Node != node {
-		return a, fmt.Errorf("assignment: it is for node %q, this is %q", a.Node, node)
+		return fmt.Errorf("assignment: it is for node %q, this is %q", a.Node, node)
 	}
 	for k := range a.Orders {
 		o := &a.Orders[k]
 		if o.Workload == nil && !o.Stop {
-			return a, fmt.Errorf("assignment: order %q has no workload", o.ID)
+			return fmt.Errorf("assignment: order %q has no workload", o.ID)
 		}
 		if k > 0 && a.Orders[k-1].ID > o.ID {
-			return a, fmt.Errorf("assignment: orders %q and %q are not in order", a.Orders[k-1].ID, o.ID)
+			return fmt.Errorf("assignment: orders %q and %q are not in order", a.Orders[k-1].ID, o.ID)
 		}
 	}
-	return a, nil
+	return nil
 }
 
 func decodeStrict(b []byte, v any) error {

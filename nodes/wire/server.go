@@ -75,6 +75,9 @@ type ServerConfig struct {
 	Now func() time.Time
 	// Log is where refusals and comings and goings are told; nil is nowhere.
 	Log *slog.Logger
+
+	// plain makes a server of it that knows no SharedAssignment.
+	plain bool
 }
 
 func (c *ServerConfig) fill() {

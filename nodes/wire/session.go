@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"connectrpc.com/connect"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/bayplan/bayplan/nodes"
 	"github.com/bayplan/bayplan/nodes/wire/wirepb"
@@ -33,6 +34,8 @@ type session struct {
 	cancel context.CancelCauseFunc
 	// done is closed when the session delivers nothing more.
 	done chan struct{}
+	// shared is whether the agent takes SharedAssignments.
+	shared bool
 
 	// control carries what is neither report nor Assignment. It is bounded:
 	// where it is full the node does not listen.
@@ -119,6 +122,7 @@ func (e *session) hello() error {
 		return connect.NewError(connect.CodeFailedPrecondition, fmt.Errorf(
 			"the agent (%s) speaks protocol %d, this server %d: upgrade the older of the two", h.Version, h.Protocol, Protocol))
 	}
+	e.shared = h.Shared && !e.s.cfg.plain
 	return nil
 }
 
@@ -229,15 +233,25 @@ func (e *session) assignment(a nodes.Assignment, again bool) *wirepb.ServerMessa
 	if a.Version == (nodes.Version{}) || sent == a.Version && !again {
 		return nil
 	}
-	b, err := json.Marshal(a)
-	if err == nil && len(b)+64 > e.s.cfg.MaxMessage {
-		err = fmt.Errorf("the Assignment has %d bytes, over the limit of %d", len(b), e.s.cfg.MaxMessage)
+	m, err := e.encode(&a)
+	if err == nil && proto.Size(m)+16 > e.s.cfg.MaxMessage {
+		err = fmt.Errorf("the Assignment has %d bytes, over the limit of %d", proto.Size(m), e.s.cfg.MaxMessage)
 	}
 	if err != nil {
 		e.refused(a.Version, err.Error())
 		return nil
 	}
-	return &wirepb.ServerMessage{Body: &wirepb.ServerMessage_Assignment{Assignment: b}}
+	return m
+}
+
+// encode writes an Assignment in the way that the agent takes.
+func (e *session) encode(a *nodes.Assignment) (*wirepb.ServerMessage, error) {
+	if e.shared {
+		m, err := share(a, maxWhole*e.s.cfg.MaxMessage)
+		return &wirepb.ServerMessage{Body: &wirepb.ServerMessage_SharedAssignment{SharedAssignment: m}}, err
+	}
+	b, err := json.Marshal(a)
+	return &wirepb.ServerMessage{Body: &wirepb.ServerMessage_Assignment{Assignment: b}}, err
 }
 
 func (e *session) refused(v nodes.Version, why string) {

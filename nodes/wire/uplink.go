@@ -53,6 +53,9 @@ type uplink struct {
 	stream *uplinkStream
 	seq    uint64
 	sent   nodes.Report
+	// holds is the Version whose Sum is held.
+	holds nodes.Version
+	held  nodes.Sum
 }
 
 // run never returns nil.
@@ -80,7 +83,9 @@ func closeWhen(ctx context.Context, s interface{ CloseRequest() error }) (stop f
 // write says hello, sends the full report, then what differs and that the node
 // lives.
 func (u *uplink) write(ctx context.Context, cancel context.CancelCauseFunc) error {
-	err := u.send(&wirepb.AgentMessage{Body: &wirepb.AgentMessage_Hello{Hello: &wirepb.Hello{Version: u.c.cfg.Version, Protocol: Protocol}}})
+	err := u.send(&wirepb.AgentMessage{Body: &wirepb.AgentMessage_Hello{Hello: &wirepb.Hello{
+		Version: u.c.cfg.Version, Protocol: Protocol, Shared: !u.c.cfg.plain,
+	}}})
 	if err != nil {
 		return err
 	}
@@ -161,10 +166,12 @@ func (u *uplink) heartbeat() error {
 	if err := u.sendChange(); err != nil {
 		return err
 	}
-	holds := u.node.Holds()
-	said, held := u.sent.Sum(), holds.Sum()
+	if a := u.node.Holds(); a.Version != u.holds || a.Version == (nodes.Version{}) {
+		u.holds, u.held = a.Version, a.Sum()
+	}
+	said := u.sent.Sum()
 	return u.send(&wirepb.AgentMessage{Body: &wirepb.AgentMessage_Heartbeat{Heartbeat: &wirepb.Heartbeat{
-		ReportDigest: said[:], AssignmentDigest: held[:],
+		ReportDigest: said[:], AssignmentDigest: u.held[:],
 	}}})
 }
 
@@ -191,7 +198,9 @@ func (u *uplink) handle(ctx context.Context, m *wirepb.ServerMessage) {
 	case *wirepb.ServerMessage_Welcome:
 		put(u.welcome, b.Welcome)
 	case *wirepb.ServerMessage_Assignment:
-		u.assign(b.Assignment)
+		u.assign(decodeAssignment(b.Assignment, u.name))
+	case *wirepb.ServerMessage_SharedAssignment:
+		u.assign(decodeShared(b.SharedAssignment, u.name))
 	case *wirepb.ServerMessage_Resync:
 		put(u.resync, struct{}{})
 	case *wirepb.ServerMessage_OpenConsole:
@@ -203,8 +212,7 @@ func (u *uplink) handle(ctx context.Context, m *wirepb.ServerMessage) {
 
 // assign hands an Assignment to the node; a refusal goes to the log and to the
 // server.
-func (u *uplink) assign(b []byte) {
-	a, err := decodeAssignment(b, u.name)
+func (u *uplink) assign(a nodes.Assignment, err error) {
 	if err == nil {
 		err = u.node.Assign(a)
 	}

@@ -348,7 +348,9 @@ type Hello struct {
 	// The version of the agent's program.
 	Version string `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`
 	// The protocol's version that it speaks.
-	Protocol      uint32 `protobuf:"varint,2,opt,name=protocol,proto3" json:"protocol,omitempty"`
+	Protocol uint32 `protobuf:"varint,2,opt,name=protocol,proto3" json:"protocol,omitempty"`
+	// Whether it takes a SharedAssignment in place of an assignment.
+	Shared        bool `protobuf:"varint,3,opt,name=shared,proto3" json:"shared,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -395,6 +397,13 @@ func (x *Hello) GetProtocol() uint32 {
 		return x.Protocol
 	}
 	return 0
+}
+
+func (x *Hello) GetShared() bool {
+	if x != nil {
+		return x.Shared
+	}
+	return false
 }
 
 // Heartbeat says that the node lives and that nothing changed.
@@ -524,6 +533,7 @@ type ServerMessage struct {
 	//	*ServerMessage_Resync
 	//	*ServerMessage_OpenConsole
 	//	*ServerMessage_CloseConsole
+	//	*ServerMessage_SharedAssignment
 	Body          isServerMessage_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -618,6 +628,15 @@ func (x *ServerMessage) GetCloseConsole() *CloseConsole {
 	return nil
 }
 
+func (x *ServerMessage) GetSharedAssignment() *SharedAssignment {
+	if x != nil {
+		if x, ok := x.Body.(*ServerMessage_SharedAssignment); ok {
+			return x.SharedAssignment
+		}
+	}
+	return nil
+}
+
 type isServerMessage_Body interface {
 	isServerMessage_Body()
 }
@@ -646,6 +665,11 @@ type ServerMessage_CloseConsole struct {
 	CloseConsole *CloseConsole `protobuf:"bytes,6,opt,name=close_console,json=closeConsole,proto3,oneof"`
 }
 
+type ServerMessage_SharedAssignment struct {
+	// An assignment with each workload's text once, for who takes that.
+	SharedAssignment *SharedAssignment `protobuf:"bytes,7,opt,name=shared_assignment,json=sharedAssignment,proto3,oneof"`
+}
+
 func (*ServerMessage_Welcome) isServerMessage_Body() {}
 
 func (*ServerMessage_Assignment) isServerMessage_Body() {}
@@ -655,6 +679,71 @@ func (*ServerMessage_Resync) isServerMessage_Body() {}
 func (*ServerMessage_OpenConsole) isServerMessage_Body() {}
 
 func (*ServerMessage_CloseConsole) isServerMessage_Body() {}
+
+func (*ServerMessage_SharedAssignment) isServerMessage_Body() {}
+
+type SharedAssignment struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A full nodes.Assignment, JSON, whose orders have no workloads.
+	Assignment []byte `protobuf:"bytes,1,opt,name=assignment,proto3" json:"assignment,omitempty"`
+	// The workloads of its orders, each a schema.Workload, JSON.
+	Workloads [][]byte `protobuf:"bytes,2,rep,name=workloads,proto3" json:"workloads,omitempty"`
+	// For each order which of them is its, counted from 1; 0 is none.
+	Uses          []uint32 `protobuf:"varint,3,rep,packed,name=uses,proto3" json:"uses,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SharedAssignment) Reset() {
+	*x = SharedAssignment{}
+	mi := &file_wire_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SharedAssignment) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SharedAssignment) ProtoMessage() {}
+
+func (x *SharedAssignment) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SharedAssignment.ProtoReflect.Descriptor instead.
+func (*SharedAssignment) Descriptor() ([]byte, []int) {
+	return file_wire_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *SharedAssignment) GetAssignment() []byte {
+	if x != nil {
+		return x.Assignment
+	}
+	return nil
+}
+
+func (x *SharedAssignment) GetWorkloads() [][]byte {
+	if x != nil {
+		return x.Workloads
+	}
+	return nil
+}
+
+func (x *SharedAssignment) GetUses() []uint32 {
+	if x != nil {
+		return x.Uses
+	}
+	return nil
+}
 
 type Welcome struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -669,7 +758,7 @@ type Welcome struct {
 
 func (x *Welcome) Reset() {
 	*x = Welcome{}
-	mi := &file_wire_proto_msgTypes[8]
+	mi := &file_wire_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -681,7 +770,7 @@ func (x *Welcome) String() string {
 func (*Welcome) ProtoMessage() {}
 
 func (x *Welcome) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[8]
+	mi := &file_wire_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -694,7 +783,7 @@ func (x *Welcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Welcome.ProtoReflect.Descriptor instead.
 func (*Welcome) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{8}
+	return file_wire_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Welcome) GetRun() string {
@@ -726,7 +815,7 @@ type Resync struct {
 
 func (x *Resync) Reset() {
 	*x = Resync{}
-	mi := &file_wire_proto_msgTypes[9]
+	mi := &file_wire_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -738,7 +827,7 @@ func (x *Resync) String() string {
 func (*Resync) ProtoMessage() {}
 
 func (x *Resync) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[9]
+	mi := &file_wire_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -751,7 +840,7 @@ func (x *Resync) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Resync.ProtoReflect.Descriptor instead.
 func (*Resync) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{9}
+	return file_wire_proto_rawDescGZIP(), []int{10}
 }
 
 type OpenConsole struct {
@@ -765,7 +854,7 @@ type OpenConsole struct {
 
 func (x *OpenConsole) Reset() {
 	*x = OpenConsole{}
-	mi := &file_wire_proto_msgTypes[10]
+	mi := &file_wire_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -777,7 +866,7 @@ func (x *OpenConsole) String() string {
 func (*OpenConsole) ProtoMessage() {}
 
 func (x *OpenConsole) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[10]
+	mi := &file_wire_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -790,7 +879,7 @@ func (x *OpenConsole) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenConsole.ProtoReflect.Descriptor instead.
 func (*OpenConsole) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{10}
+	return file_wire_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *OpenConsole) GetId() string {
@@ -816,7 +905,7 @@ type CloseConsole struct {
 
 func (x *CloseConsole) Reset() {
 	*x = CloseConsole{}
-	mi := &file_wire_proto_msgTypes[11]
+	mi := &file_wire_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -828,7 +917,7 @@ func (x *CloseConsole) String() string {
 func (*CloseConsole) ProtoMessage() {}
 
 func (x *CloseConsole) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[11]
+	mi := &file_wire_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -841,7 +930,7 @@ func (x *CloseConsole) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseConsole.ProtoReflect.Descriptor instead.
 func (*CloseConsole) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{11}
+	return file_wire_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *CloseConsole) GetId() string {
@@ -869,7 +958,7 @@ type ConsoleMessage struct {
 
 func (x *ConsoleMessage) Reset() {
 	*x = ConsoleMessage{}
-	mi := &file_wire_proto_msgTypes[12]
+	mi := &file_wire_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -881,7 +970,7 @@ func (x *ConsoleMessage) String() string {
 func (*ConsoleMessage) ProtoMessage() {}
 
 func (x *ConsoleMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[12]
+	mi := &file_wire_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -894,7 +983,7 @@ func (x *ConsoleMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConsoleMessage.ProtoReflect.Descriptor instead.
 func (*ConsoleMessage) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{12}
+	return file_wire_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ConsoleMessage) GetBody() isConsoleMessage_Body {
@@ -1025,7 +1114,7 @@ type Resize struct {
 
 func (x *Resize) Reset() {
 	*x = Resize{}
-	mi := &file_wire_proto_msgTypes[13]
+	mi := &file_wire_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1037,7 +1126,7 @@ func (x *Resize) String() string {
 func (*Resize) ProtoMessage() {}
 
 func (x *Resize) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[13]
+	mi := &file_wire_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1050,7 +1139,7 @@ func (x *Resize) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Resize.ProtoReflect.Descriptor instead.
 func (*Resize) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{13}
+	return file_wire_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Resize) GetRows() uint32 {
@@ -1077,7 +1166,7 @@ type ConsoleEnd struct {
 
 func (x *ConsoleEnd) Reset() {
 	*x = ConsoleEnd{}
-	mi := &file_wire_proto_msgTypes[14]
+	mi := &file_wire_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1089,7 +1178,7 @@ func (x *ConsoleEnd) String() string {
 func (*ConsoleEnd) ProtoMessage() {}
 
 func (x *ConsoleEnd) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[14]
+	mi := &file_wire_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1102,7 +1191,7 @@ func (x *ConsoleEnd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConsoleEnd.ProtoReflect.Descriptor instead.
 func (*ConsoleEnd) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{14}
+	return file_wire_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ConsoleEnd) GetExitCode() int32 {
@@ -1143,17 +1232,18 @@ const file_wire_proto_rawDesc = "" +
 	"\theartbeat\x18\x04 \x01(\v2\x1a.bayplan.wire.v1.HeartbeatH\x00R\theartbeat\x12\x18\n" +
 	"\x06change\x18\x05 \x01(\fH\x00R\x06change\x124\n" +
 	"\arefused\x18\x06 \x01(\v2\x18.bayplan.wire.v1.RefusedH\x00R\arefusedB\x06\n" +
-	"\x04body\"=\n" +
+	"\x04body\"U\n" +
 	"\x05Hello\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x1a\n" +
-	"\bprotocol\x18\x02 \x01(\rR\bprotocol\"]\n" +
+	"\bprotocol\x18\x02 \x01(\rR\bprotocol\x12\x16\n" +
+	"\x06shared\x18\x03 \x01(\bR\x06shared\"]\n" +
 	"\tHeartbeat\x12#\n" +
 	"\rreport_digest\x18\x01 \x01(\fR\freportDigest\x12+\n" +
 	"\x11assignment_digest\x18\x02 \x01(\fR\x10assignmentDigest\"I\n" +
 	"\aRefused\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\x03R\x05epoch\x12\x16\n" +
 	"\x06serial\x18\x02 \x01(\x03R\x06serial\x12\x10\n" +
-	"\x03why\x18\x03 \x01(\tR\x03why\"\xbd\x02\n" +
+	"\x03why\x18\x03 \x01(\tR\x03why\"\x8f\x03\n" +
 	"\rServerMessage\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x124\n" +
 	"\awelcome\x18\x02 \x01(\v2\x18.bayplan.wire.v1.WelcomeH\x00R\awelcome\x12 \n" +
@@ -1162,8 +1252,15 @@ const file_wire_proto_rawDesc = "" +
 	"assignment\x121\n" +
 	"\x06resync\x18\x04 \x01(\v2\x17.bayplan.wire.v1.ResyncH\x00R\x06resync\x12A\n" +
 	"\fopen_console\x18\x05 \x01(\v2\x1c.bayplan.wire.v1.OpenConsoleH\x00R\vopenConsole\x12D\n" +
-	"\rclose_console\x18\x06 \x01(\v2\x1d.bayplan.wire.v1.CloseConsoleH\x00R\fcloseConsoleB\x06\n" +
-	"\x04body\"X\n" +
+	"\rclose_console\x18\x06 \x01(\v2\x1d.bayplan.wire.v1.CloseConsoleH\x00R\fcloseConsole\x12P\n" +
+	"\x11shared_assignment\x18\a \x01(\v2!.bayplan.wire.v1.SharedAssignmentH\x00R\x10sharedAssignmentB\x06\n" +
+	"\x04body\"d\n" +
+	"\x10SharedAssignment\x12\x1e\n" +
+	"\n" +
+	"assignment\x18\x01 \x01(\fR\n" +
+	"assignment\x12\x1c\n" +
+	"\tworkloads\x18\x02 \x03(\fR\tworkloads\x12\x12\n" +
+	"\x04uses\x18\x03 \x03(\rR\x04uses\"X\n" +
 	"\aWelcome\x12\x10\n" +
 	"\x03run\x18\x01 \x01(\tR\x03run\x12!\n" +
 	"\fheartbeat_ms\x18\x02 \x01(\rR\vheartbeatMs\x12\x18\n" +
@@ -1209,47 +1306,49 @@ func file_wire_proto_rawDescGZIP() []byte {
 	return file_wire_proto_rawDescData
 }
 
-var file_wire_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_wire_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_wire_proto_goTypes = []any{
-	(*JoinRequest)(nil),    // 0: bayplan.wire.v1.JoinRequest
-	(*RenewRequest)(nil),   // 1: bayplan.wire.v1.RenewRequest
-	(*JoinResponse)(nil),   // 2: bayplan.wire.v1.JoinResponse
-	(*AgentMessage)(nil),   // 3: bayplan.wire.v1.AgentMessage
-	(*Hello)(nil),          // 4: bayplan.wire.v1.Hello
-	(*Heartbeat)(nil),      // 5: bayplan.wire.v1.Heartbeat
-	(*Refused)(nil),        // 6: bayplan.wire.v1.Refused
-	(*ServerMessage)(nil),  // 7: bayplan.wire.v1.ServerMessage
-	(*Welcome)(nil),        // 8: bayplan.wire.v1.Welcome
-	(*Resync)(nil),         // 9: bayplan.wire.v1.Resync
-	(*OpenConsole)(nil),    // 10: bayplan.wire.v1.OpenConsole
-	(*CloseConsole)(nil),   // 11: bayplan.wire.v1.CloseConsole
-	(*ConsoleMessage)(nil), // 12: bayplan.wire.v1.ConsoleMessage
-	(*Resize)(nil),         // 13: bayplan.wire.v1.Resize
-	(*ConsoleEnd)(nil),     // 14: bayplan.wire.v1.ConsoleEnd
+	(*JoinRequest)(nil),      // 0: bayplan.wire.v1.JoinRequest
+	(*RenewRequest)(nil),     // 1: bayplan.wire.v1.RenewRequest
+	(*JoinResponse)(nil),     // 2: bayplan.wire.v1.JoinResponse
+	(*AgentMessage)(nil),     // 3: bayplan.wire.v1.AgentMessage
+	(*Hello)(nil),            // 4: bayplan.wire.v1.Hello
+	(*Heartbeat)(nil),        // 5: bayplan.wire.v1.Heartbeat
+	(*Refused)(nil),          // 6: bayplan.wire.v1.Refused
+	(*ServerMessage)(nil),    // 7: bayplan.wire.v1.ServerMessage
+	(*SharedAssignment)(nil), // 8: bayplan.wire.v1.SharedAssignment
+	(*Welcome)(nil),          // 9: bayplan.wire.v1.Welcome
+	(*Resync)(nil),           // 10: bayplan.wire.v1.Resync
+	(*OpenConsole)(nil),      // 11: bayplan.wire.v1.OpenConsole
+	(*CloseConsole)(nil),     // 12: bayplan.wire.v1.CloseConsole
+	(*ConsoleMessage)(nil),   // 13: bayplan.wire.v1.ConsoleMessage
+	(*Resize)(nil),           // 14: bayplan.wire.v1.Resize
+	(*ConsoleEnd)(nil),       // 15: bayplan.wire.v1.ConsoleEnd
 }
 var file_wire_proto_depIdxs = []int32{
 	4,  // 0: bayplan.wire.v1.AgentMessage.hello:type_name -> bayplan.wire.v1.Hello
 	5,  // 1: bayplan.wire.v1.AgentMessage.heartbeat:type_name -> bayplan.wire.v1.Heartbeat
 	6,  // 2: bayplan.wire.v1.AgentMessage.refused:type_name -> bayplan.wire.v1.Refused
-	8,  // 3: bayplan.wire.v1.ServerMessage.welcome:type_name -> bayplan.wire.v1.Welcome
-	9,  // 4: bayplan.wire.v1.ServerMessage.resync:type_name -> bayplan.wire.v1.Resync
-	10, // 5: bayplan.wire.v1.ServerMessage.open_console:type_name -> bayplan.wire.v1.OpenConsole
-	11, // 6: bayplan.wire.v1.ServerMessage.close_console:type_name -> bayplan.wire.v1.CloseConsole
-	13, // 7: bayplan.wire.v1.ConsoleMessage.resize:type_name -> bayplan.wire.v1.Resize
-	14, // 8: bayplan.wire.v1.ConsoleMessage.end:type_name -> bayplan.wire.v1.ConsoleEnd
-	0,  // 9: bayplan.wire.v1.Enrolment.Join:input_type -> bayplan.wire.v1.JoinRequest
-	3,  // 10: bayplan.wire.v1.Fleet.Session:input_type -> bayplan.wire.v1.AgentMessage
-	1,  // 11: bayplan.wire.v1.Fleet.Renew:input_type -> bayplan.wire.v1.RenewRequest
-	12, // 12: bayplan.wire.v1.Fleet.Console:input_type -> bayplan.wire.v1.ConsoleMessage
-	2,  // 13: bayplan.wire.v1.Enrolment.Join:output_type -> bayplan.wire.v1.JoinResponse
-	7,  // 14: bayplan.wire.v1.Fleet.Session:output_type -> bayplan.wire.v1.ServerMessage
-	2,  // 15: bayplan.wire.v1.Fleet.Renew:output_type -> bayplan.wire.v1.JoinResponse
-	12, // 16: bayplan.wire.v1.Fleet.Console:output_type -> bayplan.wire.v1.ConsoleMessage
-	13, // [13:17] is the sub-list for method output_type
-	9,  // [9:13] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	9,  // 3: bayplan.wire.v1.ServerMessage.welcome:type_name -> bayplan.wire.v1.Welcome
+	10, // 4: bayplan.wire.v1.ServerMessage.resync:type_name -> bayplan.wire.v1.Resync
+	11, // 5: bayplan.wire.v1.ServerMessage.open_console:type_name -> bayplan.wire.v1.OpenConsole
+	12, // 6: bayplan.wire.v1.ServerMessage.close_console:type_name -> bayplan.wire.v1.CloseConsole
+	8,  // 7: bayplan.wire.v1.ServerMessage.shared_assignment:type_name -> bayplan.wire.v1.SharedAssignment
+	14, // 8: bayplan.wire.v1.ConsoleMessage.resize:type_name -> bayplan.wire.v1.Resize
+	15, // 9: bayplan.wire.v1.ConsoleMessage.end:type_name -> bayplan.wire.v1.ConsoleEnd
+	0,  // 10: bayplan.wire.v1.Enrolment.Join:input_type -> bayplan.wire.v1.JoinRequest
+	3,  // 11: bayplan.wire.v1.Fleet.Session:input_type -> bayplan.wire.v1.AgentMessage
+	1,  // 12: bayplan.wire.v1.Fleet.Renew:input_type -> bayplan.wire.v1.RenewRequest
+	13, // 13: bayplan.wire.v1.Fleet.Console:input_type -> bayplan.wire.v1.ConsoleMessage
+	2,  // 14: bayplan.wire.v1.Enrolment.Join:output_type -> bayplan.wire.v1.JoinResponse
+	7,  // 15: bayplan.wire.v1.Fleet.Session:output_type -> bayplan.wire.v1.ServerMessage
+	2,  // 16: bayplan.wire.v1.Fleet.Renew:output_type -> bayplan.wire.v1.JoinResponse
+	13, // 17: bayplan.wire.v1.Fleet.Console:output_type -> bayplan.wire.v1.ConsoleMessage
+	14, // [14:18] is the sub-list for method output_type
+	10, // [10:14] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_wire_proto_init() }
@@ -1270,8 +1369,9 @@ func file_wire_proto_init() {
 		(*ServerMessage_Resync)(nil),
 		(*ServerMessage_OpenConsole)(nil),
 		(*ServerMessage_CloseConsole)(nil),
+		(*ServerMessage_SharedAssignment)(nil),
 	}
-	file_wire_proto_msgTypes[12].OneofWrappers = []any{
+	file_wire_proto_msgTypes[13].OneofWrappers = []any{
 		(*ConsoleMessage_Id)(nil),
 		(*ConsoleMessage_Stdin)(nil),
 		(*ConsoleMessage_Stdout)(nil),
@@ -1286,7 +1386,7 @@ func file_wire_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_wire_proto_rawDesc), len(file_wire_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   15,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   2,
 		},
