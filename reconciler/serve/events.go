@@ -63,7 +63,8 @@ func (s *server) recorded(r *controlpb.EventsRequest) ([]status.Event, uint64) {
 	return mine, pos
 }
 
-// about are the events of a workload, a team or a slot; "" is all.
+// about are the events of a workload, a team or a slot, problems of its text
+// among them; "" is all.
 func about(events []status.Event, of string) []status.Event {
 	if of == "" {
 		return events
@@ -71,7 +72,7 @@ func about(events []status.Event, of string) []status.Event {
 	var mine []status.Event
 	for _, e := range events {
 		slot, _ := schema.ParseSlot(e.Slot)
-		if e.Slot == of || e.Workload != "" && matches(e.Workload, of) || slot.Workload != "" && matches(slot.Workload, of) {
+		if e.Slot == of || e.Subject == of || e.Workload != "" && matches(e.Workload, of) || slot.Workload != "" && matches(slot.Workload, of) {
 			mine = append(mine, e)
 		}
 	}

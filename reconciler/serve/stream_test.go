@@ -24,6 +24,7 @@ func TestEvents_LastAndWorkloadAndFollow(t *testing.T) {
 		{Kind: "order", Slot: "shop/api.0", Text: "2"},
 		{Kind: "phase", Workload: "shop/web", Text: "3"},
 		{Kind: "node", Node: "n1", Text: "4"},
+		{Kind: "problem", Subject: "shop", Text: "5"},
 	} {
 		fc.Record(e)
 	}
@@ -32,11 +33,11 @@ func TestEvents_LastAndWorkloadAndFollow(t *testing.T) {
 		r    *controlpb.EventsRequest
 		want string
 	}{
-		{&controlpb.EventsRequest{}, "1234"},
-		{&controlpb.EventsRequest{Last: 2}, "34"},
+		{&controlpb.EventsRequest{}, "12345"},
+		{&controlpb.EventsRequest{Last: 2}, "45"},
 		{&controlpb.EventsRequest{Workload: "shop/web"}, "13"},
 		{&controlpb.EventsRequest{Workload: "shop/web", Last: 1}, "3"},
-		{&controlpb.EventsRequest{Workload: "shop"}, "123"},
+		{&controlpb.EventsRequest{Workload: "shop"}, "1235"},
 		{&controlpb.EventsRequest{Workload: "shop/web.0"}, "1"},
 	} {
 		s, err := c.Events(t.Context(), connect.NewRequest(x.r))

@@ -2,6 +2,7 @@ package status
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/containerd/errdefs"
 
@@ -33,16 +34,24 @@ func Explain(s *Status, verdicts []reconciler.Verdict, slot schema.Slot, events 
 	for _, p := range s.Problems {
 		if p.Subject == x.Slot || p.Subject == w.Name {
 			x.Lines = append(x.Lines, p.Text)
-			x.Next = p.Next
+			x.Next = nextAfterExplain(p.Next, x.Slot)
 		}
 	}
 	for _, e := range events {
-		if e.Slot == x.Slot {
+		if e.Slot == x.Slot || e.Kind == "problem" && e.Slot == "" && e.Workload == w.Name {
 			x.Events = append(x.Events, e)
 		}
 	}
 	x.Events = x.Events[max(0, len(x.Events)-explainEvents):]
 	return x, nil
+}
+
+// nextAfterExplain leads on from here where a problem leads here.
+func nextAfterExplain(next, slot string) string {
+	if strings.HasPrefix(next, "bayplan explain ") {
+		return "mend what its node tells and push; all that happened: bayplan events " + slot
+	}
+	return next
 }
 
 func (s *Status) workload(name string) *Workload {

@@ -200,6 +200,8 @@ func failureNext(s *Slot) string {
 		return "see that node " + s.Node + " reaches the registry; it is tried again by itself"
 	case nodes.PortInUse:
 		return "free the port on node " + s.Node + ", or let the scheduler choose one"
+	case nodes.CommandNotFound:
+		return "correct the workload's command, or its image"
 	case nodes.OOMKilled:
 		return "raise resources.limit.memory"
 	case nodes.EngineDown, nodes.DiskFull:

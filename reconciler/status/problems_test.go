@@ -8,6 +8,7 @@ import (
 	"github.com/bayplan/bayplan/nodes"
 	"github.com/bayplan/bayplan/reconciler"
 	"github.com/bayplan/bayplan/reconciler/status"
+	"github.com/bayplan/bayplan/schema"
 )
 
 // brief is each problem's code, subject and next step.
@@ -88,4 +89,14 @@ func (w *world) after(d time.Duration) {
 		w.snap.Nodes[i].At = w.now
 	}
 	w.pass()
+}
+
+// TestExplain_LeadsOn: what leads to an explanation does not lead back to it.
+func TestExplain_LeadsOn(t *testing.T) {
+	w := stuck()
+	s := w.of()
+	x, err := status.Explain(&s, nil, schema.Slot{Workload: "hello/web"}, nil)
+	if err != nil || !strings.HasSuffix(x.Next, "bayplan events hello/web.0") {
+		t.Errorf("next %q, %v", x.Next, err)
+	}
 }

@@ -107,6 +107,9 @@ func TestExplain_Events(t *testing.T) {
 		events = append(events, status.Event{Slot: schema.Slot{Workload: "hello/web", Index: i % 2}.String(), Text: strings.Repeat("x", i)})
 	}
 	x, _ := status.Explain(&s, nil, slot, events)
+	if y, _ := status.Explain(&s, nil, slot, append(events, status.Event{Kind: "problem", Workload: "hello/web"})); len(y.Events) != 10 || y.Events[9].Kind != "problem" {
+		t.Errorf("a problem of its workload is not among %v", y.Events)
+	}
 	if len(x.Events) != 10 || len(x.Events[9].Text) != 28 || slices.ContainsFunc(x.Events, func(e status.Event) bool { return e.Slot != "hello/web.0" }) {
 		t.Errorf("%d events, the last %v", len(x.Events), x.Events[len(x.Events)-1])
 	}
