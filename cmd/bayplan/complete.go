@@ -96,7 +96,7 @@ func commitsThat(st *status.Status, keep func(status.Revision) bool) []string {
 	var all []string
 	for _, r := range append([]status.Revision{st.Revision}, st.History...) {
 		if r.Commit != "" && keep(r) {
-			all = append(all, shortCommit(r.Commit)+"\t"+string(r.Outcome)+": "+r.Subject)
+			all = append(all, shortCommit(r.Commit)+"\t"+progress(r.Outcome)+": "+r.Subject)
 		}
 	}
 	return all

@@ -97,8 +97,8 @@ func PreviewOf(before *reconciler.Facts, f *reconciler.Forecast, unresolved []re
 		old, new := before.Spec.Workload(name), f.Facts.Spec.Workload(name)
 		c.fill(old, new)
 		c.Slots = slotChanges(was[name], is[name], f)
-		c.warn(new, unresolved)
-		if c.Action != "" || moves(c.Slots) {
+		waits := c.warn(new, unresolved) && len(c.Fields) == 0 && old != nil
+		if !waits && (c.Action != "" || moves(c.Slots)) {
 			p.Changes = append(p.Changes, c)
 		}
 	}
@@ -143,14 +143,17 @@ func (c *PreviewChange) fill(old, new *schema.Workload) {
 }
 
 // warn tells of an image that cannot be had now. What it would be pinned to is
-// then not known, and no change.
-func (c *PreviewChange) warn(w *schema.Workload, unresolved []reconciler.Unresolved) {
+// then not known, and no change: a workload that waits for its image already goes
+// on waiting.
+func (c *PreviewChange) warn(w *schema.Workload, unresolved []reconciler.Unresolved) (warned bool) {
 	for i := range unresolved {
 		if u := &unresolved[i]; w != nil && u.Workload == w.Image {
 			c.Warnings = append(c.Warnings, u.Failure.Text)
 			c.Fields = slices.DeleteFunc(c.Fields, func(f FieldChange) bool { return f.Path == "pinned" })
+			warned = true
 		}
 	}
+	return warned
 }
 
 // strategyText tells the way of an update in words.

@@ -185,4 +185,10 @@ func TestPreviewOf_WarnsOfAnImageThatCannotBeHad(t *testing.T) {
 	if slices.ContainsFunc(p.Changes[0].Fields, func(f status.FieldChange) bool { return f.Path == "pinned" }) {
 		t.Errorf("pinned is told as a change: %+v", p.Changes[0].Fields)
 	}
+	f.Facts.Spec = before.Spec
+	waiting := before.Spec.Workloads[0].Image
+	p = status.PreviewOf(&before, &f, []reconciler.Unresolved{{Workload: waiting, Failure: nodes.Failure{Text: text}}})
+	if len(p.Changes) != 0 || !slices.Equal(p.Warnings, []string{text}) {
+		t.Errorf("a workload that waits already: %+v", p)
+	}
 }
