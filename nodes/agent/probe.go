@@ -38,9 +38,17 @@ func (p prober) probe(ctx context.Context, act Action) error {
 	w := act.Order.Workload
 	switch h := w.Health; {
 	case h.HTTP != nil:
-		return p.get(ctx, p.target(act, h.HTTP.Port), h.HTTP.Path)
+		at, err := p.target(act, h.HTTP.Port)
+		if err != nil {
+			return err
+		}
+		return p.get(ctx, at, h.HTTP.Path)
 	case h.TCP != nil:
-		return p.connect(ctx, p.target(act, h.TCP.Port))
+		at, err := p.target(act, h.TCP.Port)
+		if err != nil {
+			return err
+		}
+		return p.connect(ctx, at)
 	case h.Exec != nil && len(h.Exec.Command) > 0:
 		return p.exec(ctx, act.ID, h.Exec)
 	default:
@@ -50,11 +58,15 @@ func (p prober) probe(ctx context.Context, act Action) error {
 
 // target is the container itself where the host reaches it, and else where the
 // node publishes the port.
-func (p prober) target(act Action, port string) string {
-	if act.Status.Address != "" && act.Order.Workload.Network != schema.Host {
-		return net.JoinHostPort(act.Status.Address, decimal(portOf(act.Order.Workload, port)))
+func (p prober) target(act Action, port string) (string, error) {
+	w, host := act.Order.Workload, act.Order.Ports[port]
+	switch inside := portOf(w, port); {
+	case act.Status.Address != "" && w.Network != schema.Host && inside != 0:
+		return net.JoinHostPort(act.Status.Address, decimal(inside)), nil
+	case host != 0:
+		return net.JoinHostPort(p.node, decimal(host)), nil
 	}
-	return net.JoinHostPort(p.node, decimal(act.Order.Ports[port]))
+	return "", fmt.Errorf("the health check's port %q is neither reached from the node nor published on it", port)
 }
 
 // get passes on 200 to 399; a redirect is an answer and is not followed.

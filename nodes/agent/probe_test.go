@@ -51,6 +51,7 @@ func TestProber_OverTheNetwork(t *testing.T) {
 		{schema.Health{HTTP: &schema.HTTPCheck{Path: "/ok", Port: "p"}}, nobody, "connection refused"},
 		{schema.Health{TCP: &schema.TCPCheck{Port: "p"}}, up, ""},
 		{schema.Health{TCP: &schema.TCPCheck{Port: "p"}}, nobody, "connection refused"},
+		{schema.Health{TCP: &schema.TCPCheck{Port: "q"}}, up, `port "q" is neither reached`},
 		{schema.Health{Exec: &schema.ExecCheck{}}, up, "asks for nothing"},
 	} {
 		w := &schema.Workload{Name: "t/web", Health: &c.check, Ports: map[string]schema.Port{"p": {Container: c.port}}}

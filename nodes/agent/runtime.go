@@ -10,8 +10,10 @@ import (
 )
 
 // Runtime is an engine that holds containers for one node of one cluster. It
-// sees and touches only the containers that carry both labels (I9). Every call
-// honours its context; every error that a person can act on is a
+// sees and touches only those: each container is marked with its cluster and its
+// node, so that several nodes of several clusters may share a machine (I9). A
+// container outlives the agent, and is found again by the next one, with its
+// exit if it ended meanwhile (I10). Every call honours its context; every error that a person can act on is a
 // [*nodes.Failure] wrapped in [Error]. A Runtime is safe for concurrent use.
 //
 // nodes/agent/runtimetest is the contract as a test suite; every Runtime, the
@@ -37,8 +39,8 @@ type Runtime interface {
 	// sorted by ID.
 	List(ctx context.Context) ([]Status, error)
 	// Watch calls changed with the container's ID whenever one changed, and
-	// with "" whenever anything may have (after a gap). It returns when ctx ends or the engine
-	// stops talking; the caller calls it again.
+	// with "" whenever anything may have (after a gap). It returns when ctx ends
+	// or the engine stops talking; the caller calls it again.
 	Watch(ctx context.Context, changed func(id string)) error
 	// Logs writes the container's output as it came, stdout and stderr merged.
 	// With Follow it returns when the container ends or ctx does.
@@ -49,7 +51,8 @@ type Runtime interface {
 
 // Info is what an engine says of itself.
 type Info struct {
-	// Name and Version: "docker", "20.10.24".
+	// Name and Version, "docker" and "20.10.24": what constraints see as the
+	// node's attribute "runtime", and people beside the node.
 	Name, Version string
 	// CPU and Memory of the machine.
 	Capacity nodes.Capacity
@@ -58,7 +61,7 @@ type Info struct {
 }
 
 // Container is what to run, complete: the runtime adds nothing of its own but
-// its labels.
+// its marks.
 type Container struct {
 	// ID is the order's: unique on the node, and the container's identity in
 	// every call.
