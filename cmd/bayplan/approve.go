@@ -16,9 +16,10 @@ func newApproveCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "approve COMMIT",
 		Short: "Let a held commit through",
-		Long: `Approve lets a commit through that is Held since it would remove more than the
-budget allows. Look at the list first: ` + "`bayplan status`" + ` shows it. The record keeps
-who approved: your certificate's name, and your user's.`,
+		Long: `Approve lets a commit through that is Held: it would remove more than half of the
+workloads or all that a team has, or it does not descend from what is in force.
+Look at the list first: ` + "`bayplan status`" + ` shows it. The record keeps who approved: your
+certificate's name, and your user's.`,
 		Example: "  bayplan approve 3f2a9c1d2e",
 		Args:    takes("COMMIT"),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -27,8 +27,8 @@ func newEventsCommand() *cobra.Command {
 		Short: "Show what happened: commits, orders, phases, failures",
 		Long: `Events prints what the server recorded, oldest first: commits and their
 outcomes, orders and why they were given, phases and health of containers,
-failures, nodes that come and go, what operators did. With -f (or -w) it stays
-and prints what comes. -o json is one object a line.`,
+failures, nodes that come and go, problems and their end, what operators did.
+With -f (or -w) it stays and prints what comes. -o json is one object a line.`,
 		Example: "  bayplan events --last 20\n  bayplan events shop/web -f\n  bayplan events -o json | jq -r 'select(.kind==\"failure\") | .text'",
 		Args:    takes("[WORKLOAD]"),
 		RunE:    v.run,
