@@ -98,7 +98,7 @@ var known = map[string]step{
 	"fork": {1, number(func(m Machine, n int) (int, bool) {
 		return check(m, write(m.Stdout(), fmt.Sprintf("forked %d", m.Fork(n))))
 	})},
-	"exit":     {1, number(func(_ Machine, n int) (int, bool) { return n, true })},
+	"exit": {1, number(func(_ Machine, n int) (int, bool) { return n, true })},
 }
 
 func check(m Machine, err error) (int, bool) {
