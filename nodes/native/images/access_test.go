@@ -39,6 +39,11 @@ func TestAccess_Passwords(t *testing.T) {
 			return c, err
 		}
 	}
+	helper := filepath.Join(t.TempDir(), "docker-credential-test")
+	os.WriteFile(helper, []byte("#!/bin/sh\necho '{\"Username\":\"ann\",\"Secret\":\"secret\"}'\n"), 0o700)
+	t.Setenv("PATH", filepath.Dir(helper)+":"+os.Getenv("PATH"))
+	helped := filepath.Join(t.TempDir(), "config.json")
+	os.WriteFile(helped, fmt.Appendf(nil, `{"credHelpers":{%q:"test"}}`, r.Addr()), 0o600)
 	garbled := filepath.Join(t.TempDir(), "config.json")
 	os.WriteFile(garbled, []byte("{"), 0o600)
 	for name, c := range map[string]struct {
@@ -48,6 +53,7 @@ func TestAccess_Passwords(t *testing.T) {
 		"none":                 {images.Config{AuthFile: filepath.Join(t.TempDir(), "none")}, false},
 		"a file":               {images.Config{AuthFile: config("ann", "secret")}, true},
 		"a file, wrong":        {images.Config{AuthFile: config("ann", "x")}, false},
+		"a helper":             {images.Config{AuthFile: helped}, true},
 		"a garbled file":       {images.Config{AuthFile: garbled}, false},
 		"settings":             {images.Config{Credentials: hook(images.Credentials{User: "ann", Password: "secret"}, nil)}, true},
 		"settings over a file": {images.Config{AuthFile: config("ann", "secret"), Credentials: hook(images.Credentials{User: "ann", Password: "x"}, nil)}, false},

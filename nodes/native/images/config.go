@@ -49,8 +49,8 @@ type Config struct {
 	// the larger: above High [Store.Collect] clears until Low. 0 is 85 and 75.
 	High, Low int
 	// InUse is every digest ([Image.Digest]) that a container of this node was
-	// made from, running or not. It is asked at each clearing. Without it, or
-	// where it fails, nothing is cleared.
+	// made from, running or not. It is asked at each clearing and must not begin
+	// another. Without it, or where it fails, nothing is cleared.
 	InUse func(ctx context.Context) ([]string, error)
 	// Progress, if set, is told how a pull gets on, some times a second; it
 	// must not block.

@@ -2,11 +2,10 @@ package images
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
-	"strings"
 
+	"github.com/docker/cli/cli/config"
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 )
@@ -42,38 +41,32 @@ func (s *Store) keychain() authn.Keychain {
 // password counts at once.
 type authFile string
 
-// Resolve is for "host/repo" and "host", as Docker's own.
+// Resolve is for "host/repo" and "host", as with Docker's own file; credential
+// helpers that it names are asked.
 func (path authFile) Resolve(target authn.Resource) (authn.Authenticator, error) {
-	text, err := os.ReadFile(string(path))
+	f, err := os.Open(string(path))
 	if err != nil {
 		return nil, err
 	}
-	var file struct {
-		Auths map[string]authn.AuthConfig `json:"auths"`
-	}
-	if err := json.Unmarshal(text, &file); err != nil {
+	defer f.Close()
+	file, err := config.LoadFromReader(f)
+	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	for _, key := range []string{target.String(), target.RegistryStr()} {
 		if key == name.DefaultRegistry {
 			key = authn.DefaultAuthKey
 		}
-		for host, auth := range file.Auths {
-			if host == key || plainHost(host) == key {
-				return authn.FromConfig(auth), nil
-			}
+		auth, err := file.GetAuthConfig(key)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		if auth.Username+auth.Auth+auth.IdentityToken+auth.RegistryToken != "" {
+			return authn.FromConfig(authn.AuthConfig{
+				Username: auth.Username, Password: auth.Password, Auth: auth.Auth,
+				IdentityToken: auth.IdentityToken, RegistryToken: auth.RegistryToken,
+			}), nil
 		}
 	}
 	return authn.Anonymous, nil
-}
-
-// plainHost is for keys as old versions of `docker login` wrote them:
-// "https://host/v1/".
-func plainHost(key string) string {
-	_, host, ok := strings.Cut(key, "://")
-	if !ok {
-		host = key
-	}
-	host, _, _ = strings.Cut(host, "/")
-	return host
 }

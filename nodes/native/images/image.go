@@ -118,18 +118,28 @@ func (s *Store) touch(rec *record) {
 	}
 }
 
-// image needs s.mu. Layers below one whose root is opaque are hidden by it; the
-// kernel does not heed the mark on a root, so they are left out here.
+// image needs s.mu.
 func (s *Store) image(rec *record) Image {
-	first := 0
-	for i, l := range rec.Layers {
-		if s.layers[l].Opaque {
-			first = i
-		}
-	}
 	image := Image{Digest: rec.Digest, Config: rec.Config}
-	for _, l := range rec.Layers[first:] {
+	for _, l := range s.stack(rec.Layers) {
 		image.Layers = append(image.Layers, s.layerFiles(l))
 	}
 	return image
+}
+
+// stack is what can be seen of the layers, the lowest first. One that comes
+// again higher up adds nothing where it was first, and the kernel takes none
+// twice; nor does it heed that a layer's root hides all below.
+func (s *Store) stack(layers []string) []string {
+	var seen []string
+	for _, l := range slices.Backward(layers) {
+		if !slices.Contains(seen, l) {
+			seen = append(seen, l)
+		}
+		if s.layers[l].Opaque {
+			break
+		}
+	}
+	slices.Reverse(seen)
+	return seen
 }

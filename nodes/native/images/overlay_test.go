@@ -100,6 +100,17 @@ func TestOverlay_ShowsWhatTheImageSays(t *testing.T) {
 	}
 }
 
+func TestOverlay_LayerThatComesTwice(t *testing.T) {
+	needRoot(t)
+	one := archived(t, file("a", "1"), folder("d"), file("d/x", "1"), file(".wh.b", ""))
+	two := archived(t, file("a", "2"), file(".wh.d", ""), file("b", "2"), file("c", "2"))
+	ref := image.NewRegistry(t).Push(t, "shop/web:1", layered(t, v1.Config{}, one, two, one, one))
+	img := mustPull(t, open(t, images.Config{}), ref)
+	if d := cmp.Diff(map[string]string{"a": "1", "c": "2", "d": "d---------", "d/x": "1"}, joined(t, img)); d != "" {
+		t.Error(d)
+	}
+}
+
 func TestUnpack_KeepsOwnersModesAndCapabilities(t *testing.T) {
 	needRoot(t)
 	capability := "\x01\x00\x00\x02\x00\x04\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00" // cap_net_bind_service=ep

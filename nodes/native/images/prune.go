@@ -84,7 +84,7 @@ func (s *Store) Collect(ctx context.Context) (Pruned, error) {
 		d, err := s.disk()
 		return d.used > s.cfg.Low, err
 	})
-	s.cfg.Log.Info("images cleared", "images", len(pruned.Images), "layers", pruned.Layers, "bytes", pruned.Bytes)
+	s.cfg.Log.Info("images cleared for the disk", "used", d.used, "images", len(pruned.Images), "layers", pruned.Layers, "bytes", pruned.Bytes)
 	return pruned, err
 }
 
@@ -98,14 +98,18 @@ func (s *Store) clear(ctx context.Context, unusedFor time.Duration, more func() 
 	s.mu.Lock()
 	s.touched = map[string]bool{}
 	s.mu.Unlock()
+	if s.cfg.InUse == nil {
+		return Pruned{}, errors.New("nobody says which images are in use")
+	}
 	inUse, err := s.inUse(ctx)
 	if err != nil {
 		return Pruned{}, err
 	}
 	var p Pruned
+	blind := s.unknown(inUse)
 	before := time.Now().Add(-unusedFor)
 	for _, rec := range s.oldestFirst() {
-		if err := s.sweep(&p, inUse); err != nil {
+		if err := s.sweep(&p, blind); err != nil {
 			return p, err
 		}
 		if wanted, err := more(); err != nil || !wanted || ctx.Err() != nil {
@@ -120,13 +124,13 @@ func (s *Store) clear(ctx context.Context, unusedFor time.Duration, more func() 
 			p.Images = append(p.Images, rec.Digest)
 		}
 	}
-	return p, s.sweep(&p, inUse)
+	return p, s.sweep(&p, blind)
 }
 
-// inUse fails where it cannot be known: then nothing may be cleared.
+// inUse fails where it cannot be known.
 func (s *Store) inUse(ctx context.Context) (map[string]bool, error) {
 	if s.cfg.InUse == nil {
-		return nil, errors.New("nobody says which images are in use")
+		return nil, nil
 	}
 	digests, err := s.cfg.InUse(ctx)
 	if err != nil {
@@ -166,79 +170,4 @@ func (s *Store) forget(rec record) (bool, error) {
 	delete(s.images, rec.Digest)
 	maps.DeleteFunc(s.names, func(_, digest string) bool { return digest == rec.Digest })
 	return true, s.writeNames()
-}
-
-// sweep removes the layers that no image has and no pull wants. Where a
-// container uses an image that the store does not know, any layer may be its.
-func (s *Store) sweep(p *Pruned, inUse map[string]bool) error {
-	for _, l := range s.unneeded(inUse) {
-		place, info, err := s.drop(l)
-		if err != nil {
-			return err
-		}
-		if place == "" {
-			continue
-		}
-		p.Layers++
-		p.Bytes += info.Size
-		if err := os.RemoveAll(place); err != nil {
-			return err
-		}
-	}
-	return s.sweepPartials()
-}
-
-func (s *Store) unneeded(inUse map[string]bool) []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for digest := range inUse {
-		if s.images[digest] == nil {
-			s.cfg.Log.Warn("a container uses an image that the store does not know: no layer is cleared", "image", digest)
-			return nil
-		}
-	}
-	needed := map[string]bool{}
-	for _, rec := range s.images {
-		for _, l := range rec.Layers {
-			needed[l] = true
-		}
-	}
-	var list []string
-	for l := range s.layers {
-		if !needed[l] && s.wanted[l] == 0 {
-			list = append(list, l)
-		}
-	}
-	slices.Sort(list)
-	return list
-}
-
-// drop moves a layer out of its place at once; "" if a pull came to want it, or
-// an image to have it.
-func (s *Store) drop(diffID string) (place string, info layerInfo, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	info, there := s.layers[diffID]
-	for _, rec := range s.images {
-		there = there && !slices.Contains(rec.Layers, diffID)
-	}
-	if !there || s.wanted[diffID] > 0 {
-		return "", layerInfo{}, nil
-	}
-	place = s.path("tmp", "gone-"+hex(diffID))
-	if err := os.Rename(s.layerDir(diffID), place); err != nil {
-		return "", layerInfo{}, err
-	}
-	delete(s.layers, diffID)
-	return place, info, nil
-}
-
-// sweepPartials removes interrupted downloads unless one may be going on.
-func (s *Store) sweepPartials() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.wanted) > 0 {
-		return nil
-	}
-	return s.clearPartials(time.Now())
 }
