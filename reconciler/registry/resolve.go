@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"time"
 
@@ -60,15 +61,20 @@ func explain(ref name.Reference, err error) *nodes.Failure {
 	return failure(nodes.RegistryUnreachable, "image %s: registry %s answers with status %d", ref, registry, answer.StatusCode)
 }
 
-// cause is the innermost error, which says what the transport met.
-func cause(err error) error {
-	for {
-		inner := errors.Unwrap(err)
-		if inner == nil {
-			return err
-		}
+// cause is what the transport met, once: a registry is asked by https and by
+// http, and both mostly fail alike.
+func cause(err error) string {
+	var op *net.OpError
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return "it took too long"
+	case errors.As(err, &op):
+		return op.Error()
+	}
+	for inner := err; inner != nil; inner = errors.Unwrap(inner) {
 		err = inner
 	}
+	return err.Error()
 }
 
 func failure(code nodes.FailureCode, format string, args ...any) *nodes.Failure {

@@ -95,11 +95,10 @@ func (s *Source) faultOf(err error) *fault {
 	if errors.Is(err, errTooLarge) {
 		return &fault{CodeTooLarge, "a commit or directory of " + s.cfg.URL + " is larger than is read", "git ls-remote " + s.cfg.URL, err}
 	}
-	text := s.cfg.URL + " does not answer"
 	if errors.Is(err, context.DeadlineExceeded) {
-		text = s.cfg.URL + " did not answer in time"
+		return &fault{CodeUnreachable, s.cfg.URL + " did not answer in time", "git ls-remote " + s.cfg.URL, nil}
 	}
-	return &fault{CodeUnreachable, text, "git ls-remote " + s.cfg.URL, withoutURL(err)}
+	return &fault{CodeUnreachable, s.cfg.URL + " does not answer", "git ls-remote " + s.cfg.URL, withoutURL(err)}
 }
 
 // mirrorFault is a trouble with our own disk.
