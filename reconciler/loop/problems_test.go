@@ -123,3 +123,18 @@ func TestProblems_ASilentNodeIsOneMatter(t *testing.T) {
 		tellsInTurn(t, c, "n3 is unreachable: silent for 15s", "n3 is lost: silent for", "over: n3 is lost")
 	})
 }
+
+func TestProblems_OfTheLedgerHaveOneCause(t *testing.T) {
+	inCluster(t, func(t *testing.T, c *memory.Cluster) {
+		first := c.Repo.Push("one", "", "shop/web.cue", web("r/web:1", ""))
+		c.Await(time.Minute, "applied", ended(first, reconciler.Applied))
+		c.Ledger.Fail(errors.New("no space left on device"))
+		c.Troubles(status.Problem{Code: "disk-low", Text: "the disk is full", Next: "free space"})
+		c.Repo.Push("two", "", "shop/web.cue", web("r/web:2", ""))
+		c.Await(time.Minute, "told", hasProblem("disk-low"))
+		time.Sleep(time.Minute)
+		if s, _ := c.Loop().Status(); hasProblem("ledger-failing")(s) {
+			t.Error(memory.Brief(s))
+		}
+	})
+}

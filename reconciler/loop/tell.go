@@ -2,10 +2,13 @@ package loop
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/bayplan/bayplan/reconciler/status"
 )
+
+const ledgerFailing = "ledger-failing"
 
 const ledgerNext = "see that the server's data folder has room and its disk is well; it is tried again by itself"
 
@@ -30,7 +33,7 @@ func (t *term) proclaim(ctx context.Context) (wake time.Time) {
 		return wake
 	}
 	if err := t.won.Record(ctx, t.facts, t.facts, t.untold); err != nil {
-		t.fail("ledger-failing", err, ledgerNext)
+		t.fail(ledgerFailing, err, ledgerNext)
 		return t.cfg.Now().Add(retryAfter)
 	}
 	t.untold = nil
@@ -55,11 +58,17 @@ func (t *term) told() status.Input {
 
 // troubles are what the shells met, the gravest first.
 func (t *term) troubles() (all []status.Problem) {
-	if t.failing != nil {
+	others := t.cfg.Troubles()
+	if t.failing != nil && !(t.failing.Code == ledgerFailing && slices.ContainsFunc(others, toldOfLedger)) {
 		all = append(all, *t.failing)
 	}
 	if t.trouble != nil {
 		all = append(all, status.Problem{Code: t.trouble.Code, Text: t.trouble.Text, Next: t.trouble.Next})
 	}
-	return append(all, t.cfg.Troubles()...)
+	return append(all, others...)
+}
+
+// toldOfLedger is whether a trouble is the very cause of a ledger that fails.
+func toldOfLedger(p status.Problem) bool {
+	return p.Code == "disk-low" || p.Code == "ledger-unreachable"
 }

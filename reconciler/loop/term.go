@@ -179,7 +179,7 @@ func (t *term) settle(ctx context.Context) (wake time.Time) {
 		t.blocked = plan.Blocked
 		t.meter.pass(t.cfg.Now().Sub(began))
 		if err := t.carryOut(ctx, &plan); err != nil {
-			t.fail("ledger-failing", err, ledgerNext)
+			t.fail(ledgerFailing, err, ledgerNext)
 			return t.cfg.Now().Add(retryAfter)
 		}
 		t.failing = nil

@@ -31,13 +31,20 @@ type telling struct {
 	patience time.Duration // from at until more may be told
 
 	now  Event // as it stands, if it is there
-	seen int   // the round in which it last was
+	seen int   // the round in which it last was; 0 is an earlier herald's
 	gone time.Time
 }
 
+// sure is how long the matter must be away to be over. After a restart it takes
+// a while until all troubles are met again.
+func (t *telling) sure() time.Duration {
+	if t.seen == 0 {
+		return time.Minute
+	}
+	return 10 * time.Second
+}
+
 const (
-	// sure is how long a problem must be away to be over.
-	sure = 10 * time.Second
 	// After each telling of a matter the next one waits for twice as long,
 	// between these.
 	firstPatience = 30 * time.Second
@@ -112,8 +119,8 @@ func (t *telling) news(now time.Time, there bool) (e Event, next time.Time) {
 		t.gone = now
 	}
 	due := t.at.Add(t.patience)
-	if !there && due.Before(t.gone.Add(sure)) {
-		due = t.gone.Add(sure)
+	if away := t.gone.Add(t.sure()); !there && due.Before(away) {
+		due = away
 	}
 	if due.After(now) {
 		return e, due

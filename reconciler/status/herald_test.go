@@ -67,7 +67,11 @@ func TestHerald_GoesOnWhereAnotherLeftOff(t *testing.T) {
 	if events, _ := h.News([]status.Event{stands}, began.Add(time.Hour)); len(events) > 0 {
 		t.Errorf("told again: %v", events)
 	}
+	h = status.NewHerald(past)
 	h.News(nil, began.Add(2*time.Hour))
+	if events, _ := h.News(nil, began.Add(2*time.Hour+50*time.Second)); len(events) > 0 {
+		t.Errorf("over before it could be met again: %v", events)
+	}
 	events, _ := h.News(nil, began.Add(2*time.Hour+time.Minute))
 	if len(events) != 1 || !events[0].Over || events[0].Workload != "shop/web" {
 		t.Errorf("its end: %+v", events)

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -33,6 +34,8 @@ type Cluster struct {
 
 	// Tree is what every evaluation waits for.
 	Tree Gate
+
+	troubles atomic.Pointer[[]status.Problem]
 
 	t     *testing.T
 	dir   string
@@ -110,7 +113,7 @@ func (c *Cluster) Image(ref string, lives ...fake.Program) {
 // StartServer starts a server over the same ledger; agents move to it.
 func (c *Cluster) StartServer() {
 	r := roster.New(time.Now)
-	l, err := loop.New(loop.Config{Cluster: "test", Source: c.Repo, Fleet: r, Ledger: c.Ledger, Resolver: c.Images, Load: c.evaluate})
+	l, err := loop.New(loop.Config{Cluster: "test", Source: c.Repo, Fleet: r, Ledger: c.Ledger, Resolver: c.Images, Load: c.evaluate, Troubles: c.others})
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -120,6 +123,16 @@ func (c *Cluster) StartServer() {
 		link.Move(r)
 	}
 	c.roster(r)
+}
+
+// Troubles are what other parts of the server tell from now on.
+func (c *Cluster) Troubles(all ...status.Problem) { c.troubles.Store(&all) }
+
+func (c *Cluster) others() []status.Problem {
+	if all := c.troubles.Load(); all != nil {
+		return *all
+	}
+	return nil
 }
 
 func (c *Cluster) evaluate(files fs.FS, rev schema.Revision) (schema.Spec, error) {
