@@ -37,6 +37,7 @@ func inCluster(t *testing.T, play func(t *testing.T, c *memory.Cluster)) {
 		for _, tag := range []string{"r/web:1", "r/web:2", "r/web:3"} {
 			c.Image(tag)
 		}
+		c.Await(time.Minute, "three nodes", func(s *status.Status) bool { return len(s.Nodes) == 3 })
 		play(t, c)
 	})
 }
