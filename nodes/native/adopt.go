@@ -70,10 +70,12 @@ func (r *Runtime) folders() ([]string, error) {
 		name := e.Name()
 		switch {
 		case !r.names.owns(name):
-		case strings.HasPrefix(name, newPrefix), strings.HasPrefix(name, gonePrefix):
+		case strings.HasPrefix(name, newPrefix): // at once: it may be made again
 			if err := os.RemoveAll(r.names.path(name)); err != nil {
 				return nil, err
 			}
+		case strings.HasPrefix(name, gonePrefix):
+			r.clear(r.names.path(name))
 		default:
 			all = append(all, name)
 		}
@@ -126,11 +128,12 @@ func (r *Runtime) unreadable(folder string, err error) error {
 		return lockErr
 	}
 	r.cfg.Log.Warn("a container's folder is broken and removed", "folder", folder, "err", err)
-	clear, err := r.names.drop(folder)
+	gone, err := r.names.drop(folder)
 	if err != nil {
 		return err
 	}
-	return clear()
+	r.clear(gone)
+	return nil
 }
 
 // take makes the boxes those of this process.

@@ -56,10 +56,7 @@ func TestMonitor_KilledAsItStarts(t *testing.T) {
 			if step == "written" {
 				go func() {
 					defer close(killed)
-					fd := monitorOf(t, r.Folder(in.ID))
-					for deadline := time.Now().Add(patience); fd < 0 && time.Now().Before(deadline); {
-						fd = monitorOf(t, r.Folder(in.ID))
-					}
+					fd := c.awaitMonitor(r.Folder(in.ID))
 					awaitFile(trace)
 					_ = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
 				}()
@@ -153,20 +150,7 @@ func TestMonitor_ThatHangs(t *testing.T) {
 func TestMonitor_StillStartsAsAnAgentComes(t *testing.T) {
 	c := newCrash(t)
 	r := c.open("n")
-	in := c.container("sleep")
-	stopped := make(chan struct{})
-	r.OnStep(func(step string) {
-		if step == "written" {
-			go func() {
-				defer close(stopped)
-				awaitFile(filepath.Join(r.Folder(in.ID), "control.sock"))
-				signalMonitor(t, r.Folder(in.ID), unix.SIGSTOP)
-			}()
-		}
-	})
-	first := make(chan agent.Status, 1)
-	go func() { first <- c.starts(r, in) }()
-	<-stopped
+	in, first := c.halfStarted(r)
 	next := c.open("n")
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
@@ -181,4 +165,42 @@ func TestMonitor_StillStartsAsAnAgentComes(t *testing.T) {
 		t.Errorf("two starts made\n%+v\n%+v", s, second)
 	}
 	c.ends(next, in)
+}
+
+// halfStarted is a container whose monitor has its lock, has not started the
+// program, and was stopped there. It is tried until one was.
+func (c *crash) halfStarted(r *native.Runtime) (agent.Container, <-chan agent.Status) {
+	for {
+		in := c.container("sleep")
+		folder, first, stopped := r.Folder(in.ID), make(chan agent.Status, 1), make(chan struct{})
+		r.OnStep(func(step string) {
+			if step == "written" {
+				go func() {
+					defer close(stopped)
+					fd := c.awaitMonitor(folder)
+					awaitFile(filepath.Join(folder, "control.sock"))
+					_ = unix.PidfdSendSignal(fd, unix.SIGSTOP, nil, 0)
+				}()
+			}
+		})
+		go func() { first <- c.starts(r, in) }()
+		<-stopped
+		if _, err := os.Stat(filepath.Join(folder, "started.json")); err != nil {
+			return in, first
+		}
+		signalMonitor(c.t, folder, unix.SIGCONT)
+		<-first
+		c.ends(r, in)
+	}
+}
+
+// awaitMonitor is the monitor of a folder as soon as there is one.
+func (c *crash) awaitMonitor(folder string) (pidfd int) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+		if fd := monitorOf(c.t, folder); fd >= 0 {
+			return fd
+		}
+	}
+	c.t.Error("there is no monitor")
+	return -1
 }

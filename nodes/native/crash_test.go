@@ -232,6 +232,9 @@ func (c *crash) ends(r *native.Runtime, in agent.Container) {
 // isClean is for a machine whose containers were all removed.
 func (m *machine) isClean() {
 	m.Helper()
+	for _, r := range m.runtimes {
+		r.Cleared()
+	}
 	left, err := os.ReadDir(filepath.Join(m.dir, "containers"))
 	for _, e := range left {
 		m.Errorf("the folder %s is left", e.Name())

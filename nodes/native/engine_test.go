@@ -7,7 +7,10 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/bayplan/bayplan/nodes"
 	"github.com/bayplan/bayplan/nodes/agent"
@@ -87,11 +90,8 @@ func (m *machine) close() {
 func (m *machine) images() *images.Store {
 	m.Helper()
 	if m.store == nil {
-		store, err := images.Open(images.Config{Dir: filepath.Join(m.dir, "images"), Log: m.log, Limits: images.Limits{Reserve: -1}})
-		if err != nil {
-			m.Fatal(err)
-		}
-		m.store = store
+		cfg := images.Config{Dir: filepath.Join(m.dir, "images"), Log: m.log, Limits: images.Limits{Reserve: -1}}
+		m.store = once(m, func() (*images.Store, error) { return images.Open(cfg) })
 	}
 	return m.store
 }
@@ -102,12 +102,24 @@ func (m *machine) network(node string) *bridge.Network {
 	if n, ok := m.networks[node]; ok {
 		return n
 	}
-	n, err := bridge.Open(bridge.Config{Dir: filepath.Join(m.dir, "bridge", node), Key: native.Key(m.dir, "test", node), Log: m.log})
-	if err != nil {
-		m.Fatal(err)
+	cfg := bridge.Config{Dir: filepath.Join(m.dir, "bridge", node), Key: native.Key(m.dir, "test", node), Log: m.log}
+	m.networks[node] = once(m, func() (*bridge.Network, error) { return bridge.Open(cfg) })
+	return m.networks[node]
+}
+
+// once opens what one process at a time may have: a process that was killed as it
+// forked lets go of it a moment later, when its child executes.
+func once[T any](m *machine, open func() (T, error)) T {
+	m.Helper()
+	for deadline := time.Now().Add(patience); ; runtime.Gosched() {
+		v, err := open()
+		if err == nil {
+			return v
+		}
+		if !errors.Is(err, syscall.EWOULDBLOCK) || time.Now().After(deadline) {
+			m.Fatal(err)
+		}
 	}
-	m.networks[node] = n
-	return n
 }
 
 func (m *machine) config(node string) native.Config {

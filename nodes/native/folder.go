@@ -126,16 +126,29 @@ func clearOwn(dir string) error {
 	return nil
 }
 
-// drop removes a folder: from the rename on it is no container.
-func (n names) drop(folder string) (clear func() error, err error) {
-	gone := filepath.Join(n.dir, containersDir, gonePrefix+folder)
+// drop makes a folder one that is gone, and says what it is called now.
+func (n names) drop(folder string) (gone string, err error) {
+	gone = filepath.Join(n.dir, containersDir, gonePrefix+folder)
 	if err := os.RemoveAll(gone); err != nil {
-		return nil, err
+		return "", err
 	}
-	if err := os.Rename(n.path(folder), gone); err != nil {
-		return nil, err
-	}
-	return func() error { return os.RemoveAll(gone) }, nil
+	return gone, os.Rename(n.path(folder), gone)
+}
+
+// clearers is how many folders are cleared at once. It takes far longer than all
+// else of a removal, as file systems go, and nobody has to wait for it.
+const clearers = 4
+
+// clear removes what is gone, some time. What a crash leaves of it the next
+// process clears.
+func (r *Runtime) clear(path string) {
+	r.clearing.Go(func() {
+		r.slots <- struct{}{}
+		defer func() { <-r.slots }()
+		if err := os.RemoveAll(path); err != nil {
+			r.cfg.Log.Warn("clearing a removed container", "err", err)
+		}
+	})
 }
 
 func readConfig(dir string) (bundle.Config, error) {

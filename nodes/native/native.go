@@ -74,6 +74,10 @@ type Runtime struct {
 	ctx     context.Context
 	cancel  context.CancelFunc
 	minding sync.WaitGroup
+	// clearing are the folders that are gone and not yet cleared, slots those at
+	// work on them.
+	clearing sync.WaitGroup
+	slots    chan struct{}
 
 	adopting sync.Mutex
 	adopted  bool
@@ -118,6 +122,7 @@ func New(cfg Config) (*Runtime, error) {
 	r := &Runtime{
 		cfg: cfg, names: newNames(dir, cfg.Cluster, cfg.Node), publish: publish,
 		monitor: &program{open: cfg.Monitor}, step: func(string) {}, boxes: map[string]*box{},
+		slots: make(chan struct{}, clearers),
 	}
 	r.outputs = &outputs{log: cfg.Log}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
@@ -140,6 +145,7 @@ func realPath(dir string) (string, error) {
 func (r *Runtime) Close() error {
 	r.cancel()
 	r.minding.Wait()
+	r.clearing.Wait()
 	return errors.Join(r.outputs.close(), r.monitor.close())
 }
 

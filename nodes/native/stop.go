@@ -128,7 +128,7 @@ func (r *Runtime) remove(ctx context.Context, id string) error {
 	}
 	r.detach(b)
 	r.step("cleared")
-	clear, err := r.names.drop(b.folder)
+	gone, err := r.names.drop(b.folder)
 	if err != nil {
 		return err
 	}
@@ -137,5 +137,6 @@ func (r *Runtime) remove(ctx context.Context, id string) error {
 	delete(r.boxes, id)
 	r.mu.Unlock()
 	r.told.changed(id)
-	return clear()
+	r.clear(gone)
+	return nil
 }

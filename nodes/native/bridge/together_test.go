@@ -2,37 +2,47 @@ package bridge
 
 import (
 	"errors"
+	"runtime"
+	"slices"
 	"sync"
 	"testing"
-	"testing/synctest"
 )
 
 func TestTogether_CallsDuringARoundShareTheNext(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		gate, sizes := make(chan struct{}), []int{}
-		g := together[int]{run: func(items []int) error {
-			<-gate
-			sizes = append(sizes, len(items))
-			return errors.New("round")
-		}}
-		var wg sync.WaitGroup
-		begin := func(n int) {
-			for i := range n {
-				wg.Go(func() {
-					if err := g.do(i); err == nil {
-						t.Error("a call got no error")
-					}
-				})
+	const more = 7
+	var g together[int]
+	var wg sync.WaitGroup
+	var sizes []int
+	g.run = func(items []int) error {
+		if sizes = append(sizes, len(items)); len(sizes) == 1 {
+			for i := range more {
+				wg.Go(func() { wantError(t, g.do(i)) })
 			}
-			synctest.Wait()
+			for g.waiting() < more {
+				runtime.Gosched()
+			}
 		}
-		begin(1)
-		begin(7)
-		gate <- struct{}{}
-		gate <- struct{}{}
-		wg.Wait()
-		if len(sizes) != 2 || sizes[0] != 1 || sizes[1] != 7 {
-			t.Errorf("rounds of %v", sizes)
-		}
-	})
+		return errors.New("round")
+	}
+	wantError(t, g.do(0))
+	wg.Wait()
+	if !slices.Equal(sizes, []int{1, more}) {
+		t.Errorf("rounds of %v", sizes)
+	}
+}
+
+func wantError(t *testing.T, err error) {
+	if err == nil {
+		t.Error("a call got no error of its round")
+	}
+}
+
+// waiting is how many items the next round has.
+func (g *together[T]) waiting() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.next == nil {
+		return 0
+	}
+	return len(g.next.items)
 }

@@ -30,20 +30,27 @@ func unpackLayer(ctx context.Context, root string, packed io.Reader, limits Limi
 	in := &measured{in: plain, sum: sha256.New(), most: limits.LayerBytes, room: room}
 	g := newGate(limits)
 	w := whiteouts{root: root, places: map[string]bool{}}
-	options := []archive.ApplyOpt{archive.WithFilter(g.admit), archive.WithConvertWhiteout(w.convert)}
-	if os.Geteuid() != 0 {
-		options = append(options, archive.WithNoSameOwner())
-	}
-	if _, err := archive.Apply(ctx, root, in, options...); err != nil {
-		return layerInfo{}, "", in.blame(err)
-	}
-	// The digest is of all that the stream holds, the padding behind the last
-	// entry too.
-	if _, err := io.Copy(io.Discard, in); err != nil {
+	if err := in.apply(ctx, root, g, w); err != nil {
 		return layerInfo{}, "", in.blame(err)
 	}
 	opaque, err := w.finish()
 	return layerInfo{Size: g.bytes, Entries: g.entries, Opaque: opaque}, fmt.Sprintf("sha256:%x", in.sum.Sum(nil)), err
+}
+
+// apply writes the entries, and reads on to the stream's end: the digest is of
+// all that it holds, the padding behind the last entry too.
+func (m *measured) apply(ctx context.Context, root string, g *gate, w whiteouts) error {
+	options := []archive.ApplyOpt{archive.WithFilter(g.admit), archive.WithConvertWhiteout(w.convert)}
+	if os.Geteuid() != 0 {
+		options = append(options, archive.WithNoSameOwner())
+	}
+	in := readAhead(m)
+	defer in.stop()
+	if _, err := archive.Apply(ctx, root, in, options...); err != nil {
+		return err
+	}
+	_, err := io.Copy(io.Discard, in)
+	return err
 }
 
 const (
@@ -116,11 +123,11 @@ func (m *measured) Read(p []byte) (int, error) {
 
 // blame says whose fault it was.
 func (m *measured) blame(err error) error {
-	if m.err != nil {
-		return m.err
-	}
 	if _, ok := errors.AsType[*contentError](err); ok {
 		return err
+	}
+	if m.err != nil {
+		return m.err
 	}
 	_, errno := errors.AsType[unix.Errno](err)
 	if errno || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
