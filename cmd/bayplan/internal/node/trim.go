@@ -1,7 +1,6 @@
 package node
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"os"
@@ -29,29 +28,44 @@ func trimLater(ctx context.Context) {
 	}
 }
 
-// trim advises the kernel about each mapping of the program's file that cannot
-// be written to; an error means only that the pages stay. A file that was
-// written at once, as by cp, lies in the page cache in pieces of up to 2 MB, of
-// which a touch of one page would map the whole: so first it is told not to map
-// huge pages there.
+// trim gives back each mapping of the program's file that cannot be written to.
 func trim() {
 	self, err := os.Readlink("/proc/self/exe")
 	if err != nil {
 		return
 	}
-	maps, err := os.Open("/proc/self/maps")
+	maps, err := os.ReadFile("/proc/self/maps")
 	if err != nil {
 		return
 	}
-	defer maps.Close()
-	for lines := bufio.NewScanner(maps); lines.Scan(); {
-		if from, to, ok := readOnly(lines.Text(), self); ok {
-			for _, advice := range []uintptr{unix.MADV_NOHUGEPAGE, unix.MADV_DONTNEED} {
-				_, _, _ = unix.Syscall(unix.SYS_MADVISE, from, to-from, advice)
-			}
+	for line := range strings.Lines(string(maps)) {
+		if from, to, ok := readOnly(line, self); ok {
+			giveBack(from, to)
 		}
 	}
 }
+
+// piece is what a kernel maps of a file around the page that is touched.
+const piece = 64 << 10
+
+// giveBack advises the kernel; an error means only that the pages stay. Of a file
+// that was written at once, as by cp, the page cache holds pieces of up to 2 MB,
+// and a kernel from 6.18 on maps such a piece whole, as far as the mapping goes.
+// So the mapping is cut up first: neighbours that differ in whether they belong
+// into a core dump, which tells nothing of a program's text, are two.
+func giveBack(from, to uintptr) {
+	cut := false
+	for at := from; at < to; cut = !cut {
+		next := min(at/piece*piece+piece, to)
+		if cut {
+			advise(at, next, unix.MADV_DONTDUMP)
+		}
+		at = next
+	}
+	advise(from, to, unix.MADV_DONTNEED)
+}
+
+func advise(from, to, what uintptr) { _, _, _ = unix.Syscall(unix.SYS_MADVISE, from, to-from, what) }
 
 // readOnly reads a line of /proc/PID/maps: the range, if it maps file without
 // the right to write.
