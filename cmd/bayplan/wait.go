@@ -63,8 +63,8 @@ func (v *statusVerb) waitFor(cmd *cobra.Command, c *client.Client, match string)
 // late is the end of a wait whose time is over: 69 where the server was never
 // reached, since then nothing was waited for.
 func (v *statusVerb) late(err error, reached bool, s sighting) error {
-	if err = client.Classify(err); !reached && exit.CodeOf(err) == exit.Unreachable {
-		return &exit.Error{Code: exit.Unreachable, Err: fmt.Errorf("after %s %w", v.timeout, err), Next: "bayplan doctor"}
+	if !reached {
+		return &exit.Error{Code: exit.Unreachable, Err: fmt.Errorf("after %s %w", v.timeout, client.Classify(err)), Next: "bayplan doctor"}
 	}
 	return &exit.Error{Code: exit.Timeout, Err: fmt.Errorf("after %s %s", v.timeout, s.waits(v.revision)), Next: "bayplan status"}
 }
