@@ -43,5 +43,5 @@ func (p *pass) settleAt(slot schema.Slot, node string) {
 func (p *pass) waitForVolume(e *entry, n *nodeView) {
 	p.blocked = append(p.blocked, Blocked{Workload: e.order.Slot.Workload, Slot: e.order.Slot, Code: "volume-on-lost-node",
 		Text: "its volume is on " + n.fact.Name + ", which is silent; it is not started elsewhere without its data",
-		Next: "bring " + n.fact.Name + " back"})
+		Next: "bring " + n.fact.Name + " back; what it says: bayplan node ls"})
 }
