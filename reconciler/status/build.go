@@ -71,7 +71,7 @@ func (b *builder) readNodes() {
 	for i := range b.in.Facts.Nodes {
 		f := &b.in.Facts.Nodes[i]
 		seen := b.in.Observed.Node(f.Name)
-		n := nodeOf(f, seen, b.in)
+		n := nodeOf(f, seen, &b.in)
 		b.nodes = append(b.nodes, n)
 		b.readOrders(f, seen, &n)
 	}
@@ -84,7 +84,7 @@ func (b *builder) readNodes() {
 	}
 }
 
-func nodeOf(f *reconciler.NodeFact, seen *nodes.Seen, in Input) Node {
+func nodeOf(f *reconciler.NodeFact, seen *nodes.Seen, in *Input) Node {
 	n := Node{Name: f.Name, Runtime: f.Node.Runtime, Address: f.Node.Address, Version: f.Node.Version,
 		Attributes: f.Node.Attributes, Allocatable: f.Node.Allocatable}
 	if n.Attributes == nil {
@@ -108,7 +108,7 @@ const lostAfter = 30 * time.Second
 // refusedText begins the reason of a node that runs on by older orders.
 const refusedText = "it does not take over its newest orders: "
 
-func nodeState(seen *nodes.Seen, in Input) (state, reason string) {
+func nodeState(seen *nodes.Seen, in *Input) (state, reason string) {
 	heard := in.Started
 	if seen != nil && seen.At.After(heard) {
 		heard = seen.At

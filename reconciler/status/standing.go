@@ -40,7 +40,7 @@ func standing(p *Problem, e Event) Event {
 func silentNodes(in *Input) (all []Event) {
 	for i := range in.Facts.Nodes {
 		name := in.Facts.Nodes[i].Name
-		state, reason := nodeState(in.Observed.Node(name), *in)
+		state, reason := nodeState(in.Observed.Node(name), in)
 		if state == "unreachable" || state == "lost" {
 			all = append(all, Event{Kind: "problem", Code: "node-silent", Subject: name, Node: name, Text: name + " is " + state + ": " + reason})
 		}
