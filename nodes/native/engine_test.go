@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -178,4 +179,13 @@ func TestRuntime_KeepsTheContract(t *testing.T) {
 
 func (m *machine) program(w *schema.Workload, steps ...string) {
 	w.Image, w.Pinned, w.Args = m.reg.Addr()+"/test/program:1", m.ref, steps
+}
+
+func listen(t *testing.T, port int) net.Listener {
+	t.Helper()
+	l, err := net.Listen("tcp", net.JoinHostPort("0.0.0.0", strconv.Itoa(port)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
 }

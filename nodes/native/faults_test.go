@@ -1,0 +1,275 @@
+package native_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/bayplan/bayplan/nodes"
+	"github.com/bayplan/bayplan/nodes/agent"
+	"github.com/bayplan/bayplan/nodes/agent/runtimetest/steps"
+	"github.com/bayplan/bayplan/nodes/native"
+	"github.com/bayplan/bayplan/nodes/native/cgroup"
+	"github.com/bayplan/bayplan/schema"
+)
+
+func wantFailure(t *testing.T, err error, code nodes.FailureCode, text string) {
+	t.Helper()
+	e, ok := errors.AsType[*agent.Error](err)
+	if !ok || e.Failure.Code != code || !strings.Contains(e.Failure.Text, text) {
+		t.Errorf("got %v, want %s with %q", err, code, text)
+	}
+}
+
+func TestStart_FailsWithItsReason(t *testing.T) {
+	c := newCrash(t)
+	r := c.open("n")
+	for what, test := range map[string]struct {
+		change func(*schema.Workload)
+		code   nodes.FailureCode
+		text   string
+	}{
+		"no such user":    {func(w *schema.Workload) { w.User = "nobody-here" }, nodes.StartFailed, "nobody-here"},
+		"no such group":   {func(w *schema.Workload) { w.User = "app:none-here" }, nodes.StartFailed, "none-here"},
+		"no such program": {func(w *schema.Workload) { w.Command = []string{"/none"} }, nodes.CommandNotFound, "/none"},
+		"no program":      {func(w *schema.Workload) { w.Command = []string{"/etc/passwd"} }, nodes.CommandNotFound, "/etc/passwd"},
+	} {
+		in := c.container("sleep")
+		test.change(in.Workload)
+		_, err := r.Start(t.Context(), in)
+		wantFailure(t, err, test.code, test.text)
+		all, err := r.List(t.Context())
+		if err != nil || len(all) != 1 || all[0].State != agent.StateCreated || !strings.Contains(all[0].Error, test.text) {
+			t.Errorf("%s: then it is %+v, %v", what, all, err)
+		}
+		c.ends(r, in)
+	}
+}
+
+func TestStart_WithoutABridge(t *testing.T) {
+	c := newCrash(t)
+	r := c.openWith("n", func(cfg *native.Config) { cfg.Network = nil })
+	in := c.container("sleep")
+	_, err := r.Start(t.Context(), in)
+	wantFailure(t, err, nodes.StartFailed, `order network "host"`)
+	in.Workload.Network = schema.Host
+	c.starts(r, in)
+	c.ends(r, in)
+}
+
+func TestStart_ThatIsGivenUp(t *testing.T) {
+	c := newCrash(t)
+	r := c.open("n")
+	in := c.container("sleep")
+	ctx, cancel := context.WithCancel(t.Context())
+	r.OnStep(func(step string) {
+		if step == "written" {
+			cancel()
+		}
+	})
+	if _, err := r.Start(ctx, in); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	r.OnStep(func(string) {})
+	if n := c.programs(); n > 0 {
+		t.Errorf("%d programs run", n)
+	}
+	c.recoversIn(r, in)
+}
+
+func TestStart_OnAHostPortInUse(t *testing.T) {
+	c := newCrash(t)
+	r := c.open("n")
+	in := c.container("sleep")
+	in.Workload.Network, in.Workload.Ports = schema.Host, map[string]schema.Port{"http": {}}
+	port := freePort(t)
+	in.Ports = map[string]int{"http": port}
+	taken := listen(t, port)
+	_, err := r.Start(t.Context(), in)
+	wantFailure(t, err, nodes.PortInUse, "in use")
+	taken.Close()
+	c.starts(r, in)
+	c.ends(r, in)
+}
+
+// TestStart_OnAFullDisk fills a file system of its own.
+func TestStart_OnAFullDisk(t *testing.T) {
+	c := newCrash(t)
+	disk := t.TempDir()
+	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=256k"); err != nil {
+		t.Skipf("no tmpfs: %v", err)
+	}
+	t.Cleanup(func() { syscall.Unmount(disk, syscall.MNT_DETACH) })
+	r := c.openWith("n", func(cfg *native.Config) { cfg.Dir = disk })
+	if _, err := r.List(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	filler := filepath.Join(disk, "filler")
+	if err := os.WriteFile(filler, make([]byte, 1<<20), 0o600); err == nil {
+		t.Fatal("the disk is not full")
+	}
+	in := c.container("sleep")
+	_, err := r.Start(t.Context(), in)
+	wantFailure(t, err, nodes.DiskFull, "full")
+	if left, err := os.ReadDir(filepath.Join(disk, "containers")); err != nil || len(left) > 0 {
+		t.Errorf("%v is left, %v", left, err)
+	}
+	if err := os.Remove(filler); err != nil {
+		t.Fatal(err)
+	}
+	c.starts(r, in)
+	if err := errors.Join(r.Stop(t.Context(), in.ID, "SIGKILL", 0), r.Remove(t.Context(), in.ID)); err != nil {
+		t.Error(err)
+	}
+	r.Cleared()
+	if err := cgroup.Remove(r.Group()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestStop_OfASignalThatIsNone(t *testing.T) {
+	c := newCrash(t)
+	r := c.open("n")
+	if err := r.Stop(t.Context(), "any", "SIGNONE", 0); err == nil || !strings.Contains(err.Error(), "SIGNONE") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestStop_ThatIsGivenUp has killed nobody: the grace of the program goes on.
+func TestStop_ThatIsGivenUp(t *testing.T) {
+	c := newCrash(t)
+	r := c.open("n")
+	in := c.container("ignore", "sleep")
+	c.starts(r, in)
+	ctx, cancel := context.WithCancel(t.Context())
+	r.OnStep(func(string) { cancel() })
+	if err := r.Stop(ctx, in.ID, "SIGTERM", patience); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	r.OnStep(func(string) {})
+	if n := c.programs(); n != 1 {
+		t.Errorf("%d programs run", n)
+	}
+	c.ends(r, in) // a harder stop is not kept waiting by the first
+}
+
+// TestAdopt_ClearsWhatIsOfNobody makes what a crash or a power cut may leave,
+// ours and another node's.
+func TestAdopt_ClearsWhatIsOfNobody(t *testing.T) {
+	c := newCrash(t)
+	r, other := c.open("n"), c.open("other")
+	in, theirs := c.container("exit", "0"), c.container("sleep")
+	c.starts(r, in)
+	c.awaitExit(r, in.ID)
+	c.starts(other, theirs)
+	broken := r.Folder("broken")
+	for _, dir := range []string{
+		broken, filepath.Join(filepath.Dir(broken), ".new-"+filepath.Base(broken)), filepath.Join(filepath.Dir(broken), ".gone-"+filepath.Base(broken)),
+		"/sys/fs/cgroup/memory" + r.Group() + "/orphan/below",
+	} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(broken, "config.json"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	next := c.open("n")
+	if all, err := next.List(t.Context()); err != nil || len(all) != 1 || all[0].ID != in.ID {
+		t.Errorf("listed %+v, %v", all, err)
+	}
+	if all, err := other.List(t.Context()); err != nil || len(all) != 1 || all[0].State != agent.StateRunning {
+		t.Errorf("the other node lists %+v, %v", all, err)
+	}
+	if err := errors.Join(other.Stop(t.Context(), theirs.ID, "SIGKILL", 0), other.Remove(t.Context(), theirs.ID)); err != nil {
+		t.Error(err)
+	}
+	c.ends(next, in)
+}
+
+func TestInfo_SaysWhatIsMissing(t *testing.T) {
+	c := newCrash(t)
+	r := c.openWith("n", func(cfg *native.Config) {
+		cfg.Monitor = func() (io.ReadCloser, error) { return nil, errors.New("none was built") }
+	})
+	_, err := r.Info(t.Context())
+	wantFailure(t, err, nodes.EngineDown, "none was built")
+	wantFailure(t, err, nodes.EngineDown, "make build")
+	_, err = r.Start(t.Context(), c.container("sleep"))
+	wantFailure(t, err, nodes.EngineDown, "none was built")
+	if p := native.Check("/proc", nil); len(p) != 1 || !strings.Contains(p[0].What, "/proc") || p[0].Mend == "" {
+		t.Errorf("on /proc: %v", p)
+	}
+	if p := native.Check("/dev/shm", nil); len(p) > 0 {
+		t.Errorf("on a machine that can: %v", p)
+	}
+}
+
+// TestLogs_FollowOverARotation prints more than one file takes, and no more than
+// all that are kept.
+func TestLogs_FollowOverARotation(t *testing.T) {
+	const lines = 300_000
+	c := newCrash(t)
+	r := c.open("n")
+	in := c.container("print", strconv.Itoa(lines))
+	c.starts(r, in)
+	var b bytes.Buffer
+	if err := r.Logs(t.Context(), in.ID, agent.LogOptions{Follow: true, Tail: -1}, &b); err != nil {
+		t.Fatal(err)
+	}
+	got := strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n")
+	if len(got) != lines+1 || got[0] != c.mark || got[lines] != "line "+strconv.Itoa(lines) {
+		t.Errorf("%d lines, the last is %q", len(got), got[len(got)-1])
+	}
+	if files, _ := os.ReadDir(filepath.Join(r.Folder(in.ID), "log")); len(files) < 2 {
+		t.Errorf("there was no rotation: %v", files)
+	}
+	c.ends(r, in)
+}
+
+func TestStats_OfWhatRuns(t *testing.T) {
+	c := newCrash(t)
+	r := c.open("n")
+	in := c.container("sleep")
+	c.starts(r, in)
+	s, err := r.Stats(t.Context(), in.ID)
+	if err != nil || s.Memory <= 0 || s.Pids <= 0 || s.CPU <= 0 {
+		t.Errorf("it takes %+v, %v", s, err)
+	}
+	c.ends(r, in)
+	if _, err := r.Stats(t.Context(), in.ID); err == nil {
+		t.Error("what is gone takes something")
+	}
+}
+
+// TestExec_EndsWithItsContext leaves nothing behind in the container.
+func TestExec_EndsWithItsContext(t *testing.T) {
+	c := newCrash(t)
+	r := c.open("n")
+	in := c.container("sleep")
+	c.starts(r, in)
+	ctx, cancel := context.WithCancel(t.Context())
+	w := writer(func([]byte) { cancel() })
+	_, err := r.Exec(ctx, in.ID, agent.Exec{Command: []string{steps.Path, "echo", c.mark, "sleep"}, Stdout: w})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	for deadline := time.Now().Add(patience); c.programs() > 1; {
+		if time.Now().After(deadline) {
+			t.Fatal("the command runs on")
+		}
+	}
+	c.ends(r, in)
+}
+
+type writer func([]byte)
+
+func (w writer) Write(p []byte) (int, error) { w(p); return len(p), nil }
