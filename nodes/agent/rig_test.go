@@ -39,6 +39,7 @@ type rig struct {
 	asked    *agent.Listing
 	last     []nodes.Instance
 	busy     string
+	disk     string
 	wake     time.Time
 	made     int
 	out      strings.Builder
@@ -90,7 +91,7 @@ func (r *rig) do(t *testing.T, command string, lines []string) string {
 		r.step(agent.Input{EngineDown: true})
 	case "restart":
 		r.local, r.underway, r.last, r.wake = agent.NewLocal(r.local.Memories()), nil, nil, time.Time{}
-		r.busy = "[]"
+		r.busy, r.disk = "[]", ""
 		r.step(agent.Input{})
 	default:
 		t.Fatalf("no command %q", verb)
@@ -125,6 +126,10 @@ func (r *rig) step(in agent.Input) agent.Output {
 	if busy := fmt.Sprint(r.local.BusyPorts()); busy != r.busy {
 		r.busy = busy
 		r.say("busy ports: %s", busy)
+	}
+	if disk := r.local.DiskFull(); disk != r.disk {
+		r.disk = disk
+		r.say("disk: %q", disk)
 	}
 	r.wake = out.Wake
 	if out.List {

@@ -39,6 +39,7 @@ func (s *step) ended(l *berth, r *Result) {
 
 func (s *step) started(l *berth, r *Result) {
 	if r.Failure == nil && r.Status != nil {
+		s.roomAfter(l.mem.Failure)
 		l.box = r.Status
 		s.lives(l)
 		return
@@ -120,6 +121,7 @@ func (s *step) pulled(r *Result) {
 	img.busy, img.cancelled = false, false
 	switch {
 	case r.Failure == nil:
+		s.roomAfter(img.failure)
 		img.present, img.retry = true, retry{}
 	case !r.Cancelled:
 		img.retry.fail(*r.Failure, s.now)

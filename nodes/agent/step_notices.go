@@ -8,7 +8,7 @@ import (
 )
 
 // How long the word of an engine is believed about what it does not own. A disk
-// that was full is asked again by the next pull. A port is tried anew after a
+// is full until what failed for it goes well. A port is tried anew after a
 // moment, for what held it may have been there for no longer, and ever later
 // while it turns out to be held still.
 const (
@@ -57,6 +57,14 @@ func (s *step) taken(port int) {
 	b.until = s.now.Add(backoff(portBelieved, believed, b.tries))
 	b.ours = s.holds(port)
 	s.nodeChanged, b.told = s.nodeChanged || !b.told, true
+}
+
+// roomAfter takes the word of a full disk back, once what failed for it, and was
+// tried again, went well.
+func (s *step) roomAfter(failed *nodes.Failure) {
+	if failed != nil && failed.Code == nodes.DiskFull && s.disk.text != "" {
+		s.disk, s.nodeChanged = notice{}, true
+	}
 }
 
 // holds is whether a container of ours has the port.
