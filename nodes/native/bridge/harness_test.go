@@ -254,6 +254,8 @@ func neighbour(t testing.TB) (path string) {
 	must(t, netlink.AddrAdd(veth, &netlink.Addr{IPNet: ipNet(netip.MustParseAddr("192.0.2.1"), 24)}))
 	must(t, netlink.LinkSetUp(veth))
 	must(t, furnish(h, netip.MustParseAddr("192.0.2.2"), netip.MustParsePrefix("192.0.2.0/24")))
+	awaitUp(h, inside)
+	awaitUp(&netlink.Handle{}, veth.Name)
 	return ns.path()
 }
 

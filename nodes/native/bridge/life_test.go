@@ -139,7 +139,7 @@ func TestAttach_TwoHundredAtOnceLeakNothing(t *testing.T) {
 	onBoth(t, func(t *testing.T, b Backend) {
 		total := 200
 		if b == Iptables {
-			total = 40
+			total = 16
 		}
 		before := look(t)
 		t.Run("all", func(t *testing.T) {

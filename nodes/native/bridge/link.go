@@ -143,19 +143,21 @@ func (w *wire) join(name string, ns *namespace, h *netlink.Handle, a netip.Addr,
 	if err := furnish(h, a, p); err != nil {
 		return err
 	}
-	w.awaitUp(veth.Name)
+	awaitUp(h, inside)
+	awaitUp(w.h, veth.Name)
+	awaitUp(w.h, w.bridge) // has been off until its first port came
 	return nil
 }
 
-// awaitUp returns when the host end passes packets. The kernel turns a link on
+// awaitUp returns when a link passes packets. The kernel turns a link on
 // some time after its carrier; what comes before is dropped, and a neighbour that
 // was asked for in vain is asked again a second later. On kernels of today the
 // question itself turns the link on; on others it takes some milliseconds, and
 // after all these tries a lost packet is the lesser harm.
-func (w *wire) awaitUp(name string) {
+func awaitUp(h *netlink.Handle, name string) {
 	const tries, pause = 50, time.Millisecond
 	for range tries {
-		link, err := w.h.LinkByName(name)
+		link, err := h.LinkByName(name)
 		if err != nil || link.Attrs().OperState == netlink.OperUp {
 			return
 		}

@@ -37,14 +37,16 @@ func look(t testing.TB) snapshot {
 	return s
 }
 
-// mounts are those of namespaces.
+// mounts are those of namespaces in this test's folders; other programs of the
+// machine come and go with theirs.
 func mounts(t testing.TB) []string {
 	t.Helper()
 	b, err := os.ReadFile("/proc/self/mountinfo")
 	must(t, err)
+	mine, _, _ := strings.Cut(t.Name(), "/")
 	var out []string
 	for l := range strings.Lines(string(b)) {
-		if strings.Contains(l, " nsfs ") {
+		if strings.Contains(l, " nsfs ") && strings.Contains(l, mine) {
 			out = append(out, l)
 		}
 	}
