@@ -135,10 +135,10 @@ func (p *pass) roomInstead(t *scheduler.Table, w *want) bool {
 	if w.replaces == nil {
 		return false
 	}
-	o := w.replaces.order
-	n := t.Node(int(w.replaces.node)).Without(o.Workload, o.Ports)
-	ok, _, _ := scheduler.Feasible(&n, &w.request)
-	return ok
+	at, o := int(w.replaces.node), w.replaces.order
+	back := t.Lift(at, o.Workload, o.Ports)
+	defer back()
+	return t.Ask(at, &w.request).Fits
 }
 
 // notResolved is whether the image has no digest yet; then nothing is placed,
@@ -229,7 +229,7 @@ func (p *pass) buildPool() {
 		}
 		n.Ports = appendPorts(n.Ports, e.order.Ports)
 		if w := e.order.Workload; w != nil {
-			n.Reserved = n.Reserved.Plus(nodes.Capacity{CPU: w.Resources.CPU, Memory: w.Resources.Memory})
+			n.Hold(w)
 		}
 		if !e.order.Stop {
 			n.Slots[e.order.Slot.Workload]++

@@ -34,18 +34,14 @@ func Places(in Input, slot schema.Slot) []Verdict {
 	}
 	p.entries = slices.DeleteFunc(p.entries, func(e entry) bool { return e.slot() == slot })
 	p.buildPool()
-	r := scheduler.Request{Slot: slot, Workload: goal}
-	verdicts := make([]Verdict, len(p.pool.Nodes))
-	for i := range p.pool.Nodes {
-		verdicts[i] = verdict(&p.pool.Nodes[i], &r)
+	t := scheduler.Open(*p.pool)
+	asked := t.AskAll(&scheduler.Request{Slot: slot, Workload: goal})
+	verdicts := make([]Verdict, len(asked))
+	for i, v := range asked {
+		verdicts[i] = Verdict{Node: t.Name(i), Fits: v.Fits, Score: v.Score}
+		if !v.Fits {
+			verdicts[i].Miss = v.Filter + ": " + v.Miss
+		}
 	}
 	return verdicts
-}
-
-func verdict(n *scheduler.Node, r *scheduler.Request) Verdict {
-	ok, filter, miss := scheduler.Feasible(n, r)
-	if !ok {
-		return Verdict{Node: n.Node.Name, Miss: filter + ": " + miss}
-	}
-	return Verdict{Node: n.Node.Name, Fits: true, Score: scheduler.Weigh(n, r)}
 }

@@ -254,4 +254,4 @@ func (p *pass) watched(from ...time.Time) time.Time {
 
 // Matches is whether the workload may run on the node at all: its pool and all
 // its constraints agree.
-func Matches(n *nodes.Node, w *schema.Workload) bool { return scheduler.Matches(n, w) }
+func Matches(n *nodes.Node, w *schema.Workload) bool { return scheduler.Tree(nil).Matches(n, w) }

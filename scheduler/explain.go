@@ -1,75 +1,64 @@
 package scheduler
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/bayplan/bayplan/schema"
 )
 
 // Explain counts, per filter, the nodes that refuse the request, with the
 // nearest miss of each.
 func (t *Table) Explain(r *Request) Why {
-	e := explainer{t: t, r: r, rules: make([]verdict, len(t.classes))}
-	for c := range t.classes {
-		f, by := refuseRules(&t.nodes[t.classes[c].head], r)
-		e.rules[c] = verdict{filter: f, by: by}
+	t.tell([]Request{*r})
+	g := t.run(r)
+	t.hold(g)
+	return *g.explain()
+}
+
+// tally is one filter's part of an explanation.
+type tally struct {
+	nodes int
+	by    int64
+	near  int32
+}
+
+func (g *run) explain() *Why {
+	var tallies [filterCount]tally
+	for i := range g.t.nodes {
+		f, by := g.refuse(int32(i))
+		if f < 0 {
+			continue
+		}
+		of := &tallies[f]
+		if of.nodes == 0 || by < of.by {
+			of.by, of.near = by, int32(i)
+		}
+		of.nodes++
 	}
-	for i := range t.nodes {
-		e.count(int32(i))
-	}
-	why := Why{Nodes: len(t.nodes)}
-	for f, of := range e.tallies {
+	why := &Why{Nodes: len(g.t.nodes), Never: g.never()}
+	for f, of := range tallies {
 		if of.nodes > 0 {
-			why.Refusals = append(why.Refusals, Refusal{filterNames[f], of.nodes, missText(f, &t.nodes[of.near], r)})
+			why.Refusals = append(why.Refusals, Refusal{filterNames[f], of.nodes, g.missText(f, of.near)})
 		}
 	}
 	return why
 }
 
-type verdict struct {
-	filter int
-	by     int64
-}
-
-type tally struct {
-	nodes int
-	by    int64
-	near  int
-}
-
-// explainer is a count of refusals. What rules on attributes say is asked once
-// a class.
-type explainer struct {
-	t       *Table
-	r       *Request
-	rules   []verdict
-	tallies [filterCount]tally
-}
-
-func (e *explainer) count(i int32) {
-	f, by := e.refuse(i)
-	if f < 0 {
-		return
+// never tells the largest node where even that is too small.
+func (g *run) never() string {
+	if len(g.views) == 0 {
+		return ""
 	}
-	of := &e.tallies[f]
-	if of.nodes == 0 || by < of.by {
-		of.by, of.near = by, int(i)
-	}
-	of.nodes++
-}
-
-// refuse is as the function of that name, which it asks where a class does not
-// say it all.
-func (e *explainer) refuse(i int32) (filter int, by int64) {
-	t, w := e.t, e.r.Workload
-	n := &t.nodes[i]
-	rule := e.rules[t.class[i]]
+	cpu, mem := g.t.largest(func(c int32) bool { return g.rules[c].filter < 0 })
 	switch {
-	case e.r.Only != "" || n.Closed != "" || len(e.r.Except) > 0 || len(w.Ports) > 0:
-		return refuse(n, e.r)
-	case rule.filter >= 0:
-		return rule.filter, rule.by
+	case cpu < g.q.cpu:
+		return fmt.Sprintf("it needs %s cpu, and the largest node has %s", schema.CPU(g.q.cpu), schema.CPU(cpu))
+	case mem < g.q.mem:
+		return fmt.Sprintf("it needs %s memory, and the largest node has %s", schema.Bytes(g.q.mem).Human(), schema.Bytes(mem).Human())
 	}
-	return short(w, t.cpu[i], t.mem[i])
+	return ""
 }
 
 // String is one sentence: "0 of 3 nodes can take it: 2 lack memory (needs …)".
@@ -81,5 +70,9 @@ func (w *Why) String() string {
 	for i, r := range w.Refusals {
 		parts[i] = strconv.Itoa(r.Nodes) + " refused by " + r.Filter + " (" + r.Nearest + ")"
 	}
-	return "none of " + strconv.Itoa(w.Nodes) + " nodes can take it: " + strings.Join(parts, "; ")
+	text := "none of " + strconv.Itoa(w.Nodes) + " nodes can take it: " + strings.Join(parts, "; ")
+	if w.Never != "" {
+		text += "; no node ever could: " + w.Never
+	}
+	return text
 }

@@ -2,7 +2,6 @@ package scheduler
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/bayplan/bayplan/nodes"
@@ -16,121 +15,62 @@ const (
 	filterClosed
 	filterEnding
 	filterPool
+	filterTaint
 	filterConstraint
+	filterNear
+	filterMost
 	filterCPU
 	filterMemory
+	filterDisk
+	filterDevice
 	filterPort
 	filterCount
 )
 
-var filterNames = [filterCount]string{"node", "closed", "ending", "pool", "constraint", "cpu", "memory", "port"}
+var filterNames = [filterCount]string{"node", "closed", "ending", "pool", "taint", "constraint", "near", "most",
+	"cpu", "memory", "disk", "device", "port"}
 
-// DefaultPool is the pool of a node that names none in its "pool" attribute.
-const DefaultPool = "default"
-
-// Feasible is whether the node can take the request now. It is the one rule
-// for the preview, the placement and the check when an order is made. The text
-// tells the miss with amounts.
-func Feasible(n *Node, r *Request) (ok bool, filter, miss string) {
-	f, _ := refuse(n, r)
-	if f < 0 {
-		return true, "", ""
-	}
-	return false, filterNames[f], missText(f, n, r)
+// Verdict is what a node says to a request.
+type Verdict struct {
+	// Fits is whether it can take the request; Score then tells how well, and
+	// otherwise Filter what refuses it and Miss by how much.
+	Fits         bool
+	Score        Score
+	Filter, Miss string
 }
 
-// refuse is the index of the first filter that refuses, or −1. By how much the
-// node misses is comparable within a filter only.
-func refuse(n *Node, r *Request) (filter int, by int64) {
-	w := r.Workload
-	switch {
-	case r.Only != "" && r.Only != n.Node.Name:
-		return filterNode, 0
-	case n.Closed != "":
-		return filterClosed, 0
-	case len(r.Except) > 0 && slices.Contains(r.Except, n.Node.Name):
-		return filterEnding, 0
-	}
-	if f, by := refuseRules(n, r); f >= 0 {
-		return f, by
-	}
-	cpu, mem := n.free()
-	if f, by := short(w, cpu, mem); f >= 0 {
-		return f, by
-	}
-	if len(w.Ports) > 0 && (takenPort(n, w) != 0 || lacksPorts(n, w)) {
-		return filterPort, 0
-	}
-	return -1, 0
+// Ask asks the i-th node about a request, by the one rule that the preview, the
+// placement and the check when an order is made go by.
+func (t *Table) Ask(i int, r *Request) Verdict {
+	t.tell([]Request{*r})
+	g := t.run(r)
+	t.hold(g)
+	return g.verdict(int32(i))
 }
 
-// refuseRules asks the filters that see nothing of a node but its pool and its
-// attributes.
-func refuseRules(n *Node, r *Request) (filter int, by int64) {
-	w := r.Workload
-	if r.Stays {
-		return -1, 0
+// AskAll asks every node.
+func (t *Table) AskAll(r *Request) []Verdict {
+	t.tell([]Request{*r})
+	g := t.run(r)
+	t.hold(g)
+	all := make([]Verdict, len(t.nodes))
+	for i := range all {
+		all[i] = g.verdict(int32(i))
 	}
-	if poolOf(n.Node) != w.Pool {
-		return filterPool, 0
-	}
-	if i := broken(n.Node, w.Constraints); i >= 0 {
-		return filterConstraint, int64(len(w.Constraints) - i)
-	}
-	return -1, 0
+	return all
 }
 
-// short asks the filters of what is free.
-func short(w *schema.Workload, cpu, mem int64) (filter int, by int64) {
-	if want := int64(w.Resources.CPU); want > cpu {
-		return filterCPU, sub(want, cpu)
+func (g *run) verdict(n int32) Verdict {
+	if f, _ := g.refuse(n); f >= 0 {
+		return Verdict{Filter: filterNames[f], Miss: g.missText(f, n)}
 	}
-	if want := int64(w.Resources.Memory); want > mem {
-		return filterMemory, sub(want, mem)
-	}
-	return -1, 0
+	return Verdict{Fits: true, Score: g.scoreOf(n)}
 }
 
-func poolOf(n *nodes.Node) string {
-	if p := n.Attributes["pool"]; p != "" {
-		return p
-	}
-	return DefaultPool
-}
-
-// Matches is whether the node satisfies every constraint and is of the pool: the
-// rule for where a daemon runs and for whether an instance may stay.
-func Matches(n *nodes.Node, w *schema.Workload) bool {
-	return poolOf(n) == w.Pool && broken(n, w.Constraints) < 0
-}
-
-// broken is the index of the first constraint that the node breaks, or −1.
-func broken(n *nodes.Node, cs []schema.Constraint) int {
-	for i := range cs {
-		if !holds(n, &cs[i]) {
-			return i
-		}
-	}
-	return -1
-}
-
-func holds(n *nodes.Node, c *schema.Constraint) bool {
-	value, have := n.Attributes[c.Attribute]
-	switch c.Op {
-	case "=":
-		return have && value == c.Value
-	case "!=":
-		return value != c.Value
-	case "in":
-		return have && slices.Contains(c.Values, value)
-	case "exists":
-		return have
-	}
-	return false
-}
-
-func missText(filter int, n *Node, r *Request) string {
-	w, name := r.Workload, n.Node.Name
+// missText tells what a node lacks.
+func (g *run) missText(filter int, i int32) string {
+	n, r, w := &g.t.nodes[i], g.r, g.r.Workload
+	name := n.Node.Name
 	cpu, mem := n.free()
 	switch filter {
 	case filterNode:
@@ -140,9 +80,15 @@ func missText(filter int, n *Node, r *Request) string {
 	case filterEnding:
 		return fmt.Sprintf("on %s the same instance is still ending", name)
 	case filterPool:
-		return fmt.Sprintf("wants pool %q; %s is in %q", w.Pool, name, poolOf(n.Node))
+		return fmt.Sprintf("wants pool %q; %s is in %q", w.Pool, name, g.t.classes[g.t.class[i]].owner)
+	case filterTaint:
+		return fmt.Sprintf("%s has the taint %q", name, taint(n.Node, w))
 	case filterConstraint:
-		return constraintMiss(n.Node, &w.Constraints[broken(n.Node, w.Constraints)])
+		return constraintMiss(n.Node, &w.Constraints[broken(n.Node, w.Constraints, g.t.known)])
+	case filterNear, filterMost:
+		return g.forbids(g.viewOf(i), i).miss(n.Node)
+	case filterDisk, filterDevice:
+		return g.goodsMiss(i)
 	case filterCPU:
 		return fmt.Sprintf("needs %s cpu; %s has %s free of %s, %s reserved", w.Resources.CPU, name,
 			schema.CPU(max(cpu, 0)), n.Node.Allocatable.CPU, n.Reserved.CPU)
@@ -167,10 +113,46 @@ func constraintMiss(n *nodes.Node, c *schema.Constraint) string {
 		want = "in " + strings.Join(c.Values, ", ")
 	case "exists":
 		want = "to exist"
+	case "matches":
+		want = "to match " + c.Value
 	}
 	have, ok := n.Attributes[c.Attribute]
 	if !ok {
 		return fmt.Sprintf("wants %s %s; %s has no such attribute", c.Attribute, want, n.Name)
 	}
 	return fmt.Sprintf("wants %s %s; %s has %q", c.Attribute, want, n.Name, have)
+}
+
+// miss tells how a node breaks the rule.
+func (c *counter) miss(n *nodes.Node) string {
+	where := n.Name
+	if !c.each {
+		value, have := n.Attributes[c.attribute]
+		if !have {
+			return fmt.Sprintf("wants a place by %s; %s has no such attribute", c.attribute, n.Name)
+		}
+		where = c.attribute + " " + value
+	}
+	switch {
+	case c.kind == bounds:
+		return fmt.Sprintf("wants at most %d for each %s; %s has as many", c.most, c.attribute, where)
+	case c.near.Apart:
+		return fmt.Sprintf("wants to be apart from %s; %s has some of it", c.near.Workload, where)
+	}
+	return fmt.Sprintf("wants to be near %s; %s has none of it", c.near.Workload, where)
+}
+
+// goodsMiss tells of the first good that a node has too little of.
+func (g *run) goodsMiss(n int32) string {
+	i, _, _ := g.refuseGoods(n)
+	want, node := &g.goods[i], g.t.nodes[n].Node
+	if k := broken(node, want.rules, g.t.known); k >= 0 {
+		return constraintMiss(node, &want.rules[k])
+	}
+	s := g.t.stockOf(want.name)
+	if s.all[n] == 0 {
+		return fmt.Sprintf("needs %s %s; %s has none", want.text(want.amount), want.label(), node.Name)
+	}
+	return fmt.Sprintf("needs %s %s; %s has %s free of %s", want.text(want.amount), want.label(), node.Name,
+		want.text(s.free[n]), want.text(s.all[n]))
 }

@@ -8,7 +8,12 @@ import "math"
 // the index lives by. Beyond one division, which every machine rounds alike, it
 // is integers, so that the same score comes out everywhere.
 func fit(freeCPU, capCPU, freeMem, capMem int64) int32 {
-	return (20*tenScale - tenTo(freeCPU, capCPU) - tenTo(freeMem, capMem) + 9*tenScale/1000) / (18 * tenScale / 1000)
+	return (fullness(freeCPU, capCPU, freeMem, capMem) + 9*tenScale/1000) / (18 * tenScale / 1000)
+}
+
+// fullness is 20 − 10^freeCPU − 10^freeMemory, 0 to 18, in tenScale parts.
+func fullness(freeCPU, capCPU, freeMem, capMem int64) int32 {
+	return 20*tenScale - tenTo(freeCPU, capCPU) - tenTo(freeMem, capMem)
 }
 
 const (

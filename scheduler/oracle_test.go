@@ -23,10 +23,10 @@ func plainly(pool scheduler.Pool, requests []scheduler.Request) (lines []string)
 		r := &requests[i]
 		best, top := -1, scheduler.Score{}
 		for j := range left {
-			if ok, _, _ := scheduler.Feasible(&left[j], r); !ok {
+			if ok, _, _ := feasible(&left[j], r); !ok {
 				continue
 			}
-			s := scheduler.Weigh(&left[j], r)
+			s := weigh(&left[j], r)
 			if best < 0 || s.Total() > top.Total() || s.Total() == top.Total() && crowd(&left[j], r) < crowd(&left[best], r) {
 				best, top = j, s
 			}

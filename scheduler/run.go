@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"math"
+	"slices"
 
 	"github.com/bayplan/bayplan/schema"
 )
@@ -16,8 +17,15 @@ type run struct {
 	work *work
 	q    query
 
-	views []view // of the classes that its rules let in
-	bound bool   // to the one node that its request names
+	rules    []verdict // of the rules on attributes, by class
+	goods    []good
+	counters []counter
+	// leaves and avoid are the nodes of the request's fields; −1 is none.
+	leaves, avoid int32
+
+	views []view // of the classes that the rules let in
+	// bound is whether only nodes that are looked at one by one can take it.
+	bound bool
 	// aside are the nodes to put back into the index when another run takes it.
 	aside []int32
 	// why is set once nothing fits: nothing will from then on, since placing
@@ -25,9 +33,17 @@ type run struct {
 	why *Why
 }
 
+// verdict is the first filter that refuses, or −1, and by how much.
+type verdict struct {
+	filter int
+	by     int64
+}
+
 // view is one class as a run sees it.
 type view struct {
 	class int32
+	// wishes is what its attributes count.
+	wishes int32
 	// fresh are the states that suit best, by their first nodes, and score is
 	// theirs; sought is whether they were looked for, −1 being that none is left.
 	fresh  []uint64
@@ -52,46 +68,70 @@ const (
 )
 
 func (t *Table) run(r *Request) *run {
-	g := &run{t: t, r: r, work: t.work(r.Workload.Name)}
-	g.q.cpu, g.q.mem = int64(r.Workload.Resources.CPU), int64(r.Workload.Resources.Memory)
-	if r.Only != "" {
-		g.only()
-		return g
+	w := r.Workload
+	g := &run{t: t, r: r, work: t.work(w.Name), goods: goodsOf(w), counters: countersOf(w), leaves: t.at(r.Leaves), avoid: t.at(r.Avoid)}
+	g.q = query{cpu: int64(w.Resources.CPU), mem: int64(w.Resources.Memory)}
+	if p := t.tree.Find(w.Pool); p != nil {
+		g.q.level = p.Place == "emptiest"
 	}
-	for c := range t.classes {
-		if n := &t.nodes[t.classes[c].head]; n.Closed == "" {
-			if f, _ := refuseRules(n, r); f < 0 {
-				g.views = append(g.views, view{class: int32(c)})
-			}
-		}
-	}
-	for _, name := range [...]string{r.Leaves, r.Avoid} {
-		g.single(name)
+	g.judge()
+	for i := range g.counters {
+		c := &g.counters[i]
+		c.see(g)
+		g.bound = g.bound || c.each && c.kind == nears && c.near.Must && !c.near.Apart
 	}
 	for _, name := range r.Except {
-		g.single(name)
+		g.single(t.at(name))
+	}
+	g.single(g.leaves)
+	g.single(g.avoid)
+	if r.Only != "" {
+		g.bound = true
+		g.single(t.at(r.Only))
 	}
 	return g
 }
 
-// only looks at the one node that the request is bound to.
-func (g *run) only() {
-	n := g.t.at(g.r.Only)
-	if n < 0 {
-		return
-	}
-	g.work.spotOf(n)
-	if f, _ := refuseRules(&g.t.nodes[n], g.r); f < 0 && g.t.nodes[n].Closed == "" {
-		g.views, g.bound = append(g.views, view{class: g.t.class[n]}), true
+// judge asks the rules on attributes, once a class.
+func (g *run) judge() {
+	t, r := g.t, g.r
+	g.rules = make([]verdict, len(t.classes))
+	g.views = make([]view, 0, len(t.classes))
+	for c := range t.classes {
+		head := &t.nodes[t.classes[c].head]
+		g.rules[c] = verdict{filter: -1}
+		if !r.Stays {
+			g.rules[c].filter, g.rules[c].by = t.refuseRules(int32(c), r.Workload)
+		}
+		if g.rules[c].filter < 0 && head.Closed == "" {
+			g.views = append(g.views, view{class: int32(c), wishes: t.wishes(head, r.Workload)})
+		}
 	}
 }
 
-// single makes a node one that is looked at by itself.
-func (g *run) single(name string) {
-	if name == "" {
-		return
+// refuseRules is as the function of that name, the class's pool being known.
+func (t *Table) refuseRules(c int32, w *schema.Workload) (filter int, by int64) {
+	head := t.nodes[t.classes[c].head].Node
+	if !t.tree.Within(w.Pool, t.classes[c].owner) {
+		return filterPool, 0
 	}
-	if n := g.t.at(name); n >= 0 {
+	return refuseAttributes(head, w, t.known)
+}
+
+// wishes sums the workload's affinities that a node fulfils.
+func (t *Table) wishes(n *Node, w *schema.Workload) int32 {
+	sum := 0
+	for i := range w.Affinity {
+		if a := &w.Affinity[i]; a.Holds(n.Node.Attributes, t.known) {
+			sum += 10 * a.Weight
+		}
+	}
+	return int32(max(min(sum, maxPart), -maxPart))
+}
+
+// single makes a node one that is looked at by itself.
+func (g *run) single(n int32) {
+	if n >= 0 {
 		g.work.spotOf(n)
 	}
 }
@@ -113,16 +153,37 @@ func (g *run) resume() {
 	for i := range g.views {
 		v := &g.views[i]
 		v.fresh, v.near, v.sought = v.fresh[:0], v.near[:0], false
+		t.classes[v.class].view = int32(i)
 	}
 	for i, s := range g.work.spots {
 		t.mark[s.node], t.spot[s.node] = t.turn, int32(i)
 	}
-	for i := range g.views {
-		t.classes[g.views[i].class].view = int32(i)
+	for i := range g.counters {
+		c := &g.counters[i]
+		c.recount(g)
+		for _, n := range sortedKeys32(c.other) {
+			if t.mark[n] != t.turn {
+				g.mark(n)
+			}
+		}
 	}
 	for _, s := range g.work.spots {
 		g.appraise(s.node)
 	}
+}
+
+func sortedKeys32(m map[int32]int32) (keys []int32) {
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// mark makes a node that holds none of the workload's slots one of its spots.
+func (g *run) mark(n int32) {
+	g.t.mark[n], g.t.spot[n] = g.t.turn, int32(len(g.work.spots))
+	g.work.spots = append(g.work.spots, spot{node: n})
 }
 
 // yield puts back what the run had out of the index.
@@ -133,60 +194,151 @@ func (g *run) yield() {
 	g.aside = g.aside[:0]
 }
 
-// viewOf is the run's view of a node's class; nil if its rules refuse it.
-func (g *run) viewOf(n int32) *view {
+// viewOf is the number of the run's view of a node's class; −1 if the rules
+// refuse it.
+func (g *run) viewOf(n int32) int {
 	c := g.t.class[n]
 	if i := int(g.t.classes[c].view); i < len(g.views) && g.views[i].class == c {
-		return &g.views[i]
+		return i
 	}
-	return nil
+	return -1
 }
 
 // appraise ranks a node that is looked at by itself, if it can take the request.
 func (g *run) appraise(n int32) {
-	v := g.viewOf(n)
-	if v == nil || !g.takes(n) {
+	i := g.viewOf(n)
+	if i < 0 {
 		return
 	}
-	s := g.scoreOf(n)
-	v.near = push(v.near, rank(int32(s.Total()), g.crowd(n), n))
+	if f, _ := g.refuse(n); f >= 0 {
+		return
+	}
+	v := &g.views[i]
+	v.near = push(v.near, rank(g.alone(n), g.crowd(n), n))
 }
 
-// takes is whether a node that the rules let in has room for the request.
-func (g *run) takes(n int32) bool {
-	t := g.t
-	if t.cpu[n] < g.q.cpu || t.mem[n] < g.q.mem {
-		return false
+// refuse is the one rule of what a node can take, for the preview, the
+// placement and the check when an order is made: the first filter that refuses,
+// or −1. By how much the node misses is comparable within a filter only. The
+// run holds the index.
+func (g *run) refuse(n int32) (filter int, by int64) {
+	t, r := g.t, g.r
+	node := &t.nodes[n]
+	switch {
+	case r.Only != "" && r.Only != node.Node.Name:
+		return filterNode, 0
+	case node.Closed != "":
+		return filterClosed, 0
+	case len(r.Except) > 0 && slices.Contains(r.Except, node.Node.Name):
+		return filterEnding, 0
 	}
-	if !g.plain() {
-		f, _ := refuse(&t.nodes[n], g.r)
-		return f < 0
+	if v := g.rules[t.class[n]]; v.filter >= 0 {
+		return v.filter, v.by
 	}
-	return true
+	if c := g.forbids(g.viewOf(n), n); c != nil {
+		if c.kind == bounds {
+			return filterMost, 0
+		}
+		return filterNear, 0
+	}
+	if f, by := g.short(n); f >= 0 {
+		return f, by
+	}
+	if _, f, by := g.refuseGoods(n); f >= 0 {
+		return f, by
+	}
+	if w := r.Workload; len(w.Ports) > 0 && (takenPort(node, w) != 0 || lacksPorts(node, w)) {
+		return filterPort, 0
+	}
+	return -1, 0
 }
 
-// plain is whether rules on attributes and room in cpu and memory are all that
-// the request asks.
-func (g *run) plain() bool { return len(g.r.Workload.Ports) == 0 && len(g.r.Except) == 0 && !g.bound }
+// short asks the filters of cpu and memory.
+func (g *run) short(n int32) (filter int, by int64) {
+	if free := g.t.cpu[n]; g.q.cpu > free {
+		return filterCPU, sub(g.q.cpu, free)
+	}
+	if free := g.t.mem[n]; g.q.mem > free {
+		return filterMemory, sub(g.q.mem, free)
+	}
+	return -1, 0
+}
 
-// crowd is how many slots of the workload are on a node that is looked at by
-// itself, beside the one that is placed.
+// forbids is the first rule on where other slots are that a node breaks.
+func (g *run) forbids(i int, n int32) *counter {
+	for k := range g.counters {
+		if c := &g.counters[k]; c.refuses(g, i, n) {
+			return c
+		}
+	}
+	return nil
+}
+
+// crowd is how many slots of the workload are on a node, beside the one that is
+// placed.
 func (g *run) crowd(n int32) int32 {
+	if g.t.mark[n] != g.t.turn {
+		return 0
+	}
 	k := g.work.spots[g.t.spot[n]].slots
-	if g.r.Leaves != "" && g.r.Leaves == g.t.nodes[n].Node.Name {
+	if g.leaves == n {
 		k--
 	}
 	return k
 }
 
-func (g *run) scoreOf(n int32) Score {
+// alone is what a node scores by itself, without what its class adds.
+func (g *run) alone(n int32) int32 {
 	t := g.t
-	s := Score{Fit: int(g.q.score(t.cpu[n], t.mem[n], t.capCPU[n], t.capMem[n]))}
-	if t.mark[n] == t.turn {
-		s.Spread = crowding(int(g.crowd(n)))
-		if g.r.Avoid != "" && g.r.Avoid == t.nodes[n].Node.Name {
-			s.Avoid = avoided
+	s := g.q.score(t.cpu[n], t.mem[n], t.capCPU[n], t.capMem[n]) + int32(crowding(int(g.crowd(n))))
+	if g.avoid == n {
+		s += avoided
+	}
+	for k := range g.counters {
+		if c := &g.counters[k]; c.each {
+			s += int32(c.score(g, 0, n))
 		}
+	}
+	return s
+}
+
+// extra is what a class adds to the score of its nodes now; shut is whether a
+// rule refuses them all.
+func (g *run) extra(i int) (score int32, shut bool) {
+	sum := int64(g.views[i].wishes)
+	for k := range g.counters {
+		c := &g.counters[k]
+		if c.each {
+			continue
+		}
+		if c.refuses(g, i, 0) {
+			return 0, true
+		}
+		sum += c.score(g, i, 0)
+	}
+	return int32(max(min(sum, 4*maxPart), -4*maxPart)), false
+}
+
+// scoreOf tells the parts of a node's score.
+func (g *run) scoreOf(n int32) Score {
+	t, i := g.t, g.viewOf(n)
+	s := Score{Fit: int(g.q.score(t.cpu[n], t.mem[n], t.capCPU[n], t.capMem[n])), Spread: crowding(int(g.crowd(n)))}
+	if i >= 0 {
+		s.Affinity = int(g.views[i].wishes)
+	}
+	for k := range g.counters {
+		c := &g.counters[k]
+		if i < 0 && !c.each {
+			continue
+		}
+		if c.kind == nears {
+			s.Near += int(c.score(g, i, n))
+		} else {
+			s.Spread += int(c.score(g, i, n))
+		}
+	}
+	if g.avoid == n {
+		s.Avoid = avoided
 	}
 	return s
 }
@@ -199,27 +351,44 @@ func (g *run) next() (node int32) {
 	g.t.hold(g)
 	best := uint64(noRank)
 	for i := range g.views {
-		v := &g.views[i]
-		if k := g.freshest(v); k < best {
-			best, node = k, int32(k%maxNodes)
+		extra, shut := int32(0), false
+		if v := &g.views[i]; len(g.counters) > 0 {
+			extra, shut = g.extra(i)
+		} else {
+			extra = v.wishes
 		}
-		if len(v.near) > 0 && v.near[0] < best {
-			best, node = v.near[0], int32(v.near[0]%maxNodes)
+		if shut {
+			continue
+		}
+		if k := g.leader(i); k != noRank && k-uint64(int64(extra))<<44 < best {
+			best, node = k-uint64(int64(extra))<<44, int32(k%maxNodes)
 		}
 	}
 	if best == noRank {
-		why := g.t.Explain(g.r)
-		g.why = &why
+		g.why = g.explain()
 		return -1
 	}
 	return node
+}
+
+// leader is the rank of the best node of a class.
+func (g *run) leader(i int) uint64 {
+	v := &g.views[i]
+	k := uint64(noRank)
+	if !g.bound {
+		k = g.freshest(v)
+	}
+	if len(v.near) > 0 {
+		k = min(k, v.near[0])
+	}
+	return k
 }
 
 // freshest is the rank of the best node of the class that is not looked at by
 // itself.
 func (g *run) freshest(v *view) uint64 {
 	x := &g.t.index
-	for !g.bound {
+	for {
 		if !v.sought {
 			v.score, v.fresh = x.best(v.class, &g.q, v.fresh[:0])
 			v.sought = true
@@ -243,7 +412,19 @@ func (g *run) freshest(v *view) uint64 {
 		}
 		v.sought = false
 	}
-	return noRank
+}
+
+// takes is whether a node with enough cpu and memory, of a class that is not
+// shut, takes the request.
+func (g *run) takes(n int32) bool {
+	if len(g.goods) == 0 && len(g.r.Workload.Ports) == 0 {
+		return true
+	}
+	if _, f, _ := g.refuseGoods(n); f >= 0 {
+		return false
+	}
+	node, w := &g.t.nodes[n], g.r.Workload
+	return len(w.Ports) == 0 || takenPort(node, w) == 0 && !lacksPorts(node, w)
 }
 
 func (g *run) setAside(n int32) {
@@ -255,27 +436,36 @@ func (g *run) setAside(n int32) {
 
 // take gives the node to a slot.
 func (g *run) take(n int32, slot schema.Slot) Placement {
-	t, v := g.t, g.viewOf(n)
-	score := g.scoreOf(n)
-	if len(v.near) > 0 && int32(v.near[0]%maxNodes) == n {
+	t, i := g.t, g.viewOf(n)
+	p := Placement{Slot: slot, Node: t.nodes[n].Node.Name, Score: g.scoreOf(n)}
+	if v := &g.views[i]; len(v.near) > 0 && int32(v.near[0]%maxNodes) == n {
 		v.near = pop(v.near)
 	}
 	g.setAside(n)
 	if t.mark[n] != t.turn {
-		t.mark[n], t.spot[n] = t.turn, int32(len(g.work.spots))
-		g.work.spots = append(g.work.spots, spot{node: n})
+		g.mark(n)
 	}
 	g.work.spots[t.spot[n]].slots++
-	ports := t.give(n, g.r, slot)
+	for k := range g.counters {
+		if c := &g.counters[k]; c.kind != nears {
+			c.total++
+			if !c.each && c.of[i] >= 0 {
+				c.counts[c.of[i]]++
+			}
+		}
+	}
+	p.Ports = t.give(n, g.r, slot)
+	for k := range g.goods {
+		t.stockOf(g.goods[k].name).free[n] -= g.goods[k].amount
+	}
 	g.appraise(n)
-	return Placement{Slot: slot, Node: t.nodes[n].Node.Name, Ports: ports, Score: score}
+	return p
 }
 
 // give takes the request's share off the node.
 func (t *Table) give(n int32, r *Request, slot schema.Slot) map[string]int {
 	node := &t.nodes[n]
-	node.Reserved.CPU = schema.CPU(add(int64(node.Reserved.CPU), int64(r.Workload.Resources.CPU)))
-	node.Reserved.Memory = schema.Bytes(add(int64(node.Reserved.Memory), int64(r.Workload.Resources.Memory)))
+	node.reserve(r.Workload)
 	t.reckon(n)
 	ports := choosePorts(node, r, slot)
 	if len(ports) > 0 {

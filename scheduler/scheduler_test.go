@@ -34,6 +34,15 @@ func request(w *schema.Workload, index int) scheduler.Request {
 	return scheduler.Request{Slot: schema.Slot{Workload: w.Name, Index: index}, Workload: w}
 }
 
+func feasible(n *scheduler.Node, r *scheduler.Request) (ok bool, filter, miss string) {
+	v := scheduler.Open(scheduler.Pool{Nodes: []scheduler.Node{*n}}).Ask(0, r)
+	return v.Fits, v.Filter, v.Miss
+}
+
+func weigh(n *scheduler.Node, r *scheduler.Request) scheduler.Score {
+	return scheduler.Open(scheduler.Pool{Nodes: []scheduler.Node{*n}}).Ask(0, r).Score
+}
+
 // TestWeigh_Table compares every score of a grid of nodes with testdata.
 func TestWeigh_Table(t *testing.T) {
 	var b strings.Builder
@@ -49,7 +58,7 @@ func TestWeigh_Table(t *testing.T) {
 				n.Slots = map[string]int{"a/web": c.slots}
 				r := request(work("a/web"), 0)
 				r.Leaves, r.Avoid = c.leaves, c.avoid
-				s := scheduler.Weigh(&n, &r)
+				s := weigh(&n, &r)
 				fmt.Fprintf(&b, "%5s %4s · %d · %2s · %2s → %5d %5d %5d %5d\n", cpu, mem.Human(), c.slots, c.leaves, c.avoid, s.Fit, s.Spread, s.Avoid, s.Total())
 			}
 		}
@@ -109,7 +118,7 @@ func TestFeasible_EachFilter(t *testing.T) {
 	} {
 		n, r := node("n1"), request(work("a/web"), 0)
 		c.refuse(&n, &r)
-		if ok, filter, miss := scheduler.Feasible(&n, &r); ok || filter != c.filter || miss != c.miss {
+		if ok, filter, miss := feasible(&n, &r); ok || filter != c.filter || miss != c.miss {
 			t.Errorf("%v, %s: %q; want %s: %q", ok, filter, miss, c.filter, c.miss)
 		}
 		if c.near == nil {
@@ -117,7 +126,7 @@ func TestFeasible_EachFilter(t *testing.T) {
 		}
 		n, r = node("n1"), request(work("a/web"), 0)
 		c.near(&n, &r)
-		if ok, filter, miss := scheduler.Feasible(&n, &r); !ok {
+		if ok, filter, miss := feasible(&n, &r); !ok {
 			t.Errorf("a step from %q is refused by %s: %s", c.miss, filter, miss)
 		}
 	}
@@ -155,7 +164,7 @@ func TestFeasible_NoRange(t *testing.T) {
 	for _, c := range []struct{ min, max int }{{0, 0}, {20000, 0}, {20000, 20000}} {
 		n, r := node("n1"), request(work("a/web"), 0)
 		n.Node.PortMin, n.Node.PortMax, n.Ports = c.min, c.max, []int{20000, 20000}
-		if ok, filter, miss := scheduler.Feasible(&n, &r); !ok {
+		if ok, filter, miss := feasible(&n, &r); !ok {
 			t.Errorf("range %d to %d: %s: %s", c.min, c.max, filter, miss)
 		}
 	}
@@ -166,11 +175,11 @@ func TestFeasible_Stays(t *testing.T) {
 	n, r := node("n1"), request(work("a/db"), 0)
 	r.Stays, r.Workload.Pool = true, "gpu"
 	r.Workload.Constraints = []schema.Constraint{{Attribute: "zone", Op: "=", Value: "b"}}
-	if ok, filter, _ := scheduler.Feasible(&n, &r); !ok {
+	if ok, filter, _ := feasible(&n, &r); !ok {
 		t.Errorf("refused by %s", filter)
 	}
 	n.Reserved.CPU = 1600
-	if ok, filter, _ := scheduler.Feasible(&n, &r); ok || filter != "cpu" {
+	if ok, filter, _ := feasible(&n, &r); ok || filter != "cpu" {
 		t.Errorf("%v, %s; want cpu", ok, filter)
 	}
 }
@@ -312,18 +321,20 @@ func anyRequests(t *rapid.T) (all []scheduler.Request) {
 
 func checkPlaced(t *rapid.T, pool scheduler.Pool, requests []scheduler.Request, placed []scheduler.Placement, unplaced []scheduler.Unplaced) {
 	left := scheduler.Open(pool)
+	given := map[string]bool{}
 	for i := range requests {
 		r := &requests[i]
 		if len(placed) > 0 && placed[0].Slot == r.Slot {
 			at := slices.IndexFunc(pool.Nodes, func(n scheduler.Node) bool { return n.Node.Name == placed[0].Node })
-			n := left.Node(at)
-			if ok, filter, miss := scheduler.Feasible(&n, r); !ok {
-				t.Fatalf("%s is placed on %s: %s: %s", r.Slot, placed[0].Node, filter, miss)
+			if v := left.Ask(at, r); !v.Fits {
+				t.Fatalf("%s is placed on %s: %s: %s", r.Slot, placed[0].Node, v.Filter, v.Miss)
 			}
 			for _, port := range placed[0].Ports {
-				if slices.Contains(n.Ports, port) {
+				key := fmt.Sprint(placed[0].Node, port)
+				if given[key] || slices.Contains(pool.Nodes[at].Ports, port) {
 					t.Fatalf("port %d of %s is given twice", port, placed[0].Node)
 				}
+				given[key] = true
 			}
 			left.Take(&scheduler.Request{Slot: r.Slot, Workload: r.Workload, Only: placed[0].Node})
 			placed = placed[1:]
@@ -332,9 +343,9 @@ func checkPlaced(t *rapid.T, pool scheduler.Pool, requests []scheduler.Request, 
 		if len(unplaced) == 0 || unplaced[0].Slot != r.Slot {
 			t.Fatalf("%s is neither placed nor refused in its turn", r.Slot)
 		}
-		for j := range pool.Nodes {
-			if n := left.Node(j); fits(&n, r) {
-				t.Fatalf("%s is refused, but %s would take it", r.Slot, n.Node.Name)
+		for j, v := range left.AskAll(r) {
+			if v.Fits {
+				t.Fatalf("%s is refused, but %s would take it", r.Slot, left.Name(j))
 			}
 		}
 		unplaced = unplaced[1:]
@@ -344,20 +355,24 @@ func checkPlaced(t *rapid.T, pool scheduler.Pool, requests []scheduler.Request, 
 	}
 }
 
-func fits(n *scheduler.Node, r *scheduler.Request) bool {
-	ok, _, _ := scheduler.Feasible(n, r)
-	return ok
-}
-
-// TestNode_Without takes back what Take gave.
-func TestNode_Without(t *testing.T) {
+// TestTable_Lift takes back what Take gave, and gives it again.
+func TestTable_Lift(t *testing.T) {
 	w := work("a/web")
-	w.Ports = map[string]schema.Port{"http": {Container: 80}}
-	p := scheduler.Open(scheduler.Pool{Nodes: []scheduler.Node{node("n1")}})
+	w.Ports = map[string]schema.Port{"http": {Container: 80, Host: 8080}}
+	w.Resources.Disk, w.Resources.Devices = 1<<30, map[string]schema.Device{"gpu": {Count: 1}}
+	n := node("n1")
+	n.Node.Attributes = map[string]string{"capacity.disk": "1Gi", "device.gpu": "1"}
+	p := scheduler.Open(scheduler.Pool{Nodes: []scheduler.Node{n}})
 	r := request(w, 0)
+	empty := p.Ask(0, &r)
 	got, _ := p.Take(&r)
-	full := p.Node(0)
-	if back := full.Without(w, got.Ports); back.Reserved != (nodes.Capacity{}) || len(back.Ports) > 0 || full.Reserved.CPU != 500 {
-		t.Errorf("%+v", back)
+	full := p.Ask(0, &r)
+	back := p.Lift(0, w, got.Ports)
+	if lifted := p.Ask(0, &r); !empty.Fits || lifted != empty || full.Fits {
+		t.Errorf("%v, full %v, lifted %v", empty, full, lifted)
+	}
+	back()
+	if again := p.Ask(0, &r); again != full {
+		t.Errorf("%v, want %v", again, full)
 	}
 }

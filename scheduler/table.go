@@ -19,8 +19,13 @@ type Table struct {
 	cpu, mem, capCPU, capMem []int64
 	ownPorts                 []bool // whether the node's Ports are the Table's to write to
 
-	names   []string // the attributes that classes tell apart, sorted
-	class   []int32  // of each node
+	tree   Tree
+	use    map[string]Use
+	known  schema.Patterns
+	stocks map[string]*stock
+
+	traits  []trait // what classes tell apart, by attribute
+	class   []int32 // of each node
 	classes []class
 	index   index
 	works   map[string]*work
@@ -36,6 +41,8 @@ type Table struct {
 type class struct {
 	// head is its first node, which stands for all in rules on attributes.
 	head int32
+	// owner is the pool of its nodes.
+	owner string
 	// view is where the run that holds the index has it among its views, if it
 	// has.
 	view int32
@@ -56,6 +63,7 @@ func Open(pool Pool) *Table {
 	amounts := make([]int64, 4*n)
 	marks := make([]int32, 4*n)
 	t := &Table{nodes: slices.Clone(pool.Nodes), ownPorts: make([]bool, n), works: map[string]*work{},
+		tree: pool.Tree, use: pool.Use, known: schema.Patterns{}, stocks: map[string]*stock{},
 		cpu: amounts[:n], mem: amounts[n : 2*n], capCPU: amounts[2*n : 3*n], capMem: amounts[3*n:],
 		class: marks[:n], mark: marks[n : 2*n], spot: marks[2*n : 3*n]}
 	t.index.of = marks[3*n:]
@@ -69,6 +77,7 @@ func Open(pool Pool) *Table {
 			}
 		}
 	}
+	t.tellTaints()
 	t.classify()
 	return t
 }
@@ -119,76 +128,6 @@ func sub(a, b int64) int64 {
 	return d
 }
 
-// tell makes classes tell the attributes apart that requests ask about.
-func (t *Table) tell(requests []Request) {
-	before := len(t.names)
-	var last *schema.Workload
-	for i := range requests {
-		w := requests[i].Workload
-		if w == last {
-			continue
-		}
-		last = w
-		for k := range w.Constraints {
-			t.name(w.Constraints[k].Attribute)
-		}
-	}
-	if len(t.names) > before {
-		t.classify()
-	}
-}
-
-func (t *Table) name(attribute string) {
-	if i, found := slices.BinarySearch(t.names, attribute); !found {
-		t.names = slices.Insert(t.names, i, attribute)
-	}
-}
-
-// classify sorts the nodes into classes and puts them on their shelves anew.
-func (t *Table) classify() {
-	t.hold(nil)
-	t.classes, t.index.shelf = t.classes[:0], t.index.shelf[:0]
-	t.index.states, t.index.spare = t.index.states[:0], t.index.spare[:0]
-	known := map[string]int32{}
-	var key []byte
-	for i := range t.nodes {
-		key = t.key(key[:0], int32(i))
-		c, ok := known[string(key)]
-		if !ok {
-			c = int32(len(t.classes))
-			known[string(key)] = c
-			t.classes = append(t.classes, class{head: int32(i)})
-			t.index.shelf = append(t.index.shelf, shelf{leastCPU: math.MaxInt64, leastMem: math.MaxInt64})
-		}
-		t.class[i] = c
-		t.index.shelf[c].widen(t.capCPU[i], t.capMem[i])
-		t.index.of[i] = -1
-	}
-	for i := range t.nodes {
-		t.enter(int32(i))
-	}
-}
-
-// key is equal for nodes of one class: those of about the same size for which
-// every rule on attributes has the same answer.
-func (t *Table) key(b []byte, i int32) []byte {
-	n := &t.nodes[i]
-	b = append(b, rung(t.capCPU[i]), rung(t.capMem[i]))
-	b = append(append(append(append(b, n.Closed...), 0), poolOf(n.Node)...), 0)
-	for _, name := range t.names {
-		if v, have := n.Node.Attributes[name]; have {
-			b = append(append(b, 1), v...)
-		}
-		b = append(b, 0)
-	}
-	return b
-}
-
-func (s *shelf) widen(cpu, mem int64) {
-	s.leastCPU, s.mostCPU = min(s.leastCPU, cpu), max(s.mostCPU, cpu)
-	s.leastMem, s.mostMem = min(s.leastMem, mem), max(s.mostMem, mem)
-}
-
 // enter puts a node where it is found, unless it takes no work at all.
 func (t *Table) enter(i int32) {
 	if t.nodes[i].Closed == "" {
@@ -212,6 +151,9 @@ func (t *Table) hold(r *run) {
 
 // at finds a node by name; −1 if there is none.
 func (t *Table) at(name string) int32 {
+	if name == "" {
+		return -1
+	}
 	i, found := sort.Find(len(t.nodes), func(i int) int { return strings.Compare(name, t.nodes[i].Node.Name) })
 	if !found {
 		return -1
@@ -219,31 +161,34 @@ func (t *Table) at(name string) int32 {
 	return int32(i)
 }
 
-// Node is the i-th node of the pool as it stands now.
-func (t *Table) Node(i int) Node {
-	n := t.nodes[i]
-	if t.ownPorts[i] {
-		n.Ports = slices.Clone(n.Ports)
-	}
-	return n
-}
+// Name is the i-th node's.
+func (t *Table) Name(i int) string { return t.nodes[i].Node.Name }
 
 // Lift takes off the i-th node what an instance of w that holds ports has
 // there, for as long as it takes to ask for the same again, and returns how to
 // put it back.
 func (t *Table) Lift(i int, w *schema.Workload, ports map[string]int) (back func()) {
 	t.hold(nil)
-	was := t.nodes[i]
-	set := func(n Node) {
-		t.index.leave(int32(i))
-		t.nodes[i], t.ownPorts[i] = n, false
-		t.reckon(int32(i))
-		t.enter(int32(i))
-	}
-	set(t.Node(i).Without(w, ports))
-	t.work(w.Name).spotOf(int32(i)).slots--
+	was, own := t.nodes[i], t.ownPorts[i]
+	t.set(int32(i), t.nodes[i].without(w, ports), false)
+	t.count(int32(i), w, -1)
 	return func() {
-		set(was)
-		t.work(w.Name).spotOf(int32(i)).slots++
+		t.hold(nil)
+		t.set(int32(i), was, own)
+		t.count(int32(i), w, 1)
 	}
+}
+
+func (t *Table) set(i int32, n Node, own bool) {
+	t.index.leave(i)
+	t.nodes[i], t.ownPorts[i] = n, own
+	t.reckon(i)
+	t.enter(i)
+}
+
+// count adds slots of w to what the i-th node holds beside cpu, memory and
+// ports.
+func (t *Table) count(i int32, w *schema.Workload, slots int32) {
+	t.work(w.Name).spotOf(i).slots += slots
+	eachGood(w, func(name string, amount int64) { t.stockOf(name).free[i] -= int64(slots) * amount })
 }

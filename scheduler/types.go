@@ -9,6 +9,19 @@ import (
 type Pool struct {
 	// Nodes are sorted by name.
 	Nodes []Node
+	// Tree are the shares that the nodes are divided into, sorted by name. A pool
+	// that is not among them is all nodes of that name.
+	Tree Tree
+	// Use is what each pool's work holds already, by name; of those in Tree that
+	// hold any.
+	Use map[string]Use
+}
+
+// Use is what work holds.
+type Use struct {
+	CPU    schema.CPU
+	Memory schema.Bytes
+	Slots  int
 }
 
 // Node is one candidate.
@@ -17,13 +30,17 @@ type Node struct {
 	// Reserved is the sum of the requests of all orders on the node, stopping
 	// and unconfirmed ones included (I3).
 	Reserved nodes.Capacity
+	// Held is what those orders hold beside: "disk" in bytes, "device.NAME" in
+	// pieces.
+	Held map[string]int64
 	// Ports are the host ports that those orders hold, sorted.
 	Ports []int
 	// Closed is why the node takes no work at all now ("unreachable"); empty
 	// when it does.
 	Closed string
 	// Slots counts the orders on the node by workload, for spreading. Only
-	// those of the workloads asked for need be there.
+	// those of the workloads asked for, or that these ask to be near to, need be
+	// there.
 	Slots map[string]int
 }
 
@@ -59,16 +76,24 @@ type Placement struct {
 // Score tells how a place was chosen; higher is better. All parts are in
 // thousandths.
 type Score struct {
-	// Fit is the best-fit of the node's cpu and memory after placement, 0–1000.
+	// Fit is how full the node's cpu and memory are after placement, 0–1000; how
+	// empty in a pool that spreads.
 	Fit int
-	// Spread is minus the share of the workload's slots already there, 0 to −1000.
+	// Spread is minus the share of the workload's slots already there, 0 to
+	// −1000, and what slots above the share of its zone (or other attribute) cost.
 	Spread int
 	// Avoid is −1000 on the node where the slot failed lately.
 	Avoid int
+	// Affinity sums the weights of the wishes about attributes that the node
+	// fulfils.
+	Affinity int `json:",omitempty"`
+	// Near sums the weights of the workloads that are near, less those that are
+	// not to be.
+	Near int `json:",omitempty"`
 }
 
 // Total is the sum that places are compared by.
-func (s Score) Total() int { return s.Fit + s.Spread + s.Avoid }
+func (s Score) Total() int { return s.Fit + s.Spread + s.Avoid + s.Affinity + s.Near }
 
 // Unplaced is a request that fits nowhere now, and why.
 type Unplaced struct {
@@ -83,11 +108,15 @@ type Why struct {
 	// Refusals are in the order of the filters; a node counts at the first that
 	// refused it.
 	Refusals []Refusal
+	// Never is set where no node could take the request were it empty, and tells
+	// the largest.
+	Never string `json:",omitempty"`
 }
 
 // Refusal is one filter's part.
 type Refusal struct {
-	// Filter is "node", "closed", "ending", "pool", "constraint", "cpu", "memory" or "port".
+	// Filter is "node", "closed", "ending", "pool", "taint", "constraint", "near",
+	// "most", "cpu", "memory", "disk", "device" or "port".
 	Filter string
 	Nodes  int
 	// Nearest tells the nearest miss with amounts.

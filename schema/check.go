@@ -42,7 +42,7 @@ func (w *Workload) Check() []Problem {
 	c.volumes()
 	c.health()
 	c.restart()
-	c.constraints()
+	c.placing()
 	c.update()
 	c.labels()
 	return c.found
@@ -192,22 +192,6 @@ func (c *checker) restart() {
 	c.atLeast([]string{"restart", "backoff"}, r.Backoff, millisecond)
 	if r.MaxBackoff < r.Backoff {
 		c.add([]string{"restart", "maxBackoff"}, "maxBackoff %s is below backoff %s", r.MaxBackoff, r.Backoff)
-	}
-}
-
-func (c *checker) constraints() {
-	for i, k := range c.w.Constraints {
-		path := []string{"constraints", strconv.Itoa(i)}
-		switch {
-		case k.Op == "in" && len(k.Values) == 0:
-			c.add(path, "op \"in\" wants values")
-		case k.Op == "in" && k.Value != "":
-			c.add(append(path, "value"), "op \"in\" wants values, not value")
-		case k.Op != "in" && len(k.Values) > 0:
-			c.add(append(path, "values"), "values go with op \"in\" only, got op %q", k.Op)
-		case k.Op == "exists" && k.Value != "":
-			c.add(append(path, "value"), "op \"exists\" wants no value")
-		}
 	}
 }
 

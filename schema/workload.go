@@ -52,11 +52,23 @@ type Workload struct {
 	Restart      Restart `json:"restart"`
 	Stop         Stop    `json:"stop"`
 
-	Constraints []Constraint      `json:"constraints,omitempty"`
-	Pool        string            `json:"pool"`
-	Update      Update            `json:"update"`
-	LostAfter   Duration          `json:"lostAfter"`
-	Labels      map[string]string `json:"labels,omitempty"`
+	Constraints []Constraint   `json:"constraints,omitempty"`
+	Affinity    []Affinity     `json:"affinity,omitempty"`
+	Spread      []Spread       `json:"spread,omitempty"`
+	Near        []Near         `json:"near,omitempty"`
+	MaxPer      map[string]int `json:"maxPer,omitempty"` // slots by attribute: at most so many for each value
+	Tolerates   []string       `json:"tolerates,omitempty"`
+	Pool        string         `json:"pool"`
+	// Priority is served in falling order, and may evict what is lower.
+	Priority int `json:"priority,omitempty"`
+	// Revocable work may use what is guaranteed to others and idle; it goes first
+	// when they want it back.
+	Revocable bool `json:"revocable,omitempty"`
+	// Gang places all of the missing slots or none.
+	Gang      bool              `json:"gang,omitempty"`
+	Update    Update            `json:"update"`
+	LostAfter Duration          `json:"lostAfter"`
+	Labels    map[string]string `json:"labels,omitempty"`
 }
 
 // Network is what a slot's ports are opened on.
@@ -82,9 +94,21 @@ func (w *Workload) Team() string {
 // Resources is what each slot asks of its node: requests are reserved, limits
 // are enforced. A limit of zero means none.
 type Resources struct {
-	CPU    CPU    `json:"cpu"`
-	Memory Bytes  `json:"memory"`
-	Limit  Limits `json:"limit"`
+	CPU    CPU   `json:"cpu"`
+	Memory Bytes `json:"memory"`
+	// Disk and Devices are of what the node's operator set aside: the node's
+	// attributes "capacity.disk" and "device.NAME" tell how much there is.
+	Disk    Bytes             `json:"disk,omitempty"`
+	Devices map[string]Device `json:"devices,omitempty"`
+	Limit   Limits            `json:"limit"`
+}
+
+// Device is how many of a node's devices of one name a slot has for itself.
+type Device struct {
+	Count int `json:"count"`
+	// Constraints are on the devices' own attributes, "device.NAME.ATTRIBUTE" of
+	// the node.
+	Constraints []Constraint `json:"constraints,omitempty"`
 }
 
 // Limits bound what a container may use; zero is unbounded.
@@ -169,16 +193,6 @@ type Stop struct {
 	Signal string `json:"signal"`
 	// Grace is how long after Signal the container is killed.
 	Grace Duration `json:"grace"`
-}
-
-// Constraint is a rule on a node's attributes; every one of a workload's must
-// hold.
-type Constraint struct {
-	Attribute string `json:"attribute"`
-	// Op is "=", "!=", "in" or "exists".
-	Op     string   `json:"op"`
-	Value  string   `json:"value,omitempty"`
-	Values []string `json:"values,omitempty"`
 }
 
 // Update is the way from one digest to the next.

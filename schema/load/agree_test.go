@@ -22,7 +22,7 @@ const populated = `
 	env: A: "b"
 	user:    "1000:1000"
 	workdir: "/srv"
-	resources: {cpu: "1500m", memory: "1Gi", limit: {cpu: "2", memory: "2Gi", pids: 100, files: 2000}}
+	resources: {cpu: "1500m", memory: "1Gi", disk: "2Gi", devices: gpu: {count: 2, constraints: [{attribute: "model", op: "in", values: ["a"]}, {attribute: "mem", op: ">", value: "8"}]}, limit: {cpu: "2", memory: "2Gi", pids: 100, files: 2000}}
 	network: "bridge"
 	ports: http: {container: 80, host: 8080, protocol: "tcp"}
 	volumes: data: {path: "/data", readOnly: true}
@@ -32,7 +32,15 @@ const populated = `
 	restart: {policy: "on-failure", backoff: "2s", maxBackoff: "2m"}
 	stop: {signal: "SIGINT", grace: "30s"}
 	constraints: [{attribute: "zone", op: "!=", value: "a"}, {attribute: "zone", op: "in", values: ["b", "c"]}]
-	pool: "batch"
+	affinity: [{attribute: "disk", op: "=", value: "ssd", weight: -20}, {attribute: "disk", op: "in", values: ["x"], weight: 2}]
+	spread: [{over: "zone", weight: 30, targets: {a: 2, b: 1}}]
+	near: [{workload: "shop/db", over: "zone", apart: true, must: true, weight: 20}]
+	maxPer: node: 2
+	tolerates: ["gpu"]
+	priority:  7
+	revocable: true
+	gang:      true
+	pool:      "batch"
 	update: {
 		strategy:         "recreate"
 		maxSurge:         "50%%"
@@ -165,6 +173,10 @@ func goLeaves(typ reflect.Type, path string) map[string]bool {
 		add(typ.Elem(), path+".*")
 	case typ.Kind() == reflect.Struct && !typ.Implements(reflect.TypeFor[json.Marshaler]()):
 		for i := range typ.NumField() {
+			if typ.Field(i).Anonymous {
+				add(typ.Field(i).Type, path)
+				continue
+			}
 			name, _, _ := strings.Cut(typ.Field(i).Tag.Get("json"), ",")
 			add(typ.Field(i).Type, path+"."+name)
 		}

@@ -1,0 +1,131 @@
+package scheduler
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/bayplan/bayplan/schema"
+)
+
+// What nodes have beside cpu, memory and ports is told by attributes that their
+// operator gives them: "capacity.disk" is a size, "device.NAME" a count, and
+// "device.NAME.ATTRIBUTE" tells of those devices.
+const (
+	diskAttribute = "capacity.disk"
+	disk          = "disk"
+	devicePrefix  = "device."
+)
+
+// good is an amount of one of these.
+type good struct {
+	name   string // "disk" or "device.NAME"
+	amount int64
+	rules  []schema.Constraint // of a device, on attributes of the node
+}
+
+// goodsOf is what a slot of w asks for, disk first, devices by name.
+func goodsOf(w *schema.Workload) (all []good) {
+	if w.Resources.Disk > 0 {
+		all = append(all, good{name: disk, amount: int64(w.Resources.Disk)})
+	}
+	for _, name := range slices.Sorted(maps.Keys(w.Resources.Devices)) {
+		d := w.Resources.Devices[name]
+		g := good{name: devicePrefix + name, amount: int64(d.Count)}
+		for _, c := range d.Constraints {
+			c.Attribute = g.name + "." + c.Attribute
+			g.rules = append(g.rules, c)
+		}
+		all = append(all, g)
+	}
+	return all
+}
+
+// eachGood hands over what a slot of w holds beside cpu, memory and ports.
+func eachGood(w *schema.Workload, hold func(name string, amount int64)) {
+	if w.Resources.Disk > 0 {
+		hold(disk, int64(w.Resources.Disk))
+	}
+	for name, d := range w.Resources.Devices {
+		hold(devicePrefix+name, int64(d.Count))
+	}
+}
+
+// Hold counts a slot of w among what the node's orders hold.
+func (n *Node) Hold(w *schema.Workload) {
+	n.reserve(w)
+	eachGood(w, func(name string, amount int64) {
+		if n.Held == nil {
+			n.Held = map[string]int64{}
+		}
+		n.Held[name] = add(n.Held[name], amount)
+	})
+}
+
+func (n *Node) reserve(w *schema.Workload) {
+	n.Reserved.CPU = schema.CPU(add(int64(n.Reserved.CPU), int64(w.Resources.CPU)))
+	n.Reserved.Memory = schema.Bytes(add(int64(n.Reserved.Memory), int64(w.Resources.Memory)))
+}
+
+// stock is one good on all nodes.
+type stock struct{ free, all []int64 }
+
+// stockOf counts a good when it is first asked for.
+func (t *Table) stockOf(name string) *stock {
+	s := t.stocks[name]
+	if s != nil {
+		return s
+	}
+	s = &stock{make([]int64, len(t.nodes)), make([]int64, len(t.nodes))}
+	for i := range t.nodes {
+		s.all[i] = amountOf(t.nodes[i].Node.Attributes, name)
+		s.free[i] = sub(s.all[i], t.nodes[i].Held[name])
+	}
+	t.stocks[name] = s
+	return s
+}
+
+// amountOf is how much of a good attributes tell; what cannot be read is none.
+func amountOf(attributes map[string]string, name string) int64 {
+	if name == disk {
+		b, err := schema.ParseBytes(attributes[diskAttribute])
+		if err != nil {
+			return 0
+		}
+		return int64(b)
+	}
+	n, err := strconv.ParseInt(attributes[name], 10, 64)
+	if err != nil || n < 0 {
+		return 0
+	}
+	return n
+}
+
+// text is an amount of a good for people.
+func (g *good) text(amount int64) string {
+	if g.name == disk {
+		return schema.Bytes(max(amount, 0)).Human()
+	}
+	return strconv.FormatInt(max(amount, 0), 10)
+}
+
+func (g *good) label() string { return strings.TrimPrefix(g.name, devicePrefix) }
+
+// refuseGoods is the first good that a node has too little of.
+func (g *run) refuseGoods(n int32) (which int, filter int, by int64) {
+	for i := range g.goods {
+		want := &g.goods[i]
+		f := filterDevice
+		if want.name == disk {
+			f = filterDisk
+		}
+		if broken(g.t.nodes[n].Node, want.rules, g.t.known) >= 0 {
+			return i, f, want.amount
+		}
+		if free := g.t.stockOf(want.name).free[n]; free < want.amount {
+			return i, f, sub(want.amount, free)
+		}
+	}
+	return -1, -1, 0
+}
