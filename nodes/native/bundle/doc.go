@@ -12,6 +12,8 @@
 //	log/           the output, rotated
 //	upper, work    the container's own layer, kept over its lives
 //	rootfs         where the monitor mounts the whole, in a mount namespace of its own
+//	lower, state   the monitor's own
+//	monitor.log    what the monitor has to say of itself: nothing, unless it is broken
 //
 // So a folder says by itself what became of its container:
 //
@@ -19,4 +21,7 @@
 //	lock free, no started.json         created; it never ran
 //	lock free, exit.json as started    it ended, and the monitor saw how
 //	lock free, started.json alone      the monitor was killed; the kernel ended the program with it
+//
+// A monitor that is killed while it starts may leave a child that holds the lock
+// until it comes to its exec, a moment later.
 package bundle

@@ -33,11 +33,12 @@ const (
 	// OpStop is answered by a line of Exit once the program has ended.
 	OpStop Op = "stop"
 	// OpExec runs a command beside the program; frames follow in both
-	// directions, see Frame.
+	// directions, see FrameKind. When the connection ends, in either direction,
+	// the command and all of its session end.
 	OpExec Op = "exec"
-	// OpOutput is answered with the program's output from now on, a copy of what
-	// goes into the log, until the program ends. A reader that is too slow is
-	// cut off: it can read the log.
+	// OpOutput is answered with the program's output from now on, in frames, a
+	// copy of what goes into the log, until the program ends. A reader that is
+	// too slow is cut off: it can read the log.
 	OpOutput Op = "output"
 )
 

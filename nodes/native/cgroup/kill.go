@@ -18,6 +18,9 @@ import (
 // directory go: a process in the middle of a page fault or a write ends after it.
 const patience = 10 * time.Second
 
+// errRoot keeps a path that is empty by mistake from meaning the whole machine.
+var errRoot = errors.New("the root of the control groups is never ended or removed")
+
 // Kill kills every process of the group and of those below it, and returns when
 // none is left. A group that is not there is no error.
 func Kill(path string) error {
@@ -26,6 +29,9 @@ func Kill(path string) error {
 		return err
 	}
 	dirs := h.dirs(path)
+	if slices.Contains(h.roots(), dirs[0]) {
+		return errRoot
+	}
 	return await(func() (bool, error) {
 		left := false
 		for _, dir := range dirs {

@@ -21,7 +21,7 @@ func Remove(path string) error {
 	var all []error
 	for _, dir := range h.dirs(path) {
 		if slices.Contains(h.roots(), dir) {
-			return fmt.Errorf("%q is the root of a hierarchy", path)
+			return errRoot
 		}
 		if err := await(func() (bool, error) { err := removeTree(dir); return err == nil, err }); err != nil {
 			all = append(all, fmt.Errorf("removing %s: %w", dir, err))

@@ -10,6 +10,8 @@ import (
 	"net"
 	"os"
 	"sync"
+	"syscall"
+	"time"
 
 	"github.com/opencontainers/runc/libcontainer"
 	"golang.org/x/sys/unix"
@@ -24,8 +26,9 @@ type command struct {
 	outputs []outlet
 	tty     *os.File
 
-	kill sync.Once
-	done chan struct{} // it has ended, and is waited for
+	// mu is held where its pid is used and where that is given back.
+	mu   sync.Mutex
+	done chan struct{} // it has ended
 }
 
 // outlet is an output of a command.
@@ -44,7 +47,7 @@ func (m *monitor) exec(c *net.UnixConn, r io.Reader, ask *bundle.Exec) {
 		return
 	}
 	go func() { // ends when the connection does, which our caller closes
-		cmd.hear(r)
+		cmd.hear(r, c)
 		m.end(cmd)
 	}()
 	code := m.converse(conn, cmd)
@@ -195,8 +198,7 @@ func (m *monitor) converse(conn *speaker, cmd *command) int {
 			}
 		})
 	}
-	state, _ := cmd.process.Wait()
-	close(cmd.done)
+	state := cmd.wait()
 	cmd.linger()
 	copying.Wait()
 	cmd.close()
@@ -207,7 +209,7 @@ func (m *monitor) converse(conn *speaker, cmd *command) int {
 }
 
 // hear carries the input and the sizes, until the connection ends.
-func (cmd *command) hear(r io.Reader) {
+func (cmd *command) hear(r io.Reader, c *net.UnixConn) {
 	buf := make([]byte, 4096)
 	for {
 		kind, p, err := bundle.ReadFrame(r, buf)
@@ -216,7 +218,7 @@ func (cmd *command) hear(r io.Reader) {
 		}
 		switch kind {
 		case bundle.FrameStdin:
-			cmd.feed(p)
+			cmd.feed(p, c)
 		case bundle.FrameResize:
 			if cmd.tty != nil && len(p) == 4 {
 				size := unix.Winsize{Row: binary.BigEndian.Uint16(p), Col: binary.BigEndian.Uint16(p[2:])}
@@ -229,19 +231,47 @@ func (cmd *command) hear(r io.Reader) {
 // endOfInput is what a terminal takes as the end, at the begin of a line.
 const endOfInput = 4
 
-func (cmd *command) feed(p []byte) {
+func (cmd *command) feed(p []byte, c *net.UnixConn) {
 	switch {
 	case cmd.input == nil:
 	case len(p) > 0:
-		_, _ = cmd.input.Write(p)
+		cmd.write(p, c)
 	case cmd.tty != nil:
-		_, _ = cmd.input.Write([]byte{endOfInput})
+		cmd.write([]byte{endOfInput}, c)
 	default:
 		_ = cmd.input.Close()
 	}
 }
 
-func control(f *os.File, do func(fd int) error) error {
+// lookUp is how often a command that does not read its input is left to see
+// whether anybody still waits for it.
+const lookUp = 100 * time.Millisecond
+
+// write gives up with the connection, and when nobody can read the input.
+func (cmd *command) write(p []byte, c *net.UnixConn) {
+	for {
+		_ = cmd.input.SetWriteDeadline(time.Now().Add(lookUp))
+		n, err := cmd.input.Write(p)
+		p = p[n:]
+		if !errors.Is(err, os.ErrDeadlineExceeded) || hungUp(c) {
+			return
+		}
+	}
+}
+
+// hungUp is whether the other side is gone, whatever it said before.
+func hungUp(c *net.UnixConn) bool {
+	gone := false
+	err := control(c, func(fd int) error {
+		p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
+		_, err := unix.Poll(p, 0)
+		gone = p[0].Revents&(unix.POLLRDHUP|unix.POLLHUP|unix.POLLERR) != 0
+		return err
+	})
+	return gone || err != nil && !errors.Is(err, unix.EINTR)
+}
+
+func control(f syscall.Conn, do func(fd int) error) error {
 	raw, err := f.SyscallConn()
 	if err != nil {
 		return err

@@ -117,6 +117,19 @@ func TestExec_EndsWithItsConnection(t *testing.T) {
 	r.eventually("the command to end", func() bool { return r.processes() == before })
 }
 
+// It does not read its input, of which there is more than a pipe holds.
+func TestExec_EndsWithItsConnectionWhateverItDoes(t *testing.T) {
+	r := sleeper(t)
+	before := r.processes()
+	c := r.ask(bundle.Request{Op: bundle.OpExec, Exec: &bundle.Exec{Args: []string{"probe", "ignore"}, Stdin: true}})
+	if _, p, err := bundle.ReadFrame(c, nil); string(p) != "ready\n" || err != nil {
+		t.Fatalf("%q %v", p, err)
+	}
+	r.must(bundle.WriteFrames(c, bundle.FrameStdin, make([]byte, 128<<10)))
+	r.must(c.Close())
+	r.eventually("the command to end", func() bool { return r.processes() == before })
+}
+
 func TestExec_ThereIsOneSingle(t *testing.T) {
 	r := sleeper(t)
 	before := r.processes()

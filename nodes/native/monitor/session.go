@@ -15,22 +15,37 @@ import (
 // end kills what a command has become: it leads a session, and all who are still
 // of that end with it.
 func (m *monitor) end(cmd *command) {
-	cmd.kill.Do(func() {
-		select {
-		case <-cmd.done:
-			return // its pid may be another's
-		default:
-		}
-		pid, err := cmd.process.Pid()
-		if err != nil {
-			return
-		}
-		_ = cgroup.KillIf(m.cfg.Cgroup, func(member int) bool {
-			session, err := stat(member, statSession)
-			return err == nil && session == uint64(pid)
-		})
-		_ = cmd.process.Signal(unix.SIGKILL)
+	cmd.mu.Lock()
+	defer cmd.mu.Unlock()
+	select {
+	case <-cmd.done:
+		return // its pid may be another's
+	default:
+	}
+	pid, err := cmd.process.Pid()
+	if err != nil {
+		return
+	}
+	_ = cgroup.KillIf(m.cfg.Cgroup, func(member int) bool {
+		session, err := stat(member, statSession)
+		return err == nil && session == uint64(pid)
 	})
+	_ = cmd.process.Signal(unix.SIGKILL)
+}
+
+// wait is for the command's end. Until done is closed the pid is the command's,
+// if only as a zombie's.
+func (cmd *command) wait() *os.ProcessState {
+	if pid, err := cmd.process.Pid(); err == nil {
+		for err = unix.EINTR; err == unix.EINTR; {
+			err = unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
+		}
+	}
+	cmd.mu.Lock()
+	defer cmd.mu.Unlock()
+	close(cmd.done)
+	state, _ := cmd.process.Wait()
+	return state
 }
 
 // linger gives what is left in a pipe time to be read; whoever else holds it,
