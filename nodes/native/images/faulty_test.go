@@ -30,15 +30,26 @@ func TestFaulty_LayerThatUnpacksToSomethingElse(t *testing.T) {
 
 func TestFaulty_Zstd(t *testing.T) {
 	f := newFaulty(t)
-	stream := archived(t, file("a", "x"))
+	stream := archived(t, file("a", strings.Repeat("x", 2000)))
 	diff, _, _ := v1.SHA256(bytes.NewReader(stream))
-	z, err := zstd.NewWriter(nil)
-	if err != nil {
-		t.Fatal(err)
+	add := func(tag string, o ...zstd.EOption) string {
+		var out bytes.Buffer
+		z, err := zstd.NewWriter(&out, o...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		z.Write(stream)
+		z.Flush() // so that the writer cannot shrink the window to the content
+		z.Close()
+		return f.add(t, tag, imageOf(t, v1.Config{}, raw{out.Bytes(), diff}))
 	}
-	ref := f.add(t, "1", imageOf(t, v1.Config{}, raw{z.EncodeAll(stream, nil), diff}))
-	got := mustPull(t, open(t, images.Config{}), ref)
-	if tree(t, got.Layers[0])["a"] != "x" {
+	dir := t.TempDir()
+	s := open(t, images.Config{Dir: dir})
+	_, err := s.Pull(t.Context(), add("greedy", zstd.WithWindowSize(64<<20)))
+	wantFailure(t, err, nodes.PullFailed, "window size exceeded")
+	wantNothingLeft(t, dir)
+	got := mustPull(t, s, add("best", zstd.WithEncoderLevel(zstd.SpeedBestCompression)))
+	if len(tree(t, got.Layers[0])["a"]) != 2000 {
 		t.Error("another content")
 	}
 }

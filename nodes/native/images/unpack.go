@@ -54,9 +54,9 @@ func (m *measured) apply(ctx context.Context, root string, g *gate, w whiteouts)
 }
 
 const (
-	// windowBytes bounds zstd's memory: the format's own recommended least is
-	// 8 MiB, and its command's --long asks for 128.
-	windowBytes = 128 << 20
+	// windowBytes bounds the memory that a zstd layer may claim of the agent; the
+	// builders' strongest compression takes 32 MiB, the format's own advice is 8.
+	windowBytes = 32 << 20
 	bufferBytes = 128 << 10
 )
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -17,22 +18,38 @@ import (
 )
 
 func TestFaulty_DripsAndHangs(t *testing.T) {
-	for name, serve := range map[string]func(w http.ResponseWriter, r *http.Request, body []byte){
-		"drips":             func(w http.ResponseWriter, r *http.Request, body []byte) { drip(w, r, body, 20*time.Millisecond) },
-		"hangs at once":     func(w http.ResponseWriter, r *http.Request, body []byte) { <-r.Context().Done() },
-		"hangs in the body": func(w http.ResponseWriter, r *http.Request, body []byte) { drip(w, r, body, time.Hour) },
+	for name, c := range map[string]struct {
+		serve func(w http.ResponseWriter, r *http.Request, body []byte)
+		words string
+	}{
+		"drips":             {func(w http.ResponseWriter, r *http.Request, body []byte) { drip(w, r, body, 20*time.Millisecond) }, "hangs: it sent"},
+		"hangs in the body": {func(w http.ResponseWriter, r *http.Request, body []byte) { drip(w, r, body, time.Hour) }, "hangs: it sent 1 bytes within 300ms"},
+		"hangs at once":     {func(w http.ResponseWriter, r *http.Request, body []byte) { <-r.Context().Done() }, "does not answer: "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := newFaulty(t)
 			ref, dir := f.add(t, "1", big(t, 100<<10)), t.TempDir()
-			f.blob = func(w http.ResponseWriter, r *http.Request, body []byte) bool { serve(w, r, body); return true }
+			f.blob = func(w http.ResponseWriter, r *http.Request, body []byte) bool { c.serve(w, r, body); return true }
 			s := open(t, images.Config{Dir: dir, Stall: 300 * time.Millisecond})
 			_, err := s.Pull(soon(t), ref)
-			wantFailure(t, err, nodes.RegistryUnreachable, f.addr())
+			wantFailure(t, err, nodes.RegistryUnreachable, f.addr(), c.words)
 			wantNothingLeft(t, dir, "partial")
 		})
 	}
+}
+
+func TestFaulty_RegistryThatNeverSaysAWord(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close() // connections wait in its queue
+	dir := t.TempDir()
+	s := open(t, images.Config{Dir: dir, Stall: 200 * time.Millisecond})
+	_, err = s.Pull(soon(t), l.Addr().String()+"/shop/web:1")
+	wantFailure(t, err, nodes.RegistryUnreachable, l.Addr().String(), "does not answer", "timeout")
+	wantNothingLeft(t, dir)
 }
 
 // drip sends a byte at a time.
