@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -67,6 +68,16 @@ func workloadNames(st *status.Status) []string {
 	return all
 }
 
+// workloadsAndTeams are what `status` can be narrowed to.
+func workloadsAndTeams(st *status.Status) []string {
+	all := workloadNames(st)
+	for _, name := range all {
+		all = append(all, path.Dir(name))
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
 func slotNames(st *status.Status) []string {
 	var all []string
 	for _, w := range st.Workloads {
@@ -79,6 +90,13 @@ func slotNames(st *status.Status) []string {
 
 func slotsAndWorkloads(st *status.Status) []string {
 	all := append(workloadNames(st), slotNames(st)...)
+	slices.Sort(all)
+	return all
+}
+
+// allNames are what `events` can be narrowed to.
+func allNames(st *status.Status) []string {
+	all := append(workloadsAndTeams(st), slotNames(st)...)
 	slices.Sort(all)
 	return all
 }

@@ -33,7 +33,7 @@ With -f (or -w) it stays and prints what comes. -o json is one object a line.`,
 		Args:    takes("[WORKLOAD]"),
 		RunE:    v.run,
 	}
-	cmd.ValidArgsFunction = completeFrom(&v.conn, slotsAndWorkloads)
+	cmd.ValidArgsFunction = completeFrom(&v.conn, allNames)
 	v.addFlags(cmd)
 	v.addWatch(cmd)
 	cmd.Flags().BoolVarP(&v.follow, "follow", "f", false, "stay and print what comes")

@@ -29,7 +29,7 @@ nodes each filter refused and by how much, what failed there, and what led to it
 For a workload it tells this of each of its slots; as -o json, one object with
 the list.`,
 		Example: "  bayplan explain shop/web\n  bayplan explain shop/web.0",
-		Args:    takes("SLOT"),
+		Args:    takes("WORKLOAD"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return r.explain(cmd, args[0])
 		},

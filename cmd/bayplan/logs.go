@@ -29,9 +29,8 @@ func newLogsCommand() *cobra.Command {
 		Use:   "logs WORKLOAD|SLOT",
 		Short: "Print what containers write",
 		Long: `Logs prints the output of a workload's containers, or of one slot's. Where there
-are several slots each line begins with its slot. With -f it stays, also
-while the server restarts; slots that appear later, and containers that start
-again, join in.`,
+are several slots each line begins with its slot. With -f it stays, also while the
+server restarts; slots that appear later, and containers that start again, join in.`,
 		Example: "  bayplan logs shop/web -f\n  bayplan logs shop/web.0 --tail 100 --timestamps\n  bayplan logs shop/web --since 10m",
 		Args:    takes("WORKLOAD"),
 		RunE:    v.run,

@@ -44,7 +44,7 @@ seen yet is waited for.`,
 		Args:    takes("[WORKLOAD]"),
 		RunE:    v.run,
 	}
-	cmd.ValidArgsFunction = completeFrom(&v.conn, workloadNames)
+	cmd.ValidArgsFunction = completeFrom(&v.conn, workloadsAndTeams)
 	v.addFlags(cmd)
 	v.addWatch(cmd)
 	cmd.Flags().BoolVar(&v.wait, "wait", false, "return when the commit has reached its end")
