@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/bayplan/bayplan/cmd/bayplan/internal/build"
+	"github.com/bayplan/bayplan/cmd/bayplan/internal/engine"
 	"github.com/bayplan/bayplan/cmd/bayplan/internal/node"
 	"github.com/bayplan/bayplan/cmd/bayplan/internal/telemetry"
 )
@@ -47,7 +48,11 @@ func newAgentCommand() *cobra.Command {
 	f.StringVar(&cfg.Server, "server", "", "host:port of the server, where it moved since the node joined")
 	f.StringVar(&cfg.Address, "address", "", "address by which others reach this node's ports (the one that leads to the server)")
 	f.StringVar(&cfg.Publish, "publish", "0.0.0.0", "address that ports are published on")
-	f.StringVar(&cfg.Runtime, "runtime", "auto", "what runs containers: auto or docker")
+	f.StringVar(&cfg.Runtime, "runtime", "auto", "what runs containers: "+engine.Names+" (the built-in runtime); auto is decided once")
+	f.StringVar(&cfg.Images.AuthFile, "registry-auth", "", "docker config file with the registries' passwords, for the built-in runtime (~/.docker/config.json)")
+	f.StringSliceVar(&cfg.Images.Mirrors, "registry-mirror", nil, "REGISTRY=MIRROR to ask before the registry, for the built-in runtime")
+	f.IntVar(&cfg.Images.High, "images-high", 85, "percentage of the disk's use above which images that are not used are removed")
+	f.IntVar(&cfg.Images.Low, "images-low", 75, "percentage of the disk's use at which no more images are removed")
 	f.StringVar(&cfg.DockerHost, "docker-host", "", "address of the Docker Engine (DOCKER_HOST, or its usual socket)")
 	f.StringToStringVar(&cfg.Attributes, "attribute", nil, "name=value that constraints see; pool=NAME puts the node into a pool")
 	f.StringVar(&cfg.Ports, "ports", "20000-32000", "host ports that the scheduler may choose from")

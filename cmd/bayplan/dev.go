@@ -14,14 +14,15 @@ import (
 
 	"github.com/bayplan/bayplan/cmd/bayplan/internal/client"
 	"github.com/bayplan/bayplan/cmd/bayplan/internal/dev"
+	"github.com/bayplan/bayplan/cmd/bayplan/internal/engine"
 	"github.com/bayplan/bayplan/examples"
 	"github.com/bayplan/bayplan/reconciler/serve/controlpb"
 	"github.com/bayplan/bayplan/reconciler/status"
 )
 
 const devLong = `Runs a whole cluster on this machine: a server, some agents, a Git repository
-with a sample, and a registry on loopback with the sample's images. It needs a
-Docker Engine and git, and no network.
+with a sample, and a registry on loopback with the sample's images. It needs git,
+and a Docker Engine or root on Linux; it needs no network.
 
 In the folder stand repo.git (clone it, push to main), env (source it for the
 other verbs), log/ and pid/. A child that dies is started again: kill one and
@@ -40,14 +41,14 @@ func newDevCommand() *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&c.Dir, "dir", "", "folder that holds the cluster and stays, to be used again (default: a temporary one)")
 	f.IntVar(&c.Nodes, "nodes", 3, "how many agents run")
-	f.StringVar(&c.Runtime, "runtime", "auto", "what runs containers: auto or docker")
+	f.StringVar(&c.Runtime, "runtime", "auto", "what runs containers: "+engine.Names+" (the built-in runtime)")
 	f.StringVar(&c.Listen, "listen", "127.0.0.1:0", "the server's address; port 0 is a free one, kept in --dir")
 	return cmd
 }
 
 func runDev(cmd *cobra.Command, c dev.Config) (err error) {
-	if c.Runtime == "auto" {
-		c.Runtime = "docker"
+	if engine.CheckName(c.Runtime) == nil {
+		c.Runtime = engine.Choose(cmd.Context(), c.Runtime, "")
 	}
 	if c.Executable, err = devExecutable(); err != nil {
 		return err
@@ -57,7 +58,11 @@ func runDev(cmd *cobra.Command, c dev.Config) (err error) {
 	hurry, done := secondSignal()
 	defer done()
 	c.Sample, c.Hurry = examples.Hello(), hurry
-	c.Engine, c.Watch, c.Clean = devEngine, devWatch, devClean
+	c.Watch = devWatch
+	c.Engine = func(ctx context.Context) (string, error) { return devEngine(ctx, c.Runtime) }
+	c.Clean = func(ctx context.Context, cluster string, nodes []dev.Node, volumes bool) error {
+		return devClean(ctx, c.Runtime, cluster, nodes, volumes)
+	}
 	c.Out, c.Talk = cmd.OutOrStdout(), cmd.ErrOrStderr()
 	return dev.Run(ctx, c)
 }

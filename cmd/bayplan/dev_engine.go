@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -9,9 +10,10 @@ import (
 	moby "github.com/moby/moby/client"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/bayplan/bayplan/cmd/bayplan/internal/dev"
+	"github.com/bayplan/bayplan/cmd/bayplan/internal/engine"
 	"github.com/bayplan/bayplan/cmd/bayplan/internal/exit"
 	"github.com/bayplan/bayplan/nodes/agent"
-	"github.com/bayplan/bayplan/nodes/docker"
 )
 
 const (
@@ -23,43 +25,32 @@ const (
 	cleanAtOnce = 16
 )
 
-// devRuntime is the engine as one node sees it.
-func devRuntime(cluster, node string) (*docker.Runtime, error) {
-	return docker.New(docker.Config{Cluster: cluster, Node: node, Log: slog.New(slog.DiscardHandler)})
-}
-
-// devEngine names the engine, or says how to get one.
-func devEngine(ctx context.Context) (string, error) {
+// devEngine names what runs containers, or says how to get it.
+func devEngine(ctx context.Context, runtime string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, engineLimit)
 	defer cancel()
-	rt, err := devRuntime("none", "none")
+	info, err := engine.Describe(ctx, runtime)
 	if err != nil {
-		return "", err
+		return "", &exit.Error{Code: exit.Failure, Err: fmt.Errorf("nothing to run containers with: %w", err), Next: "bayplan doctor"}
 	}
-	defer rt.Close()
-	info, err := rt.Info(ctx)
-	if err != nil {
-		return "", &exit.Error{Code: exit.Failure, Err: fmt.Errorf("no engine to run containers with: %w", err),
-			Next: "start Docker, or in the source tree: make demo"}
-	}
-	return info.Name + " " + info.Version, nil
+	return info, nil
 }
 
-// devClean stops and removes what the nodes of a cluster have. The runtime never
-// deletes a volume; those of a cluster that is thrown away as a whole go here.
-func devClean(ctx context.Context, cluster string, nodes []string, volumes bool) error {
+// devClean stops and removes what the nodes of a cluster have. A runtime never
+// deletes a volume; those of a cluster that is thrown away as a whole go here, or
+// with the folder that they stand in.
+func devClean(ctx context.Context, runtime, cluster string, nodes []dev.Node, volumes bool) error {
 	g, each := errgroup.WithContext(ctx)
 	for _, node := range nodes {
 		g.Go(func() error {
-			rt, err := devRuntime(cluster, node)
+			e, err := engine.Open(each, engine.Config{Runtime: runtime, Dir: node.Dir, Cluster: cluster, Node: node.Name, Log: slog.New(slog.DiscardHandler)})
 			if err != nil {
 				return err
 			}
-			defer rt.Close()
-			return removeAll(each, rt)
+			return errors.Join(removeAll(each, e), e.Retire())
 		})
 	}
-	if err := g.Wait(); err != nil || !volumes {
+	if err := g.Wait(); err != nil || !volumes || runtime != engine.Docker {
 		return err
 	}
 	return removeVolumes(ctx, cluster)

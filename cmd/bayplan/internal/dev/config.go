@@ -21,7 +21,7 @@ type Config struct {
 	Dir string
 	// Nodes is how many agents run, 1 to MaxNodes.
 	Nodes int
-	// Runtime is what the agents run containers with: "docker".
+	// Runtime is what the agents run containers with: "docker" or "native".
 	Runtime string
 	// Listen is the server's address. Port 0 is the one that Dir had before, or
 	// a free one.
@@ -38,13 +38,16 @@ type Config struct {
 	Watch func(ctx context.Context, s Server, done func(*status.Status) bool) error
 	// Clean removes every container that these nodes of the cluster have, and
 	// their volumes if asked to.
-	Clean func(ctx context.Context, cluster string, nodes []string, volumes bool) error
+	Clean func(ctx context.Context, cluster string, nodes []Node, volumes bool) error
 
 	// Out gets what a person does next, Talk what is going on meanwhile.
 	Out, Talk io.Writer
 	// Hurry, once closed, ends everything with no grace.
 	Hurry <-chan struct{}
 }
+
+// Node is an agent of the cluster: its name and the folder of its state.
+type Node struct{ Name, Dir string }
 
 // Server is how a server can be reached, as it wrote it down when it began to
 // serve (--ready-file).
@@ -65,8 +68,8 @@ func (c *Config) check() error {
 	if c.Nodes < 1 || c.Nodes > MaxNodes {
 		return exit.Usagef("bayplan dev --help", "--nodes %d: want 1 to %d", c.Nodes, MaxNodes)
 	}
-	if c.Runtime != "docker" {
-		return exit.Usagef("bayplan dev --help", "--runtime %q: want auto or docker", c.Runtime)
+	if c.Runtime != "docker" && c.Runtime != "native" {
+		return exit.Usagef("bayplan dev --help", "--runtime %q: want auto, docker or native", c.Runtime)
 	}
 	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
 		return exit.Usagef("bayplan dev --help", "--listen %q: want HOST:PORT such as 127.0.0.1:7443", c.Listen)

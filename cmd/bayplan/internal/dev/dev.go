@@ -184,10 +184,18 @@ func (d *cluster) down(server, agents *crew) error {
 	ctx, cancel := context.WithTimeout(context.Background(), cleanLimit)
 	defer cancel()
 	if err := d.Clean(ctx, name, d.everyNode(), d.folder.temporary); err != nil {
-		return fmt.Errorf("removing the containers of %s: %w; see: docker ps --filter label=io.bayplan.cluster=%s", name, err, name)
+		return fmt.Errorf("removing the containers of %s: %w%s", name, err, d.seeAlso(name))
 	}
 	d.talk.say("nothing is left running")
 	return nil
+}
+
+// seeAlso is where a person finds what was left.
+func (d *cluster) seeAlso(name string) string {
+	if d.Runtime != "docker" {
+		return ""
+	}
+	return "; see: docker ps --filter label=io.bayplan.cluster=" + name
 }
 
 // crew is some children that are stopped together.

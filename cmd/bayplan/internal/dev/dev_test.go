@@ -44,10 +44,13 @@ func newTrial(t *testing.T, dir string) *trial {
 		Dir: dir, Nodes: 2, Runtime: "docker", Listen: "127.0.0.1:0", Executable: self(), Sample: sample,
 		Engine: func(context.Context) (string, error) { return "fake 1.0", nil },
 		Watch:  x.watch,
-		Clean: func(_ context.Context, cluster string, nodes []string, volumes bool) error {
+		Clean: func(_ context.Context, cluster string, nodes []Node, volumes bool) error {
 			x.mu.Lock()
 			defer x.mu.Unlock()
-			x.cleaned = append([]string{cluster}, nodes...)
+			x.cleaned = []string{cluster}
+			for _, n := range nodes {
+				x.cleaned = append(x.cleaned, n.Name)
+			}
 			if volumes {
 				x.cleaned = append(x.cleaned, "volumes")
 			}

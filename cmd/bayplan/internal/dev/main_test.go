@@ -115,7 +115,7 @@ func fakeAgent(args []string) error {
 	fs := flag.NewFlagSet("agent", flag.ContinueOnError)
 	fs.StringVar(&node, "node", "", "")
 	fs.StringVar(&data, "data-dir", "", "")
-	for _, unused := range []string{"address", "publish", "runtime", "join"} {
+	for _, unused := range []string{"address", "publish", "ports", "runtime", "join"} {
 		fs.String(unused, "", "")
 	}
 	if err := fs.Parse(args); err != nil {

@@ -105,8 +105,14 @@ func (d *cluster) agentCommand(i int) *exec.Cmd {
 		d.mu.Unlock()
 	}
 	address := d.ports.Nodes + "." + strconv.Itoa(i)
-	return d.bayplan("agent", "--node", nodeName(i), "--data-dir", d.nodeDir(i),
+	return d.bayplan("agent", "--node", nodeName(i), "--data-dir", d.nodeDir(i), "--ports", portsOf(i),
 		"--address", address, "--publish", address, "--runtime", d.Runtime, "--join", s.Join[i-1])
+}
+
+// portsOf are a node's own: on the host's network all nodes share one machine.
+func portsOf(i int) string {
+	const first, each = 20000, 240
+	return fmt.Sprintf("%d-%d", first+(i-1)*each, first+i*each-1)
 }
 
 func nodeName(i int) string             { return "n" + strconv.Itoa(i) }
@@ -114,14 +120,14 @@ func (d *cluster) nodeDir(i int) string { return d.folder.join("node" + strconv.
 
 // everyNode is each that runs now or ran before in this folder, when there may
 // have been more of them.
-func (d *cluster) everyNode() []string {
-	var names []string
+func (d *cluster) everyNode() []Node {
+	var all []Node
 	for i := 1; i <= MaxNodes; i++ {
 		if _, err := os.Stat(d.nodeDir(i)); err == nil || i <= d.Nodes {
-			names = append(names, nodeName(i))
+			all = append(all, Node{nodeName(i), d.nodeDir(i)})
 		}
 	}
-	return names
+	return all
 }
 
 // tellDeath tells an end that nobody asked for, with the process's own last

@@ -14,11 +14,11 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/bayplan/bayplan/cmd/bayplan/internal/engine"
 	"github.com/bayplan/bayplan/cmd/bayplan/internal/exit"
 	"github.com/bayplan/bayplan/cmd/bayplan/internal/telemetry"
 	"github.com/bayplan/bayplan/nodes"
 	"github.com/bayplan/bayplan/nodes/agent"
-	"github.com/bayplan/bayplan/nodes/docker"
 	"github.com/bayplan/bayplan/nodes/wire"
 	"github.com/bayplan/bayplan/schema"
 )
@@ -33,9 +33,12 @@ type Config struct {
 	// Address is where others reach the node's ports, empty for the one that
 	// leads to the server; Publish the one that ports are bound on.
 	Address, Publish string
-	// Runtime is "auto" or "docker"; DockerHost its address.
+	// Runtime is what runs containers, as package engine names it; DockerHost is
+	// the Engine's address.
 	Runtime, DockerHost string
-	Attributes          map[string]string
+	// Images are the built-in runtime's.
+	Images     engine.Images
+	Attributes map[string]string
 	// Ports is "FIRST-LAST", the range for dynamic ports.
 	Ports string
 	// ReserveCPU and ReserveMemory are kept for the machine; empty is the
@@ -48,13 +51,18 @@ type Config struct {
 
 // Run joins if need be, then runs the node until ctx ends. Containers go on
 // without it.
-func Run(ctx context.Context, cfg Config) error {
+func Run(ctx context.Context, cfg Config) (err error) {
 	creds, err := join(ctx, &cfg)
 	if err != nil {
 		return err
 	}
+	rt, err := openRuntime(ctx, &cfg, creds)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, rt.Close()) }()
 	registry := telemetry.NewRegistry()
-	a, err := build(ctx, &cfg, creds, registry)
+	a, err := build(&cfg, creds, rt, registry)
 	if err != nil {
 		return err
 	}
@@ -100,7 +108,7 @@ func join(ctx context.Context, cfg *Config) (wire.Credentials, error) {
 	return wire.LoadCredentials(cfg.Dir)
 }
 
-func build(ctx context.Context, cfg *Config, creds wire.Credentials, metrics prometheus.Registerer) (*agent.Agent, error) {
+func build(cfg *Config, creds wire.Credentials, rt agent.Runtime, metrics prometheus.Registerer) (*agent.Agent, error) {
 	if cfg.Address == "" {
 		cfg.Address = addressTowards(creds.Server)
 	}
@@ -112,21 +120,14 @@ func build(ctx context.Context, cfg *Config, creds wire.Credentials, metrics pro
 	if err != nil {
 		return nil, err
 	}
-	rt, err := openRuntime(ctx, cfg, creds)
-	if err != nil {
-		return nil, err
-	}
 	return agent.New(agent.Config{Runtime: rt, Dir: cfg.Dir, Node: creds.Name, Address: cfg.Address,
 		Attributes: cfg.Attributes, Reserve: reserve, PortMin: low, PortMax: high, Version: cfg.Version, Log: cfg.Log, Metrics: metrics})
 }
 
-// openRuntime opens what runs containers here. "auto" takes the Docker Engine.
-func openRuntime(_ context.Context, cfg *Config, creds wire.Credentials) (agent.Runtime, error) {
-	switch cfg.Runtime {
-	case "auto", "docker", "":
-		return docker.New(docker.Config{Host: cfg.DockerHost, Cluster: creds.Cluster, Node: creds.Name, PublishIP: cfg.Publish, Log: cfg.Log})
-	}
-	return nil, fmt.Errorf("no runtime %q; there are auto and docker", cfg.Runtime)
+// openRuntime opens what runs containers here.
+func openRuntime(ctx context.Context, cfg *Config, creds wire.Credentials) (*engine.Engine, error) {
+	return engine.Open(ctx, engine.Config{Runtime: cfg.Runtime, DockerHost: cfg.DockerHost, Dir: cfg.Dir,
+		Cluster: creds.Cluster, Node: creds.Name, Publish: cfg.Publish, Images: cfg.Images, Log: cfg.Log})
 }
 
 // addressTowards is this machine's address on the way to the server. Nothing is

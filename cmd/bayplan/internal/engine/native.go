@@ -1,0 +1,106 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/bayplan/bayplan/cmd/bayplan/internal/monitor"
+	"github.com/bayplan/bayplan/nodes/native"
+	"github.com/bayplan/bayplan/nodes/native/bridge"
+	"github.com/bayplan/bayplan/nodes/native/images"
+	nativemonitor "github.com/bayplan/bayplan/nodes/native/monitor"
+)
+
+// openNative puts the built-in runtime's parts together. A machine that cannot
+// have a bridge is still a node for work on the host's network.
+func openNative(cfg Config) (*Engine, error) {
+	var rt *native.Runtime
+	store, err := openImages(cfg, func(ctx context.Context) ([]string, error) { return rt.ImagesInUse(ctx) })
+	if err != nil {
+		return nil, err
+	}
+	network, err := openBridge(cfg)
+	if err != nil {
+		cfg.Log.Warn("no bridge network: work that wants one is refused", "err", err)
+	}
+	own := native.Config{
+		Dir: filepath.Join(cfg.Dir, "native"), Cluster: cfg.Cluster, Node: cfg.Node, Images: store,
+		Monitor: Monitor, PublishIP: cfg.Publish, Log: cfg.Log,
+	}
+	closeParts := func(retire bool) error {
+		if network == nil {
+			return store.Close()
+		}
+		return errors.Join(network.Close(retire), store.Close())
+	}
+	if network != nil {
+		own.Network = network
+	}
+	if rt, err = native.New(own); err != nil {
+		return nil, errors.Join(err, closeParts(false))
+	}
+	return &Engine{Runtime: rt, Name: Native, close: func(retire bool) error { return errors.Join(rt.Close(), closeParts(retire)) }}, nil
+}
+
+// Monitor opens the program that stands by each container.
+func Monitor() (io.ReadCloser, error) { return monitor.Find(nativemonitor.Able == "") }
+
+func openImages(cfg Config, inUse func(context.Context) ([]string, error)) (*images.Store, error) {
+	mirrors := map[string][]string{}
+	for _, m := range cfg.Images.Mirrors {
+		registry, mirror, ok := strings.Cut(m, "=")
+		if !ok || registry == "" || mirror == "" {
+			return nil, fmt.Errorf("mirror %q: want REGISTRY=MIRROR, such as docker.io=mirror.example:5000", m)
+		}
+		mirrors[registry] = append(mirrors[registry], mirror)
+	}
+	return images.Open(images.Config{
+		Dir: filepath.Join(cfg.Dir, "images"), AuthFile: cfg.Images.AuthFile, Mirrors: mirrors,
+		High: cfg.Images.High, Low: cfg.Images.Low, InUse: inUse, Log: cfg.Log,
+	})
+}
+
+func openBridge(cfg Config) (*bridge.Network, error) {
+	publish := netip.IPv4Unspecified()
+	if cfg.Publish != "" {
+		var err error
+		if publish, err = netip.ParseAddr(cfg.Publish); err != nil {
+			return nil, fmt.Errorf("address to publish ports on: %w", err)
+		}
+	}
+	dir, err := filepath.Abs(filepath.Join(cfg.Dir, "bridge"))
+	if err != nil {
+		return nil, err
+	}
+	return bridge.Open(bridge.Config{Dir: dir, Key: native.Key(dir, cfg.Cluster, cfg.Node), Publish: publish, Log: cfg.Log})
+}
+
+// describeNative names the built-in runtime with its kernel.
+func describeNative() (string, error) {
+	var u unix.Utsname
+	if err := unix.Uname(&u); err != nil {
+		return "", err
+	}
+	if all := Problems(os.TempDir()); len(all) > 0 {
+		return "", fmt.Errorf("the built-in runtime: %s; %s", all[0].What, all[0].Mend)
+	}
+	return "built-in runtime, Linux " + unix.ByteSliceToString(u.Release[:]), nil
+}
+
+// Problems are what keeps the built-in runtime from working on this machine, with
+// its state in dir.
+func Problems(dir string) []native.Problem {
+	program, err := Monitor()
+	if err == nil {
+		err = program.Close()
+	}
+	return native.Check(dir, err)
+}
