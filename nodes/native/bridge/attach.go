@@ -91,7 +91,9 @@ func (n *Network) anew(ctx context.Context, id string, ports []Port) (Attachment
 func (n *Network) build(ctx context.Context, r record) (Attachment, error) {
 	a, err := n.tryBuild(ctx, r)
 	if err != nil {
-		return Attachment{}, errors.Join(err, n.detach(r.ID))
+		err = errors.Join(err, n.detach(r.ID))
+		n.letGo(r.ID) // what could not be detached is for Sweep
+		return Attachment{}, err
 	}
 	return a, nil
 }

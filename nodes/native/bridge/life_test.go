@@ -135,6 +135,17 @@ func TestSweep_PutsBackWhatWasFlushed(t *testing.T) {
 	expect(t, here, "127.0.0.1:20080", "web "+web.Gateway.String())
 }
 
+func TestSweep_PutsTheBridgeBack(t *testing.T) {
+	needRoot(t)
+	n := network(t, Config{Dir: t.TempDir(), Key: "a"})
+	web, db := attach(t, n, "web", both(20080, 8080)...), attach(t, n, "db")
+	serve(t, web.Namespace, 8080, "web")
+	must(t, n.wire.drop(n.Bridge()))
+	must(t, n.Sweep(t.Context(), nil))
+	expect(t, here, "127.0.0.1:20080", "web "+web.Gateway.String())
+	expect(t, db.Namespace, web.Address.String()+":8080", "web "+db.Address.String())
+}
+
 func TestAttach_TwoHundredAtOnceLeakNothing(t *testing.T) {
 	onBoth(t, func(t *testing.T, b Backend) {
 		total := 200

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/vishvananda/netlink"
@@ -22,8 +23,8 @@ type wire struct {
 	// bridge is its name, and index its number; prefix begins the name of every
 	// host end.
 	bridge, prefix string
-	index          int
-	mtu            int
+	index          atomic.Int32
+	mtu            atomic.Int32
 }
 
 func newWire(tag string) (*wire, error) {
@@ -36,9 +37,9 @@ func newWire(tag string) (*wire, error) {
 
 // ensure makes the bridge what it should be: there, up, with the gateway's address.
 func (w *wire) ensure(key string, p netip.Prefix) error {
-	w.mtu = w.uplinkMTU()
+	w.mtu.Store(int32(w.uplinkMTU()))
 	br := &netlink.Bridge{LinkAttrs: netlink.NewLinkAttrs()}
-	br.Name, br.Alias, br.HardwareAddr, br.MTU = w.bridge, "bayplan "+key, hardware(gateway(p)), w.mtu
+	br.Name, br.Alias, br.HardwareAddr, br.MTU = w.bridge, "bayplan "+key, hardware(gateway(p)), int(w.mtu.Load())
 	if err := w.h.LinkAdd(br); err != nil && !errors.Is(err, unix.EEXIST) {
 		return fmt.Errorf("making bridge %s: %w", w.bridge, err)
 	}
@@ -49,8 +50,24 @@ func (w *wire) ensure(key string, p netip.Prefix) error {
 	if link.Type() != "bridge" {
 		return fmt.Errorf("link %s is a %s, not a bridge; remove it with: ip link del %s", w.bridge, link.Type(), w.bridge)
 	}
-	w.index = link.Attrs().Index
+	w.index.Store(int32(link.Attrs().Index))
 	return w.address(link, p)
+}
+
+// gather puts host ends back on the bridge, should it have been made anew.
+func (w *wire) gather() error {
+	links, err := w.h.LinkList()
+	if err != nil {
+		return fmt.Errorf("links: %w", err)
+	}
+	master := int(w.index.Load())
+	var errs []error
+	for _, l := range links {
+		if strings.HasPrefix(l.Attrs().Name, w.prefix) && l.Attrs().MasterIndex != master {
+			errs = append(errs, absent(w.h.LinkSetMasterByIndex(l, master)), absent(w.h.LinkSetHairpin(l, true)))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // address gives the bridge its one address and turns routing on.
@@ -105,7 +122,7 @@ func (w *wire) used() ([]netip.Prefix, error) {
 	}
 	var all []netip.Prefix
 	for _, r := range routes {
-		if r.Dst == nil || r.LinkIndex == w.index && w.index != 0 {
+		if r.Dst == nil || r.LinkIndex == int(w.index.Load()) {
 			continue
 		}
 		bits, _ := r.Dst.Mask.Size()
@@ -131,7 +148,7 @@ func (w *wire) name() string {
 // container's end with h, a handle in there.
 func (w *wire) join(name string, ns *namespace, h *netlink.Handle, a netip.Addr, p netip.Prefix) error {
 	veth := netlink.NewVeth(netlink.NewLinkAttrs())
-	veth.Name, veth.MTU, veth.MasterIndex, veth.Flags = name, w.mtu, w.index, net.FlagUp
+	veth.Name, veth.MTU, veth.MasterIndex, veth.Flags = name, int(w.mtu.Load()), int(w.index.Load()), net.FlagUp
 	veth.PeerName, veth.PeerHardwareAddr = inside, hardware(a)
 	veth.PeerNamespace = netlink.NsFd(int(ns.file.Fd()))
 	if err := w.h.LinkAdd(veth); err != nil {
@@ -219,6 +236,6 @@ func ipNet(a netip.Addr, bits int) *net.IPNet {
 // find looks the bridge up, if it is there.
 func (w *wire) find() {
 	if link, err := w.h.LinkByName(w.bridge); err == nil {
-		w.index = link.Attrs().Index
+		w.index.Store(int32(link.Attrs().Index))
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -107,6 +108,11 @@ func find(inode uint64) (*namespace, bool) {
 	return nil, false
 }
 
+// sysctl sets a value, unless it is so already: /proc/sys may be read-only.
 func sysctl(key, value string) error {
-	return os.WriteFile(filepath.Join("/proc/sys", key), []byte(value), 0o644)
+	path := filepath.Join("/proc/sys", key)
+	if b, err := os.ReadFile(path); err == nil && strings.TrimSpace(string(b)) == value {
+		return nil
+	}
+	return os.WriteFile(path, []byte(value), 0o644)
 }

@@ -9,8 +9,9 @@ import (
 
 // Sweep makes the machine agree with alive, the ids of all containers that run
 // or will be started again: whatever is of this network and belongs to none of
-// them is taken away, be it recorded or not, and the rules are put back whole if
-// somebody flushed them or a firewall came up that drops forwarded packets. What
+// them is taken away, be it recorded or not, and bridge and rules are put back
+// whole if somebody removed them, or a firewall came up that drops forwarded
+// packets. What
 // this process attached counts as alive until Detach. Call it after Open, and
 // from time to time.
 func (n *Network) Sweep(ctx context.Context, alive []string) error {
@@ -25,7 +26,7 @@ func (n *Network) sweep(ctx context.Context, alive []string) error {
 	for _, id := range n.dead(alive) {
 		errs = append(errs, n.bury(ctx, id))
 	}
-	errs = append(errs, n.sweepLinks(), n.mend())
+	errs = append(errs, n.sweepLinks(), n.wire.ensure(n.cfg.Key, n.site.subnet), n.wire.gather(), n.mend())
 	n.holdAgain()
 	return errors.Join(errs...)
 }
