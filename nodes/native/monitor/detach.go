@@ -8,6 +8,7 @@ package monitor
 #include <sched.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 static int detached = -1;
@@ -19,6 +20,7 @@ __attribute__((constructor)) static void bayplan_detach(int argc, char **argv)
 {
 	if (argc != 2 || strcmp(argv[0], "bayplan-monitor") != 0 || argv[1][0] != '/')
 		return;
+	prctl(PR_SET_NAME, argv[0]); // the kernel named it after a descriptor's number
 	setsid();
 	if (unshare(CLONE_NEWNS) < 0 || mount("", "/", "", MS_REC | MS_SLAVE, "") < 0)
 		detached = errno;
