@@ -7,6 +7,7 @@ import (
 
 	"github.com/bayplan/bayplan/nodes"
 	"github.com/bayplan/bayplan/nodes/roster"
+	"github.com/bayplan/bayplan/nodes/wire/wirepb"
 )
 
 func seed(f *testing.F, v any) {
@@ -80,6 +81,35 @@ func FuzzDecodeAssignment(f *testing.F) {
 			}
 		}
 		a.Sum()
+	})
+}
+
+// The same of one whose texts are shared; read, it can be shared anew.
+func FuzzDecodeShared(f *testing.F) {
+	a := fleetOf(2, 1)
+	m, err := share(&a, MaxMessage)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(m.Assignment, m.Workloads[0], byte(1), byte(1))
+	f.Add([]byte(`{"node":"n1","orders":[{"id":"a","stop":true},{"id":"b","stop":true}]}`), []byte("null"), byte(0), byte(2))
+	f.Fuzz(func(t *testing.T, text, workload []byte, first, second byte) {
+		a, err := decodeShared(&wirepb.SharedAssignment{Assignment: text, Workloads: [][]byte{workload}, Uses: []uint32{uint32(first), uint32(second)}}, "n1")
+		if err != nil {
+			return
+		}
+		for _, o := range a.Orders {
+			if o.Workload == nil && !o.Stop {
+				t.Fatal("an order to run nothing")
+			}
+		}
+		m, err := share(&a, 1<<40)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if back, err := decodeShared(m, "n1"); err != nil || back.Sum() != a.Sum() {
+			t.Fatalf("it means something else: %v", err)
+		}
 	})
 }
 
