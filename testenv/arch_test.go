@@ -64,7 +64,7 @@ var onlyIn = []struct {
 }{
 	{"cuelang.org/go", []string{"schema/load"}},
 	{"github.com/go-git", []string{"reconciler/source"}},
-	{"github.com/fsnotify", []string{"reconciler/source"}},
+	{"github.com/fsnotify", []string{"reconciler/source", "nodes/native"}},
 	{"go.etcd.io", []string{"reconciler/ledger"}},
 	// doctor and dev ask the engine of their own machine about itself; testenv
 	// asks it what really runs, past the code under test.

@@ -33,8 +33,8 @@ const patience = 6 * time.Second
 
 // Examine makes every check, those of the client first.
 func Examine(ctx context.Context, c client.Config) []Finding {
-	all := theClient(ctx, c.Filled())
-	for _, check := range []func(context.Context) Finding{engine, disk, kernel, cgroups} {
+	all := append(theClient(ctx, c.Filled()), runtimes(ctx)...)
+	for _, check := range []func(context.Context) Finding{disk, kernel, cgroups} {
 		all = append(all, bounded(ctx, check))
 	}
 	return all

@@ -10,28 +10,73 @@ import (
 	docker "github.com/moby/moby/client"
 	"golang.org/x/sys/unix"
 
+	"github.com/bayplan/bayplan/cmd/bayplan/internal/engine"
+	"github.com/bayplan/bayplan/nodes/native"
+	"github.com/bayplan/bayplan/nodes/native/bridge"
 	"github.com/bayplan/bayplan/schema"
 )
 
-// engine asks the Docker Engine of this machine. Only nodes need one.
-func engine(ctx context.Context) Finding {
+// builtIn is the built-in runtime's line, bridge that of its network.
+const (
+	builtIn = "built-in"
+	bridged = "bridge"
+)
+
+// stateDir is where an agent keeps its containers unless it is told otherwise.
+const stateDir = "/var/lib"
+
+// runtimes are what could run containers here, one line each, and one for each
+// thing that keeps the built-in runtime from it. Only nodes need any, and one
+// will do.
+func runtimes(ctx context.Context) []Finding {
+	all := append([]Finding{bounded(ctx, dockerEngine)}, missing(builtIn, "ready: containers by this binary alone", engine.Problems(stateDir))...)
+	if all[1].State == OK {
+		all = append(all, network()...)
+	}
+	return all
+}
+
+// missing is a line for each problem, or one that says that all is well.
+func missing(check, well string, all []native.Problem) []Finding {
+	if len(all) == 0 {
+		return []Finding{{check, OK, well, ""}}
+	}
+	var found []Finding
+	for _, p := range all {
+		found = append(found, Finding{check, Warn, p.What, p.Mend})
+	}
+	return found
+}
+
+// network is what the bridge lacks; work on the host's network needs none.
+func network() []Finding {
+	var all []native.Problem
+	for _, p := range bridge.Check() {
+		all = append(all, native.Problem(p))
+	}
+	return missing(bridged, "ready: addresses and published ports for containers of the built-in runtime", all)
+}
+
+// dockerEngine asks the Docker Engine of this machine.
+func dockerEngine(ctx context.Context) Finding {
+	const check = "engine"
 	c, err := docker.New(docker.FromEnv)
 	if err != nil {
-		return Finding{"engine", Warn, "the Docker client's environment: " + err.Error(), "check $DOCKER_HOST"}
+		return Finding{check, Warn, "the Docker client's environment: " + err.Error(), "check $DOCKER_HOST"}
 	}
 	defer c.Close()
 	p, err := c.Ping(ctx, docker.PingOptions{NegotiateAPIVersion: true})
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		return Finding{"engine", Warn, "Docker Engine is there, but not for this user", "run as root, or join the group docker"}
+		return Finding{check, Warn, "Docker Engine is there, but not for this user", "run as root, or join the group docker"}
 	case err != nil:
-		return Finding{"engine", Warn, "no Docker Engine answers, so no node can run here: " + err.Error(), "apt-get install docker.io && systemctl start docker"}
+		return Finding{check, OK, "no Docker Engine answers; --runtime auto takes the built-in runtime", ""}
 	}
 	v, err := c.ServerVersion(ctx, docker.ServerVersionOptions{})
 	if err != nil {
-		return Finding{"engine", Warn, "Docker Engine answers, but not for its version: " + err.Error(), "systemctl restart docker"}
+		return Finding{check, Warn, "Docker Engine answers, but not for its version: " + err.Error(), "systemctl restart docker"}
 	}
-	return Finding{"engine", OK, fmt.Sprintf("Docker Engine %s, API %s", v.Version, p.APIVersion), ""}
+	return Finding{check, OK, fmt.Sprintf("Docker Engine %s, API %s; --runtime auto takes it", v.Version, p.APIVersion), ""}
 }
 
 // Below these an image of usual size may not fit.
@@ -89,9 +134,13 @@ func kernelFinding(release string) Finding {
 	return Finding{"kernel", OK, "Linux " + release, ""}
 }
 
+// cgroups are the control groups' version; each will do.
 func cgroups(context.Context) Finding {
-	if _, err := os.Stat("/sys/fs/cgroup/cgroup.controllers"); err != nil {
-		return Finding{"cgroups", Warn, "version 1: memory limits hold, but kills for memory are told less well", "boot with systemd.unified_cgroup_hierarchy=1"}
+	if _, err := os.Stat("/sys/fs/cgroup/cgroup.controllers"); err == nil {
+		return Finding{"cgroups", OK, "version 2", ""}
 	}
-	return Finding{"cgroups", OK, "version 2", ""}
+	if _, err := os.Stat("/sys/fs/cgroup/unified/cgroup.controllers"); err == nil {
+		return Finding{"cgroups", OK, "version 1, beside an empty version 2 (hybrid)", ""}
+	}
+	return Finding{"cgroups", OK, "version 1", ""}
 }

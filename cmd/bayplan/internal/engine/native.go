@@ -98,9 +98,13 @@ func describeNative() (string, error) {
 // Problems are what keeps the built-in runtime from working on this machine, with
 // its state in dir.
 func Problems(dir string) []native.Problem {
+	all := native.Check(dir, nil)
 	program, err := Monitor()
 	if err == nil {
 		err = program.Close()
 	}
-	return native.Check(dir, err)
+	if err != nil {
+		all = append(all, native.Problem{What: err.Error(), Mend: "build bayplan with: make build"})
+	}
+	return all
 }

@@ -31,7 +31,7 @@ var prebuilt embed.FS
 const Name = "bayplan-monitor"
 
 // ErrNone is that this build has no monitor.
-var ErrNone = errors.New("this build has no monitor for the built-in runtime; build bayplan with: make build")
+var ErrNone = errors.New("this build has no monitor for the built-in runtime")
 
 // Packed is the name of the compressed program for this machine.
 func Packed() string {
