@@ -2,6 +2,7 @@ package source
 
 import (
 	"fmt"
+	"net/http/httptest"
 	"os/exec"
 	"strings"
 	"testing"
@@ -135,4 +136,15 @@ func TestPassed_NewestOfAHundred(t *testing.T) {
 	if d := cmp.Diff(all[len(all)-1-maxPassed:len(all)-1], got); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
+}
+
+func TestHTTP_TellsEachCommitOfAPush(t *testing.T) {
+	r := newRepo(t)
+	first := r.push("a.cue", "1", "first")
+	w := watch(t, serveHTTP(t, r, (*httptest.Server).Start).config(t, r))
+	w.passedWith(first, []string{}...)
+	second := r.at(1, "b.cue", "second")
+	third := r.push("a.cue", "3", "third")
+	w.s.Poke()
+	w.passedWith(third, second)
 }
