@@ -157,6 +157,42 @@ func (r *Runtime) take(ctx context.Context, boxes []*box) {
 	}
 	r.adopted = true
 	r.sweep(ctx, boxes)
+	if r.cfg.Network != nil {
+		r.minding.Go(r.tend)
+	}
+}
+
+// tendEvery is how long published ports are dead at most after somebody flushed
+// the machine's rules.
+const tendEvery = time.Minute
+
+// tend keeps the network as it should be.
+func (r *Runtime) tend() {
+	tick := time.NewTicker(tendEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-r.ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if err := r.cfg.Network.Sweep(r.ctx, r.alive()); err != nil && r.ctx.Err() == nil {
+			r.cfg.Log.Warn("looking after the bridge", "err", err)
+		}
+	}
+}
+
+// alive are the folders of what runs, or is about to.
+func (r *Runtime) alive() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var all []string
+	for _, b := range r.boxes {
+		if b.running() != nil || len(b.turn) > 0 {
+			all = append(all, b.folder)
+		}
+	}
+	return all
 }
 
 // sweep takes away what stands outside of the folders and belongs to none. What

@@ -28,7 +28,7 @@ const oldestMajor, oldestMinor = 5, 10
 // files are, or will be; monitor is the error of finding the monitor's program.
 func Check(dir string, monitor error) []Problem {
 	var all []Problem
-	for _, look := range []func() error{isRoot, newEnough, hasNamespaces, hasControllers, func() error { return hasOverlay(dir) }, func() error { return monitor }} {
+	for _, look := range []func() error{isRoot, newEnough, hasNamespaces, hasControllers, func() error { return hasOverlay(dir) }, func() error { return hasMonitor(monitor) }} {
 		err := look()
 		if p, ok := errors.AsType[*problemError](err); ok {
 			all = append(all, p.Problem)
@@ -42,9 +42,6 @@ func Check(dir string, monitor error) []Problem {
 // Check is the package's for this Runtime.
 func (r *Runtime) Check() []Problem {
 	_, err := r.monitor.sealed()
-	if err != nil {
-		err = problem("there is no monitor: "+err.Error(), "build bayplan with: make build, or put bayplan-monitor beside it")
-	}
 	return Check(r.names.dir, err)
 }
 
@@ -88,6 +85,13 @@ func hasNamespaces() error {
 		return nil
 	}
 	return problem("the kernel has no namespaces of "+strings.Join(missing, ", "), "use a kernel with them; every distribution's has")
+}
+
+func hasMonitor(err error) error {
+	if err == nil {
+		return nil
+	}
+	return problem("no program stands by the containers: "+err.Error(), "build bayplan with make build, or put bayplan-monitor beside it")
 }
 
 // needed are the controllers that limits are made of.

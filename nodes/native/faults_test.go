@@ -273,3 +273,29 @@ func TestExec_EndsWithItsContext(t *testing.T) {
 type writer func([]byte)
 
 func (w writer) Write(p []byte) (int, error) { w(p); return len(p), nil }
+
+// TestVolume_BeginsAsTheImageHasIt writes as a user that is not root to what the
+// image lets everybody write to, reads what the image has, and may not write it.
+func TestVolume_BeginsAsTheImageHasIt(t *testing.T) {
+	c := newCrash(t)
+	r := c.open("n")
+	in := c.container("write", "/tmp/x", "kept", "read", "/tmp/x", "read", "/etc/group", "write", "/etc/group", "mine")
+	in.Workload.Volumes = map[string]schema.Volume{"tmp": {Path: "/tmp"}, "etc": {Path: "/etc"}, "new": {Path: "/new"}}
+	in.Workload.User = "app"
+	c.starts(r, in)
+	s := c.awaitExit(r, in.ID)
+	var b bytes.Buffer
+	if err := r.Logs(t.Context(), in.ID, agent.LogOptions{Tail: -1}, &b); err != nil {
+		t.Fatal(err)
+	}
+	if s.ExitCode != 1 || !strings.Contains(b.String(), "kept\nroot:x:0:\n") || !strings.Contains(b.String(), "permission denied") {
+		t.Errorf("it ended with %d after\n%s", s.ExitCode, b.String())
+	}
+	c.ends(r, in)
+	for name, want := range map[string]int{"tmp": 1, "etc": 2, "new": 0} {
+		all, err := filepath.Glob(filepath.Join(c.dir, "volumes", "*", name, "[a-z]*"))
+		if err != nil || len(all) < want {
+			t.Errorf("volume %s holds %q, %v", name, all, err)
+		}
+	}
+}

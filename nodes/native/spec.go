@@ -134,7 +134,7 @@ func (r *Runtime) volumes(c agent.Container) []bundle.Mount {
 	var all []bundle.Mount
 	for _, name := range slices.Sorted(maps.Keys(c.Workload.Volumes)) {
 		v := c.Workload.Volumes[name]
-		all = append(all, bundle.Mount{Source: r.names.volume(c.Slot, name), Target: v.Path, ReadOnly: v.ReadOnly})
+		all = append(all, bundle.Mount{Source: r.names.volume(c.Slot, name), Target: v.Path, ReadOnly: v.ReadOnly, Fill: true})
 	}
 	return all
 }

@@ -171,22 +171,3 @@ func TestReachable_DropsLoopback(t *testing.T) {
 		t.Errorf("%d servers:\n%s", n, text)
 	}
 }
-
-func TestImageDir_IsThatOfTheUppermostLayer(t *testing.T) {
-	lower, upper := t.TempDir(), t.TempDir()
-	for _, d := range []string{lower + "/var/lib/db", lower + "/only", upper + "/var", upper + "/only"} {
-		if err := os.MkdirAll(d, 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for path, mode := range map[string]os.FileMode{lower + "/var/lib/db": 0o700, lower + "/only": 0o711, upper + "/only": 0o750 | os.ModeSticky} {
-		if err := os.Chmod(path, mode); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for path, want := range map[string]uint32{"/var/lib/db": 0o700, "/only": 0o1750, "/none": 0o755, "/../../etc/passwd": 0o755} {
-		if got := imageDir([]string{lower, upper}, path); got.Mode&0o7777 != want {
-			t.Errorf("%s: %o, want %o", path, got.Mode, want)
-		}
-	}
-}

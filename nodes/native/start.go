@@ -97,7 +97,7 @@ func (r *Runtime) begin(ctx context.Context, b *box, c agent.Container, image im
 	if err != nil {
 		return err
 	}
-	if err := r.makeVolumes(c, image); err != nil {
+	if err := makeVolumes(cfg.Mounts); err != nil {
 		return err
 	}
 	address, err := r.connect(ctx, b, c)

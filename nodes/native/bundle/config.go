@@ -57,6 +57,8 @@ type Mount struct {
 	Source   string `json:"source,omitempty"`
 	Target   string `json:"target"`
 	ReadOnly bool   `json:"readOnly,omitempty"`
+	// Fill makes a Source that is missing of what the image has at Target.
+	Fill bool `json:"fill,omitempty"`
 	// Size bounds a tmpfs; zero is half of the memory.
 	Size int64 `json:"size,omitempty"`
 }
