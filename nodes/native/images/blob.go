@@ -23,9 +23,9 @@ type blob struct {
 	file *os.File
 	sum  hash.Hash
 	size int64 // bytes in file, all of them in sum
-	// old says that some were there before this process: a crash may have
-	// spoiled them.
-	old bool
+	// pieced says that they came in more than one piece: from a process that may
+	// have died over them, or a source that broke off.
+	pieced bool
 	// advance is told of bytes as they arrive.
 	advance func(int64)
 }
@@ -44,7 +44,7 @@ func openBlob(path string, want v1.Descriptor, advance func(int64)) (*blob, erro
 		f.Close()
 		return nil, local(err)
 	}
-	b.old = b.size > 0
+	b.pieced = b.size > 0
 	advance(b.size)
 	return b, nil
 }
@@ -52,7 +52,7 @@ func openBlob(path string, want v1.Descriptor, advance func(int64)) (*blob, erro
 // restart forgets all that was fetched.
 func (b *blob) restart() error {
 	b.advance(-b.size)
-	b.size, b.old = 0, false
+	b.size, b.pieced = 0, false
 	b.sum.Reset()
 	if err := b.file.Truncate(0); err != nil {
 		return local(err)
@@ -88,7 +88,7 @@ func (b *blob) receive(ctx context.Context, o *source) error {
 		return err
 	}
 	defer resp.Body.Close()
-	if b.size > 0 && !goesOn(resp, b.size) {
+	if b.pieced = b.size > 0; b.pieced && !goesOn(resp, b.size) {
 		if err := b.restart(); err != nil {
 			return err
 		}
@@ -118,20 +118,21 @@ func (b *blob) Write(p []byte) (int, error) {
 	return n, local(err)
 }
 
-var errSpoiled = errors.New("what an earlier attempt left of it is spoiled")
+var errSpoiled = errors.New("its pieces do not fit together")
 
-// verify empties a blob that is not what its digest says.
+// verify empties a blob that is not what its digest says. Whoever sent all of it
+// is to blame; a pieced one is worth another attempt.
 func (b *blob) verify() error {
 	got := fmt.Sprintf("sha256:%x", b.sum.Sum(nil))
 	if b.size == b.want.Size && got == b.want.Digest.String() {
 		return nil
 	}
-	old, size := b.old, b.size
+	pieced, size := b.pieced, b.size
 	if err := b.restart(); err != nil {
 		return err
 	}
 	switch {
-	case old:
+	case pieced:
 		return errSpoiled
 	case size > b.want.Size:
 		return wrong("its layer %s is longer than the %d bytes that its manifest says", b.want.Digest, b.want.Size)

@@ -43,9 +43,9 @@ func TestDisk_FullWhileUnpacking(t *testing.T) {
 		reserve int64
 		img     func(*testing.T) v1.Image
 	}{
-		"bytes":   {"size=2m", -1, func(t *testing.T) v1.Image { return zeros(t, 8<<20) }},
+		"bytes":   {"size=2m", -1, func(t *testing.T) v1.Image { return zeros(t, 3<<20) }},
 		"inodes":  {"size=2m,nr_inodes=40", -1, manyFiles},
-		"reserve": {"size=64m", 30 << 20, func(t *testing.T) v1.Image { return zeros(t, 60<<20) }},
+		"reserve": {"size=24m", 10 << 20, func(t *testing.T) v1.Image { return zeros(t, 17<<20) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := smallDisk(t, c.options)

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
@@ -167,7 +169,7 @@ func TestFaulty_Mirrors(t *testing.T) {
 	ref := origin.add(t, "1", img)
 	mirror.add(t, "1", img)
 	with := func(list ...string) *images.Store {
-		return open(t, images.Config{Mirrors: map[string][]string{origin.addr(): list}})
+		return open(t, images.Config{Stall: 500 * time.Millisecond, Mirrors: map[string][]string{origin.addr(): list}})
 	}
 	mustPull(t, with(mirror.addr()), ref)
 	if origin.times("blobs/")+len(origin.asked) > 0 || mirror.times("blobs/") != 1 {
@@ -181,7 +183,12 @@ func TestFaulty_Mirrors(t *testing.T) {
 	if origin.times("blobs/") != 1 {
 		t.Errorf("a mirror that lies: origin was asked for %v", origin.asked)
 	}
-	mustPull(t, with("127.0.0.1:1", mirror.addr()+"/elsewhere"), ref)
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	mustPull(t, with("127.0.0.1:1", silent.Addr().String(), mirror.addr()+"/elsewhere"), ref)
 	if origin.times("blobs/") != 2 {
 		t.Errorf("mirrors without it: origin was asked for %v", origin.asked)
 	}

@@ -236,8 +236,8 @@ func imageOf(t testing.TB, config v1.Config, layers ...v1.Layer) v1.Image {
 	return img
 }
 
-// spoil changes a byte of every interrupted download.
-func spoil(t testing.TB, dir string) {
+// spoil changes every interrupted download.
+func spoil(t testing.TB, dir string, change func([]byte) []byte) {
 	t.Helper()
 	parts, _ := filepath.Glob(filepath.Join(dir, "partial", "*"))
 	if len(parts) == 0 {
@@ -248,8 +248,7 @@ func spoil(t testing.TB, dir string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		text[0] ^= 1
-		if err := os.WriteFile(p, text, 0o600); err != nil {
+		if err := os.WriteFile(p, change(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -44,15 +44,15 @@ func (s *Store) Pull(ctx context.Context, ref string) (Image, error) {
 
 // pull is the fetching of one image.
 type pull struct {
-	s   *Store
-	ref reference
-	// sources are never empty; the last is the registry itself.
-	sources []*source
-
+	s     *Store
+	ref   reference
 	total int64
 	done  atomic.Int64
-	mu    sync.Mutex // the rest
-	told  time.Time
+
+	mu sync.Mutex // the rest
+	// sources are never empty; the last is the registry itself.
+	sources []*source
+	told    time.Time
 }
 
 func (s *Store) pull(ctx context.Context, r reference) (Image, error) {

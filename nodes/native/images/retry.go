@@ -17,16 +17,16 @@ const (
 	stallsBorne = 2
 )
 
-// try asks the sources in turn until one gives what is wanted. One that refuses
-// for good is not asked again; the last, the registry itself, is believed about
-// why. Fn says whether it came nearer to its end, which earns another attempt.
+// try asks the sources in turn until one gives what is wanted, and in rounds
+// where asking again may help. The registry itself is believed about why not. Fn
+// says whether it came nearer to its end, which earns another attempt.
 func (p *pull) try(ctx context.Context, fn func(context.Context, *source) (nearer bool, err error)) error {
-	left, stalls := slices.Clone(p.sources), 0
-	var last error
+	stalls := 0
 	for round := 1; ; round++ {
-		for _, o := range slices.Clone(left) {
-			nearer, err := fn(ctx, o)
-			if err == nil {
+		var err error
+		for _, o := range p.asked() {
+			var nearer bool
+			if nearer, err = fn(ctx, o); err == nil {
 				return nil
 			}
 			if ctx.Err() != nil {
@@ -36,24 +36,37 @@ func (p *pull) try(ctx context.Context, fn func(context.Context, *source) (neare
 				return err
 			}
 			p.s.cfg.Log.Debug("pull", "image", p.ref.given, "registry", o.String(), "err", err)
+			p.distrust(o)
 			if hangs(err) {
 				stalls++
 			} else if nearer {
 				round = 1
 			}
-			if !again(err) {
-				left = slices.DeleteFunc(left, func(x *source) bool { return x == o })
-			}
-			if last == nil || o == p.sources[len(p.sources)-1] {
-				last = err
-			}
 		}
-		if len(left) == 0 || round >= attempts || stalls >= stallsBorne {
-			return last
+		if !again(err) || round >= attempts || stalls >= stallsBorne {
+			return err
 		}
 		if err := pause(ctx, p.s.pause<<(round-1)); err != nil {
 			return err
 		}
+	}
+}
+
+// asked are the mirrors that have not failed in this pull, and the registry,
+// last.
+func (p *pull) asked() []*source {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.sources)
+}
+
+// distrust drops a mirror for the rest of the pull: one that hangs must not
+// hold up each layer anew. What was fetched from it is gone on with elsewhere.
+func (p *pull) distrust(o *source) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if i := slices.Index(p.sources, o); i >= 0 && i < len(p.sources)-1 {
+		p.sources = slices.Delete(p.sources, i, i+1)
 	}
 }
 

@@ -72,17 +72,39 @@ func TestFaulty_NextProcessGoesOnWhereTheLastStopped(t *testing.T) {
 }
 
 func TestFaulty_SpoiledRestOfAnEarlierAttempt(t *testing.T) {
-	f := newFaulty(t)
-	ref, dir := f.add(t, "1", big(t, 1<<20)), t.TempDir()
-	f.blob = func(w http.ResponseWriter, r *http.Request, body []byte) bool {
-		return breakOff(w, r, body, len(body)/10)
+	var layerSize int
+	for name, change := range map[string]func([]byte) []byte{
+		"a bit":              func(b []byte) []byte { b[0] ^= 1; return b },
+		"as long, but wrong": func(b []byte) []byte { return make([]byte, layerSize) },
+		"longer":             func(b []byte) []byte { return make([]byte, 2<<20) },
+		"empty":              func(b []byte) []byte { return nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFaulty(t)
+			ref, dir := f.add(t, "1", big(t, 1<<20)), t.TempDir()
+			f.blob = func(w http.ResponseWriter, r *http.Request, body []byte) bool {
+				layerSize = len(body)
+				return breakOff(w, r, body, len(body)/10)
+			}
+			s := open(t, images.Config{Dir: dir})
+			s.Pull(soon(t), ref)
+			s.Close()
+			spoil(t, dir, change)
+			f.blob = nil
+			mustPull(t, open(t, images.Config{Dir: dir}), ref)
+		})
 	}
-	s := open(t, images.Config{Dir: dir})
-	s.Pull(soon(t), ref)
-	s.Close()
-	spoil(t, dir)
-	f.blob = nil
-	mustPull(t, open(t, images.Config{Dir: dir}), ref)
+}
+
+func TestFaulty_MirrorThatLiesAndBreaksOff(t *testing.T) {
+	origin, mirror := newFaulty(t), newFaulty(t)
+	img := big(t, 1<<20)
+	ref := origin.add(t, "1", img)
+	mirror.add(t, "1", img)
+	mirror.blob = func(w http.ResponseWriter, r *http.Request, body []byte) bool {
+		return breakOff(w, r, make([]byte, len(body)), len(body)/2)
+	}
+	mustPull(t, open(t, images.Config{Mirrors: map[string][]string{origin.addr(): {mirror.addr()}}}), ref)
 }
 
 func TestFaulty_RegistryWithoutRanges(t *testing.T) {
