@@ -28,6 +28,7 @@ func BenchmarkPlace(b *testing.B) {
 		{"plain", 10_000, 100_000}, {"plain", 10_000, 1_000_000}, {"plain", 50_000, 1_000_000},
 		{"spread", 1_000, 10_000}, {"spread", 5_000, 100_000}, {"spread", 10_000, 100_000},
 		{"single", 1_000, 10_000}, {"single", 5_000, 10_000}, {"single", 10_000, 50_000},
+		{"pools", 1_000, 10_000}, {"pools", 5_000, 100_000}, {"pools", 10_000, 100_000},
 		{"nofit", 1_000, 1}, {"nofit", 5_000, 1}, {"nofit", 10_000, 1},
 	} {
 		b.Run(fmt.Sprintf("%s/nodes=%d/tasks=%d", c.work, c.nodes, c.tasks), func(b *testing.B) {
@@ -39,6 +40,9 @@ func BenchmarkPlace(b *testing.B) {
 func benchPlace(b *testing.B, work string, count, tasks int) {
 	pool := benchPool(count, tasks, work)
 	requests := benchRequests(tasks, work)
+	if work == "pools" {
+		contend(&pool, requests)
+	}
 	if work == "nofit" {
 		benchNoFit(b, pool, &requests[0])
 		return
@@ -124,6 +128,21 @@ func benchWork(g int, kind string) *schema.Workload {
 		w.Resources.CPU = 1 << 40
 	}
 	return w
+}
+
+// contend gives each workload to one of 1,000 pools that share the nodes.
+func contend(pool *scheduler.Pool, requests []scheduler.Request) {
+	pool.Tree = scheduler.Tree{{Name: scheduler.DefaultPool, Weight: 1}}
+	for i := range 1000 {
+		pool.Tree = append(pool.Tree, schema.Pool{Name: fmt.Sprintf("pool-%04d", i), Parent: scheduler.DefaultPool, Weight: 1 + i%3})
+	}
+	g := -1
+	for i := range requests {
+		if i == 0 || requests[i].Workload != requests[i-1].Workload {
+			g++
+			requests[i].Workload.Pool = fmt.Sprintf("pool-%04d", g%1000)
+		}
+	}
 }
 
 // processorTime is what this process has used so far.

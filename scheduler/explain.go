@@ -74,5 +74,8 @@ func (w *Why) String() string {
 	if w.Never != "" {
 		text += "; no node ever could: " + w.Never
 	}
+	if w.Gang != "" {
+		text += "; " + w.Gang
+	}
 	return text
 }

@@ -83,6 +83,7 @@ func ruledRequests(t *rapid.T) (all []scheduler.Request) {
 		if maybe("near") {
 			w.Near = []schema.Near{{Workload: rapid.SampledFrom(oddNames).Draw(t, "near"), Over: over(),
 				Apart: rapid.Bool().Draw(t, "apart"), Must: rapid.Bool().Draw(t, "must"), Weight: 30}}
+			w.Near[0].Must = w.Near[0].Must && w.Near[0].Apart // or else order would not be all that counts
 			if w.Near[0].Workload == w.Name {
 				w.Near = nil
 			}

@@ -20,7 +20,7 @@ type Table struct {
 	ownPorts                 []bool // whether the node's Ports are the Table's to write to
 
 	tree   Tree
-	use    map[string]Use
+	shares *shares
 	known  schema.Patterns
 	stocks map[string]*stock
 
@@ -63,7 +63,7 @@ func Open(pool Pool) *Table {
 	amounts := make([]int64, 4*n)
 	marks := make([]int32, 4*n)
 	t := &Table{nodes: slices.Clone(pool.Nodes), ownPorts: make([]bool, n), works: map[string]*work{},
-		tree: pool.Tree, use: pool.Use, known: schema.Patterns{}, stocks: map[string]*stock{},
+		tree: pool.Tree, known: schema.Patterns{}, stocks: map[string]*stock{},
 		cpu: amounts[:n], mem: amounts[n : 2*n], capCPU: amounts[2*n : 3*n], capMem: amounts[3*n:],
 		class: marks[:n], mark: marks[n : 2*n], spot: marks[2*n : 3*n]}
 	t.index.of = marks[3*n:]
@@ -79,6 +79,7 @@ func Open(pool Pool) *Table {
 	}
 	t.tellTaints()
 	t.classify()
+	t.shares = t.sharesOf(pool.Use)
 	return t
 }
 

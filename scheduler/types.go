@@ -111,11 +111,13 @@ type Why struct {
 	// Never is set where no node could take the request were it empty, and tells
 	// the largest.
 	Never string `json:",omitempty"`
+	// Gang is set where the slots are placed all or none, and tells how many fit.
+	Gang string `json:",omitempty"`
 }
 
 // Refusal is one filter's part.
 type Refusal struct {
-	// Filter is "node", "closed", "ending", "pool", "taint", "constraint", "near",
+	// Filter is "limit" or "guarantee" of the pool, which refuse all nodes, or "node", "closed", "ending", "pool", "taint", "constraint", "near",
 	// "most", "cpu", "memory", "disk", "device" or "port".
 	Filter string
 	Nodes  int
