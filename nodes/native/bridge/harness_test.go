@@ -22,8 +22,21 @@ const patience = 5 * time.Second
 
 var quiet = slog.New(slog.DiscardHandler)
 
-// onBoth runs a test over both back ends, the second with each iptables there is.
+// onBoth runs a test over both back ends, the second with the machine's usual
+// iptables.
 func onBoth(t *testing.T, f func(t *testing.T, b Backend)) {
+	needRoot(t)
+	t.Run("nftables", func(t *testing.T) { f(t, Nftables) })
+	t.Run("iptables", func(t *testing.T) {
+		if _, err := lookTool("iptables"); err != nil {
+			t.Skip("no iptables on this machine")
+		}
+		f(t, Iptables)
+	})
+}
+
+// onEach runs a test over both back ends, the second with each iptables there is.
+func onEach(t *testing.T, f func(t *testing.T, b Backend)) {
 	needRoot(t)
 	t.Run("nftables", func(t *testing.T) { f(t, Nftables) })
 	for _, kind := range []string{"nft", "legacy"} {

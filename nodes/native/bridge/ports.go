@@ -36,6 +36,9 @@ func (e *PortTakenError) Error() string {
 	if e.Holder != "" {
 		return fmt.Sprintf("port %s on %s is published for %s", e.Port, e.Publish, e.Holder)
 	}
+	if errors.Is(e.Err, unix.EADDRNOTAVAIL) {
+		return fmt.Sprintf("port %s on %s: that is no address of this machine; see which are: ip -4 addr", e.Port, e.Publish)
+	}
 	return fmt.Sprintf("port %s on %s is in use on this machine: %v; find who has it with: ss -lnp 'sport = :%d'", e.Port, e.Publish, e.Err, e.Port.Host)
 }
 

@@ -95,6 +95,13 @@ func TestHold_MindsNoConnectionsThatEnded(t *testing.T) {
 	held.release()
 }
 
+func TestHold_SaysThatTheAddressIsElsewhere(t *testing.T) {
+	_, err := hold(netip.MustParseAddr("203.0.113.9"), []Port{{Host: 20080, Container: 80, Protocol: "tcp"}})
+	if err == nil || err.Error() != "port 20080/tcp on 203.0.113.9: that is no address of this machine; see which are: ip -4 addr" {
+		t.Error(err)
+	}
+}
+
 func TestNormal_RefusesWhatIsNoPort(t *testing.T) {
 	for _, ports := range [][]Port{
 		{{Host: 0, Container: 80}}, {{Host: 80, Container: 65536}}, {{Host: 80, Container: 80, Protocol: "sctp"}},

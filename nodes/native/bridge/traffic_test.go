@@ -9,7 +9,7 @@ import (
 var background = context.Background()
 
 func TestPublished_ReachableFromEverywhere(t *testing.T) {
-	onBoth(t, func(t *testing.T, b Backend) {
+	onEach(t, func(t *testing.T, b Backend) {
 		other := neighbour(t)
 		n := network(t, Config{Dir: t.TempDir(), Key: "a", Backend: b})
 		web := attach(t, n, "web", both(20080, 8080)...)
