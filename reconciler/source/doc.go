@@ -14,6 +14,9 @@
 // that a remote that is deleted or damaged a second later changes nothing, and
 // a server that starts again without its remote still has its last commit.
 //
+// Every commit of the branch is told of, once it is there: those that a push or a
+// merge brought with its newest are listed beside that one's Tip.
+//
 // A rewritten history is delivered like any other commit: whether it may be
 // applied is the caller's decision, for which it asks [Source.Descends].
 //
