@@ -45,7 +45,7 @@ func (g *gate) admit(h *tar.Header) (bool, error) {
 	if err := g.follow(h, name); err != nil {
 		return false, err
 	}
-	dropXattrs(h.PAXRecords)
+	dropXattrs(h)
 	return true, nil
 }
 
@@ -172,13 +172,17 @@ func (g *gate) resolve(dir string) (string, error) {
 
 // dropXattrs leaves the attributes that belong to a file's content: those of
 // overlayfs and of the node's security modules are not an image's to set. File
-// capabilities stay, which containers' programs rely on.
-func dropXattrs(records map[string]string) {
-	for key := range records {
+// capabilities stay, which containers' programs rely on. The kernel has a user's
+// attributes on files and directories only.
+func dropXattrs(h *tar.Header) {
+	for key := range h.PAXRecords {
 		attr, ok := strings.CutPrefix(key, "SCHILY.xattr.")
-		if ok && attr != "security.capability" &&
-			(strings.HasPrefix(attr, "trusted.") || strings.HasPrefix(attr, "security.") || strings.HasPrefix(attr, "user.overlay.")) {
-			delete(records, key)
+		space, _, _ := strings.Cut(attr, ".")
+		switch {
+		case !ok || attr == "security.capability":
+		case space == "trusted", space == "security", strings.HasPrefix(attr, "user.overlay."),
+			space == "user" && h.Typeflag != tar.TypeReg && h.Typeflag != tar.TypeDir:
+			delete(h.PAXRecords, key)
 		}
 	}
 }

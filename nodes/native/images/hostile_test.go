@@ -118,6 +118,8 @@ var corpus = []hostile{
 	{"below a file", entries(file("a", ""), file("a/b", "")), "cannot be unpacked"},
 
 	{"overlay's xattrs", entries(xattr("a", "trusted.overlay.redirect", up), xattr("b", "trusted.overlay.metacopy", "y"), xattr("c", "user.overlay.opaque", "y"), xattr("d", "security.selinux", "x")), ""},
+	{"a user's xattr on a link", entries(with(symlink("l", "x"), func(h *tar.Header) { h.PAXRecords = map[string]string{"SCHILY.xattr.user.a": "b"} })), ""},
+	{"a large xattr", entries(xattr("a", "user.a", strings.Repeat("x", 1<<17))), "cannot be unpacked"},
 	{"owner beyond 32 bits", entries(with(file("a", ""), func(h *tar.Header) { h.Uid = 1 << 32 })), "has the owner"},
 	{"owner nobody has", entries(with(file("a", ""), func(h *tar.Header) { h.Gid = -1 })), "has the owner"},
 	{"set-user-ID", entries(with(file("a", ""), func(h *tar.Header) { h.Mode = 0o6755 })), ""},

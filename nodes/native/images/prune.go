@@ -88,6 +88,22 @@ func (s *Store) Collect(ctx context.Context) (Pruned, error) {
 	return pruned, err
 }
 
+// Tend collects every so often, until ctx ends.
+func (s *Store) Tend(ctx context.Context, every time.Duration) {
+	t := time.NewTicker(every)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		if _, err := s.Collect(ctx); err != nil && ctx.Err() == nil {
+			s.cfg.Log.Warn("clearing images for the disk", "err", err)
+		}
+	}
+}
+
 // clear removes while more says so. The order makes it safe: from the moment
 // that touched is emptied, whoever uses an image marks it; only then the images
 // in use are asked for; and each image is looked at once more, under the lock,

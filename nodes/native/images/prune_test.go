@@ -10,7 +10,9 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -198,6 +200,34 @@ func TestCollect_StopsAtTheLowerMark(t *testing.T) {
 	if got, err := u.Collect(t.Context()); err != nil || len(got.Images) > 0 { // 70 is below the upper mark
 		t.Errorf("again: %v, %v", got, err)
 	}
+}
+
+func TestTend_CollectsWhenTheDiskFillsUp(t *testing.T) {
+	u := newUsed(t)
+	var full atomic.Bool
+	images.SetDisk(u.Store, func() int {
+		if full.Load() {
+			return 90
+		}
+		return 50
+	})
+	synctest.Test(t, func(t *testing.T) {
+		for _, img := range []images.Image{u.a, u.b, u.c} {
+			u.age(t, img, time.Hour) // by the bubble's clock
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		var tending sync.WaitGroup
+		tending.Go(func() { u.Tend(ctx, time.Minute) })
+		time.Sleep(90 * time.Second)
+		synctest.Wait()
+		u.want(t, "abc", 4)
+		full.Store(true)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		stop()
+		tending.Wait()
+		u.want(t, "", 0)
+	})
 }
 
 func TestList_TellsWhatThereIs(t *testing.T) {
