@@ -38,7 +38,8 @@ const (
 	OpExec Op = "exec"
 	// OpOutput is answered with the program's output from now on, in frames, a
 	// copy of what goes into the log, until the program ends. A reader that is
-	// too slow is cut off: it can read the log.
+	// too slow is cut off: it can read the log. The first frame is empty: what is
+	// written after it came is not missed.
 	OpOutput Op = "output"
 )
 

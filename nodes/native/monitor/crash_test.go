@@ -67,6 +67,27 @@ func TestCrash_TheContainerDiesWithItsMonitor(t *testing.T) {
 	}
 }
 
+// With its user a program loses what ties it to its parent. A first process of
+// ours keeps that; without one, the agent ends what is left.
+func TestCrash_AProgramThatBecameAnotherUser(t *testing.T) {
+	for _, init := range []bool{true, false} {
+		r := newRig(t, "drop")
+		r.cfg.Init = init
+		r.start()
+		r.awaitOutput("ready")
+		r.crash()
+		if init {
+			r.eventually("the processes to end", r.empty)
+		}
+		r.must(cgroup.Kill(r.cfg.Cgroup))
+		if !r.empty() {
+			t.Errorf("init %v: it lives on", init)
+		}
+		r.must(cgroup.Remove(r.cfg.Cgroup))
+		r.gone()
+	}
+}
+
 // A monitor is killed at every moment of its start, as near as a clock can tell.
 func TestCrash_AtAnyMomentOfTheStart(t *testing.T) {
 	r := newRig(t, "sleep")

@@ -25,7 +25,7 @@ func number(e unix.Errno) string { return strconv.Itoa(int(e)) }
 func TestIsolation_TriesFromInside(t *testing.T) {
 	victim := strconv.Itoa(os.Getpid())
 	denied, missing, readOnly := number(unix.EPERM), number(unix.ENOENT), number(unix.EROFS)
-	for _, try := range []struct{ args, want string }{
+	tries := []struct{ args, want string }{
 		{"mount", denied}, {"umount /proc", denied}, {"umount /proc/sys", denied}, {"remount /proc/sys", denied}, {"remount /", denied},
 		{"kill " + victim, number(unix.ESRCH)}, {"ptrace " + victim, number(unix.ESRCH)},
 		{"write /proc/sys/kernel/hostname", readOnly}, {"write /proc/sys/kernel/core_pattern", readOnly},
@@ -39,17 +39,40 @@ func TestIsolation_TriesFromInside(t *testing.T) {
 		{"nice", number(unix.EACCES)}, {"personality", denied},
 		{"read /proc/kcore", "|" + missing}, {"read /proc/keys", ""}, {"links /sys/firmware", ""},
 		{"write /proc/1/exe", number(unix.ETXTBSY) + "|" + denied},
-		{"fds", "0 /dev/null\n1 pipe\n2 pipe"},
 		{"status Seccomp NoNewPrivs CapInh CapAmb CapBnd", "CapInh 0000000000000000\nCapBnd 00000000a00405fb\nCapAmb 0000000000000000\nNoNewPrivs 1\nSeccomp 2"},
-	} {
-		t.Run(try.args, func(t *testing.T) {
-			r := newRig(t, strings.Fields(try.args)...)
-			r.cfg.Env = append(r.cfg.Env, "GODEBUG=containermaxprocs=0") // else Go opens files of its own
-			_, out := r.finish()
-			if out = strings.TrimSuffix(out, "\n"); !slices.Contains(strings.Split(try.want, "|"), out) {
-				t.Errorf("%s: %q, want %q", try.args, out, try.want)
-			}
-		})
+	}
+	r := newRig(t, "each")
+	r.cfg.Env = append(r.cfg.Env, "GODEBUG=containermaxprocs=0") // else Go opens files of its own
+	for _, try := range tries {
+		r.cfg.Args = append(r.cfg.Args, try.args)
+	}
+	_, out := r.finish()
+	got := strings.Split(out, ";;\n")
+	if len(got) != len(tries)+1 {
+		t.Fatalf("%d tries, %d results: %q", len(tries), len(got)-1, out)
+	}
+	for i, try := range tries {
+		if !slices.Contains(strings.Split(try.want, "|"), got[i]) {
+			t.Errorf("%s: %q, want %q", try.args, got[i], try.want)
+		}
+	}
+}
+
+func TestIsolation_HasThreeDescriptors(t *testing.T) {
+	const want = "0 /dev/null\n1 pipe\n2 pipe\n"
+	for _, init := range []bool{true, false} {
+		r := newRig(t, "fds")
+		r.cfg.Init = init
+		r.cfg.Env = append(r.cfg.Env, "GODEBUG=containermaxprocs=0") // else Go opens files of its own
+		if _, out := r.finish(); out != want {
+			t.Errorf("init %v: %q", init, out)
+		}
+	}
+	r := newRig(t, "sleep")
+	r.cfg.Env = append(r.cfg.Env, "GODEBUG=containermaxprocs=0")
+	r.start()
+	if code, out, _ := r.command(bundle.Exec{Args: []string{"probe", "fds"}}, ""); code != 0 || out != want {
+		t.Errorf("a command: %d %q", code, out)
 	}
 }
 

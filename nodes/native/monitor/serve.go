@@ -98,6 +98,9 @@ func (m *monitor) tellExit(c net.Conn) {
 func (m *monitor) tellOutput(c net.Conn) {
 	l := m.output.listen()
 	defer m.output.leave(l)
+	if bundle.WriteFrames(c, bundle.FrameStdout, nil) != nil {
+		return
+	}
 	for chunk := range l.chunks {
 		_ = c.SetWriteDeadline(time.Now().Add(requestTime))
 		if bundle.WriteFrames(c, chunk.kind, chunk.text) != nil {

@@ -46,7 +46,7 @@ func init() {
 	}
 	for name, try := range map[string]func(a []string){
 		"fds": fds, "pids": processes, "bomb": bomb, "eat": eat, "status": status, "setuid": setuid,
-		"orphans": orphans, "flood": flood, "read": read, "spawn": spawn, "user": user, "links": links, "resized": resized, "nest": nest,
+		"orphans": orphans, "flood": flood, "read": read, "spawn": spawn, "user": user, "links": links, "resized": resized, "nest": nest, "drop": drop, "each": each,
 	} {
 		tries[name] = try
 	}
@@ -103,21 +103,29 @@ func openFile(path string, flags int) error {
 	return err
 }
 
-// fds are the descriptors but the one that lists them.
+// fds are the descriptors but the one that lists them. No file is opened that Go
+// would want to poll: that makes descriptors.
 func fds([]string) {
 	d, err := syscall.Open("/proc/self/fd", syscall.O_RDONLY|syscall.O_DIRECTORY, 0)
 	if err != nil {
 		tell(err)
 		return
 	}
-	all, _ := os.ReadDir("/proc/self/fd")
-	for _, e := range all {
-		if to, err := os.Readlink("/proc/self/fd/" + e.Name()); err == nil && !strings.HasPrefix(to, "/proc/") && !strings.HasPrefix(to, "anon_inode:") {
-			kind, _, _ := strings.Cut(to, ":")
-			fmt.Println(e.Name(), kind)
+	buf := make([]byte, 64<<10)
+	n, err := syscall.ReadDirent(d, buf)
+	if err != nil {
+		tell(err)
+		return
+	}
+	_, _, names := syscall.ParseDirent(buf[:n], -1, nil)
+	for _, name := range names {
+		to := make([]byte, 4096)
+		n, err := syscall.Readlink("/proc/self/fd/"+name, to)
+		if err == nil && name != strconv.Itoa(d) {
+			kind, _, _ := strings.Cut(string(to[:n]), ":")
+			fmt.Println(name, kind)
 		}
 	}
-	syscall.Close(d)
 }
 
 func processes([]string) {
@@ -240,4 +248,22 @@ func nest([]string) {
 	exec.Command("/proc/self/exe", "ignore").Start()
 	fmt.Println("ready")
 	time.Sleep(time.Hour)
+}
+
+// drop becomes another user, as many an entrypoint does, and stays.
+func drop([]string) {
+	if err := syscall.Setuid(1000); err != nil {
+		tell(err)
+		return
+	}
+	fmt.Println("ready")
+	time.Sleep(time.Hour)
+}
+
+// each makes every try in a process of its own, and marks their ends.
+func each(a []string) {
+	for _, try := range a {
+		out, _ := exec.Command("/proc/self/exe", strings.Fields(try)...).CombinedOutput()
+		fmt.Printf("%s;;\n", strings.TrimSuffix(string(out), "\n"))
+	}
 }
