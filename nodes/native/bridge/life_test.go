@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -17,7 +18,9 @@ func TestAttach_SameIDIsTheSame(t *testing.T) {
 	needRoot(t)
 	n := network(t, Config{Dir: t.TempDir(), Key: "a"})
 	first := attach(t, n, "web", both(20080, 8080)...)
-	if second := attach(t, n, "web", both(20080, 8080)...); first != second {
+	ports := both(20080, 8080)
+	slices.Reverse(ports) // the order says nothing
+	if second := attach(t, n, "web", ports...); first != second {
 		t.Errorf("%+v, then %+v", first, second)
 	}
 	if _, err := n.Attach(t.Context(), "web", nil); err == nil {

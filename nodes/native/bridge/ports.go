@@ -1,9 +1,11 @@
 package bridge
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -44,7 +46,8 @@ func (e *PortTakenError) Error() string {
 
 func (e *PortTakenError) Unwrap() error { return e.Err }
 
-// normal is the ports with their protocols filled in, or why they cannot be.
+// normal is the ports with their protocols filled in and sorted, so that the same
+// ones are equal, or why they cannot be.
 func normal(ports []Port) ([]Port, error) {
 	out := make([]Port, 0, len(ports))
 	seen := make(map[string]bool, len(ports))
@@ -61,7 +64,12 @@ func normal(ports []Port) ([]Port, error) {
 		seen[p.String()] = true
 		out = append(out, p)
 	}
+	slices.SortFunc(out, comparePorts)
 	return out, nil
+}
+
+func comparePorts(a, b Port) int {
+	return cmp.Or(cmp.Compare(a.Host, b.Host), cmp.Compare(a.Protocol, b.Protocol))
 }
 
 func (p Port) check() error {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 )
 
 // Backend is what translates addresses.
@@ -75,12 +74,7 @@ func rules(all map[string]record) []rule {
 			out = append(out, r.rules()...)
 		}
 	}
-	slices.SortFunc(out, func(a, b rule) int {
-		if a.port.Host != b.port.Host {
-			return a.port.Host - b.port.Host
-		}
-		return strings.Compare(a.port.Protocol, b.port.Protocol)
-	})
+	slices.SortFunc(out, func(a, b rule) int { return comparePorts(a.port, b.port) })
 	return out
 }
 
