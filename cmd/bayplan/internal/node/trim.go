@@ -28,21 +28,41 @@ func trimLater(ctx context.Context) {
 	}
 }
 
-// trim gives back each mapping of the program's file that cannot be written to.
+// trim gives back what the process holds of its program's file as it is there.
 func trim() {
 	self, err := os.Readlink("/proc/self/exe")
 	if err != nil {
 		return
 	}
-	maps, err := os.ReadFile("/proc/self/maps")
+	smaps, err := os.ReadFile("/proc/self/smaps")
 	if err != nil {
 		return
 	}
-	for line := range strings.Lines(string(maps)) {
-		if from, to, ok := readOnly(line, self); ok {
-			giveBack(from, to)
+	for _, m := range untouched(string(smaps), self) {
+		giveBack(m.from, m.to)
+	}
+}
+
+// mapping is a part of the address space.
+type mapping struct{ from, to uintptr }
+
+// untouched are the file's mappings that cannot be written to and never were. A
+// linker writes addresses into some before it closes them, and what was written
+// does not come back from the file.
+func untouched(smaps, file string) (all []mapping) {
+	var m mapping
+	ours := false
+	for line := range strings.Lines(smaps) {
+		f := strings.Fields(line)
+		switch {
+		case len(f) < 2:
+		case strings.Contains(f[0], "-"):
+			m.from, m.to, ours = readOnly(line, file)
+		case ours && f[0] == "Anonymous:" && f[1] == "0":
+			all = append(all, m)
 		}
 	}
+	return all
 }
 
 // piece is what a kernel maps of a file around the page that is touched.
@@ -67,8 +87,8 @@ func giveBack(from, to uintptr) {
 
 func advise(from, to, what uintptr) { _, _, _ = unix.Syscall(unix.SYS_MADVISE, from, to-from, what) }
 
-// readOnly reads a line of /proc/PID/maps: the range, if it maps file without
-// the right to write.
+// readOnly reads the line of /proc/PID/smaps that begins a mapping: its range, if
+// it maps file without the right to write.
 func readOnly(line, file string) (from, to uintptr, ok bool) {
 	f := strings.Fields(line)
 	if len(f) < 6 || strings.Contains(f[1], "w") || strings.Join(f[5:], " ") != file {

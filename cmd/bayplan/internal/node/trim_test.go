@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -57,7 +58,7 @@ func touchSome() (whole, resident int) {
 	if err != nil {
 		panic(err)
 	}
-	maps, err := os.ReadFile("/proc/self/maps")
+	smaps, err := os.ReadFile("/proc/self/smaps")
 	if err != nil {
 		panic(err)
 	}
@@ -66,13 +67,9 @@ func touchSome() (whole, resident int) {
 		panic(err)
 	}
 	defer memory.Close()
-	for line := range strings.Lines(string(maps)) {
-		from, to, ok := readOnly(line, self)
-		if !ok {
-			continue
-		}
-		whole += int(to-from) >> 10
-		for at := from; at < to; at++ {
+	for _, m := range untouched(string(smaps), self) {
+		whole += int(m.to-m.from) >> 10
+		for at := m.from; at < m.to; at++ {
 			if at%(1<<20) != 0 {
 				at |= 1<<20 - 1
 				continue
@@ -143,5 +140,25 @@ func TestReadOnly_TakesOnlyTheProgramsOwnText(t *testing.T) {
 		if _, _, ok := readOnly(line, "/bin/bayplan"); ok != want {
 			t.Errorf("%s: %v", line, ok)
 		}
+	}
+}
+
+// What a linker has written into a part that it then closed is not in the file.
+func TestUntouched_LeavesWhatWasWritten(t *testing.T) {
+	const smaps = `00400000-01a3c000 r-xp 00000000 fe:00 123 /bin/bayplan
+Rss:                4800 kB
+Private_Dirty:         0 kB
+Anonymous:             0 kB
+VmFlags: rd ex mr mw me
+02c00000-02d00000 r--p 02800000 fe:00 123 /bin/bayplan
+Anonymous:            12 kB
+02d00000-02e00000 rw-p 02900000 fe:00 123 /bin/bayplan
+Anonymous:             0 kB
+7f0000000000-7f0000100000 r-xp 00000000 fe:00 9 /lib/libc
+Anonymous:             0 kB
+`
+	got := untouched(smaps, "/bin/bayplan")
+	if want := []mapping{{0x400000, 0x1a3c000}}; !slices.Equal(got, want) {
+		t.Errorf("%x, want %x", got, want)
 	}
 }
