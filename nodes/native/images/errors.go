@@ -42,6 +42,11 @@ type contentError struct{ text string }
 
 func (e *contentError) Error() string { return e.text }
 
+func isContent(err error) bool {
+	_, ok := errors.AsType[*contentError](err)
+	return ok
+}
+
 func wrong(format string, args ...any) error { return &contentError{fmt.Sprintf(format, args...)} }
 
 // localError is trouble with this node's disk, which no registry can mend.
@@ -49,6 +54,11 @@ type localError struct{ err error }
 
 func (e *localError) Error() string { return e.err.Error() }
 func (e *localError) Unwrap() error { return e.err }
+
+func isLocal(err error) bool {
+	_, ok := errors.AsType[*localError](err)
+	return ok
+}
 
 func local(err error) error {
 	if err == nil {
@@ -85,10 +95,9 @@ func again(err error) bool {
 	if answer, ok := errors.AsType[*transport.Error](err); ok {
 		return answer.StatusCode >= 500 || answer.StatusCode == http.StatusTooManyRequests || answer.StatusCode == http.StatusRequestTimeout
 	}
-	_, content := errors.AsType[*contentError](err)
 	_, cert := errors.AsType[*tls.CertificateVerificationError](err)
 	_, plain := noTLS(err)
-	return !content && !cert && !plain && !strings.Contains(err.Error(), "SSRF protection")
+	return !isContent(err) && !cert && !plain && !strings.Contains(err.Error(), "SSRF protection")
 }
 
 // explain makes a failure of a pull's error that a person can act on, with the
@@ -98,11 +107,10 @@ func explain(r reference, err error) error {
 	if _, ok := errors.AsType[*agent.Error](err); ok || err == nil {
 		return err
 	}
-	_, onDisk := errors.AsType[*localError](err)
 	switch {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return fail(nodes.DiskFull, err, "%s: the node's disk is full: %v", doing, err)
-	case onDisk:
+	case isLocal(err):
 		return fail(nodes.PullFailed, err, "%s: the node's disk: %v", doing, err)
 	case errors.Is(err, errDeadline):
 		return fail(nodes.RegistryUnreachable, err, "%s: %v: the registry %s is too slow", doing, err, r.registry())

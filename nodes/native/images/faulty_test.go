@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -28,6 +29,28 @@ func TestFaulty_LayerThatUnpacksToSomethingElse(t *testing.T) {
 	_, err := open(t, images.Config{Dir: dir}).Pull(t.Context(), ref)
 	wantFailure(t, err, nodes.PullFailed, "it unpacks to sha256:", "config says "+other.String())
 	wantNothingLeft(t, dir)
+}
+
+func TestFaulty_GoodLayersOfABadImageAreNotKept(t *testing.T) {
+	for name, bad := range map[string][]byte{
+		"hostile": archived(t, file("../escape", strings.Repeat("x", 2000))),
+		"noise":   []byte(strings.Repeat("x", 2000)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFaulty(t)
+			diff, _, _ := v1.SHA256(bytes.NewReader(bad))
+			good := archived(t, file("good", "x"))
+			other, _, _ := v1.SHA256(bytes.NewReader(good))
+			ref, dir := f.add(t, "1", imageOf(t, v1.Config{}, raw{packed(good), other}, raw{bad, diff})), t.TempDir()
+			f.blob = func(http.ResponseWriter, *http.Request, []byte) bool { // the bad one comes last
+				waitFor(t, func() bool { there, _ := filepath.Glob(dir + "/layers/*"); return len(there) == 1 })
+				return false
+			}
+			_, err := open(t, images.Config{Dir: dir}).Pull(t.Context(), ref)
+			wantFailure(t, err, nodes.PullFailed, "refused")
+			wantNothingLeft(t, dir)
+		})
+	}
 }
 
 func TestFaulty_Zstd(t *testing.T) {

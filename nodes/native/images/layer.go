@@ -70,12 +70,13 @@ func (p *pull) makeLayer(ctx context.Context, want v1.Descriptor, diffID string)
 		return layerInfo{}, err
 	}
 	defer os.Remove(path)
-	return p.s.unpack(ctx, b.file, want.Digest.String(), diffID)
-}
-
-func isLocal(err error) bool {
-	_, ok := errors.AsType[*localError](err)
-	return ok
+	info, err := p.s.unpack(ctx, b.file, want.Digest.String(), diffID)
+	if err == nil {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.made = append(p.made, diffID)
+	}
+	return info, err
 }
 
 // unpack makes a verified blob a layer: under tmp first, and in its place once

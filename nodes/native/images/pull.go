@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -52,7 +53,9 @@ type pull struct {
 	mu sync.Mutex // the rest
 	// sources are never empty; the last is the registry itself.
 	sources []*source
-	told    time.Time
+	// made are the layers that this pull brought, by diffID.
+	made []string
+	told time.Time
 }
 
 func (s *Store) pull(ctx context.Context, r reference) (Image, error) {
@@ -97,7 +100,15 @@ func (p *pull) fetch(ctx context.Context, m *manifest, config *v1.ConfigFile, na
 		rec.Layers = append(rec.Layers, l.String())
 	}
 	p.s.want(rec.Layers)
-	defer p.s.unwant(rec.Layers)
+	image, err := p.fetchWanted(ctx, m, rec, names)
+	p.s.unwant(rec.Layers)
+	if err != nil && (isLocal(err) || isContent(err)) {
+		p.discard()
+	}
+	return image, err
+}
+
+func (p *pull) fetchWanted(ctx context.Context, m *manifest, rec *record, names []string) (Image, error) {
 	if err := p.s.makeRoom(ctx, p.missing(m, rec.Layers)); err != nil {
 		return Image{}, err
 	}
@@ -112,6 +123,22 @@ func (p *pull) fetch(ctx context.Context, m *manifest, config *v1.ConfigFile, na
 		return Image{}, err
 	}
 	return p.s.commit(rec, names)
+}
+
+// discard removes the layers that were made for an image that will not come to
+// be: another attempt would end as this one did, or wants the room.
+func (p *pull) discard() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, l := range p.made {
+		place, _, err := p.s.drop(l)
+		if err == nil && place != "" {
+			err = os.RemoveAll(place)
+		}
+		if err != nil {
+			p.s.cfg.Log.Warn("a layer of a failed pull is left", "layer", l, "err", err)
+		}
+	}
 }
 
 // missing is how many bytes are to be fetched.

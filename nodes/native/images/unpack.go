@@ -123,7 +123,7 @@ func (m *measured) Read(p []byte) (int, error) {
 
 // blame says whose fault it was.
 func (m *measured) blame(err error) error {
-	if _, ok := errors.AsType[*contentError](err); ok {
+	if isContent(err) {
 		return err
 	}
 	if m.err != nil {
