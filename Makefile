@@ -11,7 +11,7 @@ DEV         ?=
 E2E_PACKAGES = $(shell grep -rl --include='*_test.go' BAYPLAN_E2E . | xargs -r -n1 dirname | sort -u)
 ENGINE := testenv/engine.sh
 
-.PHONY: build demo test check e2e bench generate clean
+.PHONY: build demo test check e2e bench bench-peers generate clean
 
 # One static file: what needs a C compiler is in the monitor, which it carries.
 build:
@@ -41,6 +41,12 @@ e2e: build
 # packages have benchmarks of their own: go test -bench . ./reconciler/ledger
 bench: build
 	$(ENGINE) run $(GO) test -count=1 -run '^$$' -bench . -benchtime 1x -timeout 20m ./testenv/bench
+	$(GO) test -count=1 -run '^$$' -bench Place -benchtime 3x ./scheduler
+
+# The scheduler beside swarmkit's, over the same nodes and tasks, after some two
+# minutes. A module of its own, so that the product links none of it.
+bench-peers:
+	cd testenv/peers && $(GO) run .
 
 # Leaves no difference where nothing changed.
 generate:

@@ -15,7 +15,8 @@ import (
 // how many a second of processor time it places. The works:
 //
 //	plain   groups of 100 equal tasks
-//	spread  the same, over zones, on some nodes only
+//	spread  the same, over zones, two at most for each node, half of the nodes
+//	        only, and apart from another group
 //	single  groups of one, into a cluster that is full before the end
 //	nofit   a group that fits nowhere, with why; counted in groups
 //	pools   1,000 pools that contend, a task at a time
@@ -124,6 +125,12 @@ func benchWork(g int, kind string) *schema.Workload {
 	w.Resources = []schema.Resources{
 		{CPU: 100, Memory: 256 << 20}, {CPU: 250, Memory: 512 << 20}, {CPU: 500, Memory: 128 << 20}, {CPU: 100, Memory: 1 << 30},
 	}[g%4]
+	if kind == "spread" {
+		w.Spread, w.MaxPer = []schema.Spread{{Over: "zone", Weight: 50}}, map[string]int{schema.EachNode: 2}
+		w.Constraints = []schema.Constraint{{Attribute: "disk", Op: "=", Value: []string{"ssd", "hdd"}[g%2]}}
+		other := fmt.Sprintf("team-%d/work-%05d", (g+48)%50, g-2)
+		w.Near = []schema.Near{{Workload: other, Over: schema.EachNode, Apart: true, Must: true}}
+	}
 	if kind == "nofit" {
 		w.Resources.CPU = 1 << 40
 	}
