@@ -135,6 +135,9 @@ func newRig(t testing.TB, args ...string) *rig {
 }
 
 func (r *rig) clear() {
+	if n := r.note(); n != "" {
+		r.Errorf("the monitor is not well:\n%s", n)
+	}
 	if r.process != nil {
 		_ = r.process.Kill()
 		_, _ = r.process.Wait()
