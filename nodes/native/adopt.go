@@ -227,36 +227,57 @@ const (
 	identifyPause  = 5 * time.Millisecond
 )
 
-// identify finds the monitor that is at work in a folder and has not yet said
-// who it is. One that never does is ended with all that it made. The turn is
-// taken meanwhile.
+// identify finds out what becomes of a folder where a monitor is at work that has
+// not yet said who it is. One that never does is ended with all that it made. The
+// turn is taken meanwhile.
 func (r *Runtime) identify(b *box) {
 	defer b.give()
-	tick := time.NewTicker(identifyPause)
-	defer tick.Stop()
-	for deadline := time.Now().Add(identifyWithin); ; {
-		w, err := r.find(readStarted(b.dir))
-		if w != nil {
-			b.mu.Lock()
-			b.started, b.watch = readStarted(b.dir), w
-			b.mu.Unlock()
-			r.mind(b, w)
-			r.told.changed(b.id)
+	for {
+		ctx, cancel := context.WithTimeout(r.ctx, identifyWithin)
+		known, err := r.recognise(ctx, b)
+		cancel()
+		if r.ctx.Err() != nil || known {
 			return
 		}
-		busy, lockErr := locked(b.dir)
-		if !busy && lockErr == nil {
+		if err == nil {
 			r.settle(b)
 			return
 		}
-		if time.Now().After(deadline) {
-			r.cfg.Log.Error("a monitor neither starts its program nor ends", "container", b.id, "err", errors.Join(err, lockErr))
-			deadline = time.Now().Add(identifyWithin)
-			r.bury(b)
+		r.cfg.Log.Error("a monitor neither starts its program nor ends", "container", b.id, "err", err)
+		if !r.bury(b) {
+			return
 		}
-		select {
+		select { // it may be this process that cannot look
 		case <-r.ctx.Done():
 			return
+		case <-time.After(buryAgain):
+		}
+	}
+}
+
+// recognise waits until a monitor that is at work in a folder says who it is, and
+// minds it; false is that none is at work any more.
+func (r *Runtime) recognise(ctx context.Context, b *box) (bool, error) {
+	tick := time.NewTicker(identifyPause)
+	defer tick.Stop()
+	for {
+		started := readStarted(b.dir)
+		if w, err := r.find(started); w != nil {
+			b.mu.Lock()
+			b.started, b.watch = started, w
+			b.mu.Unlock()
+			r.mind(b, w)
+			r.told.changed(b.id)
+			return true, nil
+		} else if err != nil {
+			return false, err
+		}
+		if busy, err := locked(b.dir); !busy || err != nil {
+			return false, err
+		}
+		select {
+		case <-ctx.Done():
+			return false, ctx.Err()
 		case <-tick.C:
 		}
 	}

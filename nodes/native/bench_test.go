@@ -88,24 +88,26 @@ func BenchmarkStart(b *testing.B) {
 
 // BenchmarkAdopt is what a new agent takes for what runs.
 func BenchmarkAdopt(b *testing.B) {
-	_, r, all := bench(b, schema.Host)
-
-	startAll(b, r, all)
-	for b.Loop() {
-		next, err := native.New(r.Config())
-		if err != nil {
-			b.Fatal(err)
-		}
-		found, err := next.List(b.Context())
-		if err != nil || len(found) != many {
-			b.Fatalf("%d, %v", len(found), err)
-		}
-		b.StopTimer()
-		next.Close()
-		b.StartTimer()
-
+	for _, network := range []schema.Network{schema.Host, schema.Bridge} {
+		b.Run(string(network), func(b *testing.B) {
+			_, r, all := bench(b, network)
+			startAll(b, r, all)
+			for b.Loop() {
+				next, err := native.New(r.Config())
+				if err != nil {
+					b.Fatal(err)
+				}
+				found, err := next.List(b.Context())
+				if err != nil || len(found) != many {
+					b.Fatalf("%d, %v", len(found), err)
+				}
+				b.StopTimer()
+				next.Close()
+				b.StartTimer()
+			}
+			endAll(b, r, all)
+		})
 	}
-	endAll(b, r, all)
 }
 
 // BenchmarkKill is the time from a program's death to the word of it, and to the

@@ -145,6 +145,24 @@ func TestMonitor_ThatHangs(t *testing.T) {
 	c.ends(r, in)
 }
 
+// TestMonitor_ThatIsNotToBeReached has lost its socket: the same.
+func TestMonitor_ThatIsNotToBeReached(t *testing.T) {
+	c := newCrash(t)
+	r := c.openWith("n", func(cfg *native.Config) { cfg.Slack = 50 * time.Millisecond })
+	in := c.container("sleep")
+	c.starts(r, in)
+	if err := os.Remove(filepath.Join(r.Folder(in.ID), "control.sock")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Exec(t.Context(), in.ID, agent.Exec{Command: []string{"/program"}}); err == nil {
+		t.Error("a command ran without the monitor")
+	}
+	if err := r.Stop(t.Context(), in.ID, "SIGTERM", patience); err != nil {
+		t.Fatal(err)
+	}
+	c.ends(r, in)
+}
+
 // TestMonitor_StillStartsAsAnAgentComes is stopped in the middle of a start:
 // the new agent waits for what becomes of it.
 func TestMonitor_StillStartsAsAnAgentComes(t *testing.T) {
@@ -165,6 +183,27 @@ func TestMonitor_StillStartsAsAnAgentComes(t *testing.T) {
 		t.Errorf("two starts made\n%+v\n%+v", s, second)
 	}
 	c.ends(next, in)
+}
+
+// TestMonitor_ThatAnAgentDoesNotKnowOf was started after the agent looked: to
+// start another is to find it.
+func TestMonitor_ThatAnAgentDoesNotKnowOf(t *testing.T) {
+	c := newCrash(t)
+	one := c.open("n")
+	in := c.container("sleep")
+	c.starts(one, in)
+	if err := one.Stop(t.Context(), in.ID, "SIGKILL", 0); err != nil {
+		t.Fatal(err)
+	}
+	two := c.open("n")
+	if _, err := two.List(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	first := c.starts(one, in)
+	if second := c.starts(two, in); !second.Started.Equal(first.Started) || c.programs() != 1 {
+		t.Errorf("the second agent has\n%+v\nof\n%+v", second, first)
+	}
+	c.ends(two, in)
 }
 
 // halfStarted is a container whose monitor has its lock, has not started the

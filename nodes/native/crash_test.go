@@ -285,10 +285,11 @@ func TestAgent_KilledAtEachStepOfAStart(t *testing.T) {
 
 func TestAgent_KilledAsItStops(t *testing.T) {
 	c := newCrash(t)
-	in := c.container("sleep")
-	c.starts(c.open("n"), in)
+	in, r := c.container("sleep"), c.open("n")
+	c.starts(r, in)
+	c.awaitOutput(r, in.ID, c.mark) // it listens to signals by then
 	c.during(childJob{Verb: "stop", Container: in, DieAt: "asked"})
-	r := c.open("n")
+	r = c.open("n")
 	if s := c.awaitExit(r, in.ID); s.ExitCode != 0 {
 		t.Errorf("it was asked to stop, and ended with %+v", s)
 	}

@@ -100,37 +100,76 @@ func TestStart_OnAHostPortInUse(t *testing.T) {
 	c.ends(r, in)
 }
 
-// TestStart_OnAFullDisk fills a file system of its own.
-func TestStart_OnAFullDisk(t *testing.T) {
-	c := newCrash(t)
-	disk := t.TempDir()
+// smallDisk is a node on a file system of its own, and what fills that.
+func (c *crash) smallDisk() (r *native.Runtime, fill, empty func()) {
+	disk := c.t.TempDir()
 	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=256k"); err != nil {
-		t.Skipf("no tmpfs: %v", err)
+		c.t.Skipf("no tmpfs: %v", err)
 	}
-	t.Cleanup(func() { syscall.Unmount(disk, syscall.MNT_DETACH) })
-	r := c.openWith("n", func(cfg *native.Config) { cfg.Dir = disk })
-	if _, err := r.List(t.Context()); err != nil {
-		t.Fatal(err)
+	c.t.Cleanup(func() { syscall.Unmount(disk, syscall.MNT_DETACH) })
+	r = c.openWith("n", func(cfg *native.Config) { cfg.Dir = disk })
+	c.t.Cleanup(func() {
+		r.Cleared()
+		if err := cgroup.Remove(r.Group()); err != nil {
+			c.t.Error(err)
+		}
+	})
+	if _, err := r.List(c.t.Context()); err != nil {
+		c.t.Fatal(err)
 	}
 	filler := filepath.Join(disk, "filler")
-	if err := os.WriteFile(filler, make([]byte, 1<<20), 0o600); err == nil {
-		t.Fatal("the disk is not full")
+	fill = func() {
+		if err := os.WriteFile(filler, make([]byte, 1<<20), 0o600); err == nil {
+			c.t.Fatal("the disk is not full")
+		}
 	}
+	empty = func() {
+		if err := os.Remove(filler); err != nil {
+			c.t.Fatal(err)
+		}
+	}
+	return r, fill, empty
+}
+
+func TestStart_OnAFullDisk(t *testing.T) {
+	c := newCrash(t)
+	r, fill, empty := c.smallDisk()
+	fill()
 	in := c.container("sleep")
 	_, err := r.Start(t.Context(), in)
 	wantFailure(t, err, nodes.DiskFull, "full")
-	if left, err := os.ReadDir(filepath.Join(disk, "containers")); err != nil || len(left) > 0 {
+	if left, err := os.ReadDir(filepath.Dir(r.Folder(in.ID))); err != nil || len(left) > 0 {
 		t.Errorf("%v is left, %v", left, err)
 	}
-	if err := os.Remove(filler); err != nil {
-		t.Fatal(err)
-	}
+	empty()
 	c.starts(r, in)
 	if err := errors.Join(r.Stop(t.Context(), in.ID, "SIGKILL", 0), r.Remove(t.Context(), in.ID)); err != nil {
 		t.Error(err)
 	}
-	r.Cleared()
-	if err := cgroup.Remove(r.Group()); err != nil {
+}
+
+// TestExit_OnAFullDisk is known by its code all the same, to the next agent, too.
+func TestExit_OnAFullDisk(t *testing.T) {
+	c := newCrash(t)
+	r, fill, _ := c.smallDisk()
+	in := c.container("echo", "up", "sleep")
+	c.starts(r, in)
+	c.awaitOutput(r, in.ID, "up\n")
+	fill()
+	if err := r.Stop(t.Context(), in.ID, "SIGTERM", patience); err != nil {
+		t.Fatal(err)
+	}
+	next, err := native.New(r.Config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer next.Close()
+	for _, r := range []*native.Runtime{r, next} {
+		if all, err := r.List(t.Context()); err != nil || len(all) != 1 || all[0].ExitCode != 0 || all[0].Error != "" || all[0].Finished.IsZero() {
+			t.Errorf("it is %+v, %v", all, err)
+		}
+	}
+	if err := r.Remove(t.Context(), in.ID); err != nil {
 		t.Error(err)
 	}
 }
@@ -147,8 +186,9 @@ func TestStop_OfASignalThatIsNone(t *testing.T) {
 func TestStop_ThatIsGivenUp(t *testing.T) {
 	c := newCrash(t)
 	r := c.open("n")
-	in := c.container("ignore", "sleep")
+	in := c.container("ignore", "echo", "deaf", "sleep")
 	c.starts(r, in)
+	c.awaitOutput(r, in.ID, "deaf\n")
 	ctx, cancel := context.WithCancel(t.Context())
 	r.OnStep(func(string) { cancel() })
 	if err := r.Stop(ctx, in.ID, "SIGTERM", patience); !errors.Is(err, context.Canceled) {
@@ -297,5 +337,21 @@ func TestVolume_BeginsAsTheImageHasIt(t *testing.T) {
 		if err != nil || len(all) < want {
 			t.Errorf("volume %s holds %q, %v", name, all, err)
 		}
+	}
+}
+
+// awaitOutput follows the log until it has the text.
+func (c *crash) awaitOutput(r *native.Runtime, id, text string) {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
+	defer cancel()
+	var all strings.Builder
+	_ = r.Logs(ctx, id, agent.LogOptions{Follow: true, Tail: -1}, writer(func(p []byte) {
+		if all.Write(p); strings.Contains(all.String(), text) {
+			cancel()
+		}
+	}))
+	if !strings.Contains(all.String(), text) {
+		c.t.Fatalf("the log is %q", all.String())
 	}
 }

@@ -177,6 +177,11 @@ func (r *Runtime) launch(ctx context.Context, b *box) error {
 		return errors.Join(err, r.clearCgroup(b))
 	}
 	if ready.Trouble != nil {
+		// It may be that a monitor is at work already, which an agent began to
+		// start as it died, and which was not to be seen until now.
+		if known, err := r.recognise(ctx, b); known || err != nil {
+			return err
+		}
 		return troubled(ready.Trouble)
 	}
 	r.step("launched")

@@ -5,10 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
+	"math"
 	"net"
 	"os"
 	"path/filepath"
 	"strconv"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -44,39 +47,48 @@ func (r *Runtime) stop(ctx context.Context, id, signal string, grace time.Durati
 	return r.end(ctx, b, w, bundle.Request{Op: bundle.OpStop, Signal: signal, Grace: grace})
 }
 
+// partWithin is how long a monitor that takes no more requests may need to end:
+// its program has ended already.
+const partWithin = 3 * time.Second
+
 // end returns once the monitor has ended, and the program with it. A monitor
 // that does not do as it is told is ended itself.
 func (r *Runtime) end(ctx context.Context, b *box, w *watch, q bundle.Request) error {
-	asked, cancel := context.WithTimeout(ctx, q.Grace+r.cfg.Slack)
-	defer cancel()
-	conn, err := r.ask(asked, b, q)
-	if err == nil {
+	within := q.Grace + r.cfg.Slack
+	conn, err := r.ask(ctx, b, q)
+	switch {
+	case err == nil:
 		defer conn.Close()
 		r.step("asked")
-		select {
-		case <-w.ended:
-			return nil
-		case <-asked.Done():
-			err = asked.Err()
-		}
+	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, fs.ErrNotExist):
+		within = min(partWithin, r.cfg.Slack)
+	default: // that is our own trouble, and none of the container's
+		return err
 	}
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	select {
-	case <-w.ended:
-		return nil
-	default:
+	if ended, err := w.endsWithin(ctx, within); ended || err != nil {
+		return err
 	}
 	r.cfg.Log.Warn("a monitor does not answer and is ended with its container", "container", b.id, "err", err)
 	if err := errors.Join(cgroup.Kill(r.names.cgroup(b.folder)), w.kill()); err != nil {
 		return err
 	}
+	_, err = w.endsWithin(ctx, forever)
+	return err
+}
+
+const forever = time.Duration(math.MaxInt64)
+
+// endsWithin is false when the time was over first.
+func (w *watch) endsWithin(ctx context.Context, limit time.Duration) (bool, error) {
+	over := time.NewTimer(limit)
+	defer over.Stop()
 	select {
 	case <-w.ended:
-		return nil
+		return true, nil
+	case <-over.C:
+		return false, nil
 	case <-ctx.Done():
-		return ctx.Err()
+		return false, ctx.Err()
 	}
 }
 
