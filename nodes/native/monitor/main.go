@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"runtime/debug"
 
@@ -36,6 +37,10 @@ func Main(folder string) int {
 	debug.SetGCPercent(400)
 	debug.SetMemoryLimit(24 << 20)
 	logrus.SetLevel(logrus.WarnLevel)
+	// What ends an agent does not end its containers. They are caught and not
+	// ignored, since that would go on to the program.
+	signal.Notify(make(chan os.Signal, 1), unix.SIGHUP, unix.SIGINT, unix.SIGTERM)
+	unix.Umask(0o022)
 
 	ready := os.NewFile(3, "ready")
 	unix.CloseOnExec(3)
