@@ -37,8 +37,13 @@ func newFlights[T any](ctx context.Context, log *slog.Logger, patient bool) *fli
 	return &flights[T]{ctx: ctx, log: log, patient: patient, running: map[string]*flight[T]{}}
 }
 
-// wait is for the end of all; the context was cancelled before.
-func (g *flights[T]) wait() { g.jobs.Wait() }
+// wait is for the end of all; the context was cancelled before. Who is joining at
+// this moment has begun his job or sees the end, once he leaves the lock.
+func (g *flights[T]) wait() {
+	g.mu.Lock()
+	g.mu.Unlock() //nolint:staticcheck // see above
+	g.jobs.Wait()
+}
 
 // do joins the job of that key or starts it. By says whose way of doing it this
 // is: who joined a job of another's, and sees it fail, does it in his own way.

@@ -124,6 +124,9 @@ func choose(text []byte, want v1.Platform) (string, error) {
 	best, rank := "", 0
 	var others []string
 	for _, d := range list.Manifests {
+		if d.Platform == nil && best == "" {
+			best = d.Digest.String() // its config will tell
+		}
 		if d.Platform == nil || d.Platform.OS == "unknown" { // attestations
 			continue
 		}
@@ -131,6 +134,9 @@ func choose(text []byte, want v1.Platform) (string, error) {
 			best, rank = d.Digest.String(), r
 		}
 		others = append(others, d.Platform.String())
+	}
+	if best == "" && len(others) == 0 {
+		return "", wrong("its list of manifests is empty")
 	}
 	if best == "" {
 		slices.Sort(others)

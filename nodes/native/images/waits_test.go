@@ -52,6 +52,29 @@ func TestFaulty_RegistryThatNeverSaysAWord(t *testing.T) {
 	wantNothingLeft(t, dir)
 }
 
+func TestFaulty_CloseEndsPulls(t *testing.T) {
+	f := newFaulty(t)
+	ref, dir := f.add(t, "1", big(t, 100<<10)), t.TempDir()
+	asked := make(chan struct{}, 1)
+	f.blob = func(_ http.ResponseWriter, r *http.Request, _ []byte) bool {
+		asked <- struct{}{}
+		<-r.Context().Done()
+		return true
+	}
+	s := open(t, images.Config{Dir: dir})
+	ended := make(chan error, 1)
+	go func() { _, err := s.Pull(t.Context(), ref); ended <- err }()
+	<-asked
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	wantFailure(t, <-ended, nodes.EngineDown, "the image store is closed")
+	if _, err := s.Pull(t.Context(), ref); err == nil || !strings.Contains(err.Error(), "the image store is closed") {
+		t.Errorf("afterwards: %v", err)
+	}
+	wantNothingLeft(t, dir)
+}
+
 // drip sends a byte at a time.
 func drip(w http.ResponseWriter, r *http.Request, body []byte, every time.Duration) {
 	w.Header().Set("Content-Length", fmt.Sprint(len(body)))
