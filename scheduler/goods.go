@@ -56,10 +56,10 @@ func eachGood(w *schema.Workload, hold func(name string, amount int64)) {
 func (n *Node) Hold(w *schema.Workload) {
 	n.reserve(w)
 	eachGood(w, func(name string, amount int64) {
-		if n.Held == nil {
-			n.Held = map[string]int64{}
+		if n.Goods == nil {
+			n.Goods = map[string]int64{}
 		}
-		n.Held[name] = add(n.Held[name], amount)
+		n.Goods[name] = add(n.Goods[name], amount)
 	})
 }
 
@@ -80,7 +80,7 @@ func (t *Table) stockOf(name string) *stock {
 	s = &stock{make([]int64, len(t.nodes)), make([]int64, len(t.nodes))}
 	for i := range t.nodes {
 		s.all[i] = amountOf(t.nodes[i].Node.Attributes, name)
-		s.free[i] = sub(s.all[i], t.nodes[i].Held[name])
+		s.free[i] = sub(s.all[i], t.nodes[i].Goods[name])
 	}
 	t.stocks[name] = s
 	return s

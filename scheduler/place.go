@@ -50,8 +50,10 @@ type group struct {
 	from, to int // of the requests
 	done     int // how many have a place: the first ones
 	leaf     int32
-	run      *run
-	why      *Why // why the others have none
+	// revocable work is served after all other.
+	revocable bool
+	run       *run
+	why       *Why // why the others have none
 }
 
 // group cuts the requests into groups and queues them with their pools.
@@ -67,7 +69,8 @@ func (d *deal) group() {
 	s := d.t.shares
 	for i := range d.groups {
 		g := &d.groups[i]
-		g.leaf = s.leaf(d.t, d.requests[g.from].Workload.Pool)
+		w := d.requests[g.from].Workload
+		g.leaf, g.revocable = s.leaf(d.t, w.Pool), w.Revocable
 		x := &s.all[g.leaf]
 		x.queue = append(x.queue, g)
 	}
@@ -80,6 +83,12 @@ func (d *deal) group() {
 }
 
 func (d *deal) byPriority(a, b *group) int {
+	if a.revocable != b.revocable {
+		if a.revocable {
+			return 1
+		}
+		return -1
+	}
 	return d.requests[b.from].Workload.Priority - d.requests[a.from].Workload.Priority
 }
 
@@ -231,8 +240,13 @@ func (s *shares) forbid(leaf int32, w *schema.Workload, nodes int) *Why {
 			return poolWhy(nodes, "limit", x, want, x.limit, x.use)
 		}
 	}
-	top := &s.all[s.top(leaf)]
-	if top.idle == (amounts{}) {
+	return s.kept(leaf, w, nodes)
+}
+
+// kept is why what is guaranteed to others leaves no room for one more of w.
+func (s *shares) kept(leaf int32, w *schema.Workload, nodes int) *Why {
+	want, top := amountsOf(w), &s.all[s.top(leaf)]
+	if top.idle == (amounts{}) || s.owed(leaf, want) {
 		return nil
 	}
 	if idle := s.idleAfter(leaf, want, w.Revocable); top.use.plus(want).plus(idle).above(top.whole) {

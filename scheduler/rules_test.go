@@ -112,7 +112,7 @@ func ruledRequests(t *rapid.T) (all []scheduler.Request) {
 func TestAsk_EachRule(t *testing.T) {
 	n := node("n1")
 	n.Node.Attributes = map[string]string{"zone": "a", "device.gpu": "2", "device.gpu.model": "t4", "capacity.disk": "8Gi", "cores": "8", "kernel": "5.10"}
-	n.Slots, n.Held = map[string]int{"a/db": 1, "a/web": 2}, map[string]int64{"disk": 7 << 30, "device.gpu": 1}
+	n.Slots, n.Goods = map[string]int{"a/db": 1, "a/web": 2}, map[string]int64{"disk": 7 << 30, "device.gpu": 1}
 	tainted := node("n2")
 	tainted.Node.Attributes = map[string]string{"taint.gpu": "only"}
 	pool := scheduler.Pool{Nodes: []scheduler.Node{n, tainted}}

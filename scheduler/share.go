@@ -249,16 +249,31 @@ func (s *shares) levelled(x *share) (sum [2]float64) {
 func (x *share) asks() bool { return len(x.queue) > 0 || len(x.line) > 0 }
 
 // before is whether a is served before b: first who is below its guarantee,
-// then the lower dominant share, the fewer slots, the order listed.
+// revocable work last; then the lower dominant share, the fewer slots, the order
+// listed.
 func (s *shares) before(a, b int32) bool {
 	x, y := &s.all[a], &s.all[b]
-	if p, q := x.belowGuarantee(), y.belowGuarantee(); p != q {
-		return p
-	}
-	return cmp.Or(cmp.Compare(x.dominant, y.dominant), cmp.Compare(x.slots, y.slots), cmp.Compare(x.place, y.place)) < 0
+	return cmp.Or(cmp.Compare(s.stage(a), s.stage(b)), cmp.Compare(x.dominant, y.dominant), cmp.Compare(x.slots, y.slots), cmp.Compare(x.place, y.place)) < 0
 }
 
-func (x *share) belowGuarantee() bool { return x.guarantee.above(x.use) }
+// stage is 0 of who is below its guarantee, 2 where revocable work is next.
+func (s *shares) stage(id int32) int {
+	below := false
+	for {
+		x := &s.all[id]
+		below = below || x.guarantee.above(x.use)
+		switch {
+		case len(x.line) > 0:
+			id = x.line[0]
+		case len(x.queue) > 0 && x.queue[0].revocable:
+			return 2
+		case below:
+			return 0
+		default:
+			return 1
+		}
+	}
+}
 
 // enqueue puts a pool in its parent's line, and so on up.
 func (s *shares) enqueue(id int32) {

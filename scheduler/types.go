@@ -30,9 +30,9 @@ type Node struct {
 	// Reserved is the sum of the requests of all orders on the node, stopping
 	// and unconfirmed ones included (I3).
 	Reserved nodes.Capacity
-	// Held is what those orders hold beside: "disk" in bytes, "device.NAME" in
+	// Goods is what those orders hold beside: "disk" in bytes, "device.NAME" in
 	// pieces.
-	Held map[string]int64
+	Goods map[string]int64
 	// Ports are the host ports that those orders hold, sorted.
 	Ports []int
 	// Closed is why the node takes no work at all now ("unreachable"); empty
