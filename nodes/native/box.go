@@ -67,7 +67,7 @@ func (b *box) status() agent.Status {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s := agent.Status{
-		ID: b.id, Digest: schema.Digest(b.cfg.Digest), Container: b.folder,
+		ID: b.id, Digest: schema.Digest(b.cfg.Digest), Container: unique(b.folder),
 		Error: b.trouble, Ports: maps.Clone(b.cfg.Ports),
 	}
 	s.Slot, _ = schema.ParseSlot(b.cfg.Slot)

@@ -18,7 +18,6 @@ import (
 	"github.com/bayplan/bayplan/nodes/agent/runtimetest"
 	"github.com/bayplan/bayplan/nodes/native"
 	"github.com/bayplan/bayplan/nodes/native/bridge"
-	"github.com/bayplan/bayplan/nodes/native/cgroup"
 	"github.com/bayplan/bayplan/nodes/native/images"
 	"github.com/bayplan/bayplan/schema"
 	"github.com/bayplan/bayplan/testenv/image"
@@ -74,14 +73,18 @@ func (m *machine) release() {
 	m.store, m.runtimes = nil, nil
 }
 
-// close takes away what a node leaves on purpose: its bridge and its group.
+// close takes away what a node leaves on purpose: its bridge.
 func (m *machine) close() {
-	for node := range m.nodes {
-		m.network(node)
+	for _, r := range m.runtimes {
+		r.Close()
 	}
-	for node, n := range m.networks {
-		if err := errors.Join(n.Close(true), cgroup.Remove("/bayplan/"+native.Key(m.dir, "test", node))); err != nil {
+	for node := range m.nodes {
+		if err := m.network(node).Close(true); err != nil {
 			m.Errorf("closing %s: %v", node, err)
+		}
+		left, err := filepath.Glob("/sys/fs/cgroup/*/bayplan/" + native.Key(m.dir, "test", node))
+		if err != nil || len(left) > 0 {
+			m.Errorf("control groups are left: %v, %v", left, err)
 		}
 	}
 	clear(m.networks)

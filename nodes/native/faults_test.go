@@ -17,7 +17,6 @@ import (
 	"github.com/bayplan/bayplan/nodes/agent"
 	"github.com/bayplan/bayplan/nodes/agent/runtimetest/steps"
 	"github.com/bayplan/bayplan/nodes/native"
-	"github.com/bayplan/bayplan/nodes/native/cgroup"
 	"github.com/bayplan/bayplan/schema"
 )
 
@@ -108,12 +107,7 @@ func (c *crash) smallDisk() (r *native.Runtime, fill, empty func()) {
 	}
 	c.t.Cleanup(func() { syscall.Unmount(disk, syscall.MNT_DETACH) })
 	r = c.openWith("n", func(cfg *native.Config) { cfg.Dir = disk })
-	c.t.Cleanup(func() {
-		r.Cleared()
-		if err := cgroup.Remove(r.Group()); err != nil {
-			c.t.Error(err)
-		}
-	})
+	c.t.Cleanup(func() { r.Close() }) // before its disk goes
 	if _, err := r.List(c.t.Context()); err != nil {
 		c.t.Fatal(err)
 	}

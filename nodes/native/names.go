@@ -59,6 +59,10 @@ func (n names) owns(folder string) bool {
 	return len(parts) >= 2 && parts[len(parts)-2] == n.key
 }
 
+// unique is what tells a folder from every other on all nodes: short enough for a
+// table, and what finds the folder and its monitor on the machine.
+func unique(folder string) string { return folder[strings.LastIndexByte(folder, '.')+1:] }
+
 func (n names) path(folder string) string { return filepath.Join(n.dir, containersDir, folder) }
 
 // cgroup is the control group of a container's folder.

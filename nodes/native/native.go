@@ -6,14 +6,17 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/bayplan/bayplan/nodes/agent"
 	"github.com/bayplan/bayplan/nodes/native/bridge"
+	"github.com/bayplan/bayplan/nodes/native/cgroup"
 	"github.com/bayplan/bayplan/nodes/native/images"
 )
 
@@ -146,7 +149,19 @@ func (r *Runtime) Close() error {
 	r.cancel()
 	r.minding.Wait()
 	r.clearing.Wait()
+	r.leaveGroup()
 	return errors.Join(r.outputs.close(), r.monitor.close())
+}
+
+// leaveGroup removes the node's control group, if there is no container in it.
+func (r *Runtime) leaveGroup() {
+	h, err := cgroup.Mounted()
+	if err != nil {
+		return
+	}
+	for _, root := range append(slices.Collect(maps.Values(h.Controllers)), h.Unified) {
+		_ = os.Remove(filepath.Join(root, r.names.group))
+	}
 }
 
 // Pull makes the image present.

@@ -43,5 +43,7 @@ func (p *program) close() error {
 	if p.file == nil {
 		return nil
 	}
-	return p.file.Close()
+	err := p.file.Close()
+	p.file = nil
+	return err
 }
