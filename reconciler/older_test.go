@@ -117,7 +117,17 @@ func TestReconcile_RestartIsNoOlderLedger(t *testing.T) {
 // would be refused, and all others of its node with it. It keeps no workload
 // from its end.
 func TestReconcile_MisnamedStrayIsLeftAlone(t *testing.T) {
+	for runtime, next := range map[string]string{
+		"docker 29.1":     "docker rm -f c0ffee",
+		"native 6.1.0-18": "kill its monitor (pgrep -af c0ffee)",
+	} {
+		t.Run(runtime, func(t *testing.T) { testMisnamedStray(t, runtime, next) })
+	}
+}
+
+func testMisnamedStray(t *testing.T, runtime, next string) {
 	f := rolledTo(t, "replicas=1")
+	f.machines[0].node.Runtime = runtime
 	f.rounds(40)
 	slot := schema.Slot{Workload: "shop/web", Index: 0}
 	stray := nodes.Instance{ID: "shop/web.0@copy", Slot: slot, Digest: f.facts.Rollouts[0].Target, Container: "c0ffee"}
@@ -130,7 +140,7 @@ func TestReconcile_MisnamedStrayIsLeftAlone(t *testing.T) {
 	if stops := f.stops(); len(stops) > 0 || len(f.facts.Rollouts) != 1 {
 		t.Error(stops, len(f.facts.Rollouts))
 	}
-	if b := f.plan.Blocked; len(b) != 1 || b[0].Code != "stray-container" || !strings.Contains(b[0].Next, "docker rm -f c0ffee") {
+	if b := f.plan.Blocked; len(b) != 1 || b[0].Code != "stray-container" || !strings.Contains(b[0].Next, next) {
 		t.Error(b)
 	}
 }

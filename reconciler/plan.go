@@ -143,7 +143,7 @@ func unresolvedNext(c nodes.FailureCode) string {
 	case nodes.ImageNotFound:
 		return "correct the image's name or tag, or push the image"
 	case nodes.ImageUnauthorized:
-		return "log in to the registry where the server runs (docker login), or correct the image's name"
+		return "give the server the registry's password (docker login where it runs, or its --registry-auth), or correct the image's name"
 	}
 	return "see that the server reaches the registry; it is asked again by itself"
 }

@@ -50,10 +50,20 @@ func (p *pass) tellStranger(e *entry) {
 	if !misnamed(e.inst) {
 		return // the node is told of as a whole
 	}
-	node := p.nodes[e.node].fact.Name
+	fact := p.nodes[e.node].fact
 	p.blocked = append(p.blocked, Blocked{Code: "stray-container",
-		Text: "container " + e.inst.ID + " on " + node + " has this cluster's labels and no order, and is not named for its slot and digest; it is left running",
-		Next: "remove it on " + node + ": docker rm -f " + e.inst.Container})
+		Text: "container " + e.inst.ID + " on " + fact.Name + " has this cluster's labels and no order, and is not named for its slot and digest; it is left running",
+		Next: "remove it on " + fact.Name + ": " + byHand(&fact.Node, e.inst.Container)})
+}
+
+// byHand is how a person ends a container on its node, past the agent. On the
+// built-in runtime the agent ends what has lost its monitor, and only then is
+// the folder nobody's.
+func byHand(n *nodes.Node, container string) string {
+	if engine, _, _ := strings.Cut(n.Runtime, " "); engine == "native" {
+		return "kill its monitor (pgrep -af " + container + "), then stop the agent and delete the folder that the monitor was given"
+	}
+	return "docker rm -f " + container
 }
 
 // ahead is whether the node was told more than the ledger knows: orders are
@@ -98,5 +108,5 @@ func (p *pass) tellOlder(n *nodeView) {
 	}
 	p.blocked = append(p.blocked, Blocked{Code: "ledger-older",
 		Text: n.fact.Name + " runs what it was told by a newer ledger than this one, which is an older copy; it is left running: " + strings.Join(ids, ", "),
-		Next: "let the newest commit settle; then remove what is left over on " + n.fact.Name + " (docker rm -f)"})
+		Next: "let the newest commit settle; then remove what is left over on " + n.fact.Name + ": " + byHand(&n.fact.Node, "CONTAINER")})
 }

@@ -195,7 +195,7 @@ func failureNext(s *Slot) string {
 	case nodes.ImageNotFound:
 		return "correct the image's name or tag, or push the image"
 	case nodes.ImageUnauthorized:
-		return "log in to the registry on node " + s.Node + " (docker login)"
+		return "give node " + s.Node + " the registry's password (docker login there, or its agent's --registry-auth)"
 	case nodes.RegistryUnreachable, nodes.PullFailed:
 		return "see that node " + s.Node + " reaches the registry; it is tried again by itself"
 	case nodes.PortInUse:
