@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -140,7 +139,7 @@ func (m *monitor) run() error {
 	err = m.container.Run(p)
 	_ = closeAll(append(out, p.ExtraFiles[1:]...))
 	if err != nil {
-		return m.judge(err)
+		return judge(&m.cfg, err)
 	}
 	m.init = p
 	if err := why(told, m.cfg.Args[0]); err != nil {
@@ -149,21 +148,6 @@ func (m *monitor) run() error {
 	}
 	return nil
 }
-
-// judge tells limits that nothing can start under from a node that cannot. What
-// libcontainer says of them has no type.
-func (m *monitor) judge(err error) error {
-	if limit := m.cfg.Resources.Memory; limit > 0 && (strings.Contains(err.Error(), "OOM-killed") || strings.Contains(err.Error(), "unable to set memory limit")) {
-		return &trouble{bundle.TroubleConfig, fmt.Errorf("a limit of %d bytes of memory is too little to start in", limit)}
-	}
-	if limit := m.cfg.Resources.Pids; limit > 0 && limit < fewPids {
-		return &trouble{bundle.TroubleConfig, fmt.Errorf("a limit of %d processes may be too few to start with: %w", limit, err)}
-	}
-	return err
-}
-
-// fewPids is what the start itself may need: the threads of libcontainer's init.
-const fewPids = 16
 
 // attend is the container's life: it returns when all of it is over.
 func (m *monitor) attend() error {

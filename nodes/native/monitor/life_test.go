@@ -4,9 +4,7 @@ package monitor_test
 
 import (
 	"fmt"
-	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -86,10 +84,14 @@ func TestLife_RequestsThatCannotBeMet(t *testing.T) {
 		"config: a volume cannot":  func(c *bundle.Config) { c.Mounts = []bundle.Mount{{Source: "/tmp", Target: "/"}} },
 		"config: what is to be mo": func(c *bundle.Config) { c.Mounts = []bundle.Mount{{Source: "/nowhere", Target: "/x"}} },
 		"config: a limit of 10000": func(c *bundle.Config) { c.Resources.Memory = 100_000 },
+		"config: unable to start ": func(c *bundle.Config) { c.Mounts = []bundle.Mount{{Target: "/proc/mine"}} },
+		"config: unable to start":  func(c *bundle.Config) { c.Mounts = []bundle.Mount{{Target: "/bin/probe/x"}} },
+		"config: the working dire": func(c *bundle.Config) { c.Workdir = "/bin/probe" },
 		"node: a layer of the ima": func(c *bundle.Config) { c.Layers = []string{"/nowhere"} },
 	} {
 		r := newRig(t, "exit", "0")
 		change(&r.cfg)
+		t.Log(name)
 		if got := r.refused(); !strings.HasPrefix(string(got.Kind)+": "+got.Text, name) {
 			t.Errorf("%s: %+v", name, got)
 		}
@@ -194,62 +196,5 @@ func TestLife_HigherLayersHideLowerOnes(t *testing.T) {
 	r.cfg.Mounts = []bundle.Mount{{Source: hosts, Target: "/etc/hosts", ReadOnly: true}}
 	if _, out := r.finish(); out != "high\nmounted" {
 		t.Errorf("%q", out)
-	}
-}
-
-func TestLife_FloodsAreBounded(t *testing.T) {
-	r := newRig(t, "flood", "20000000")
-	r.cfg.Log = bundle.Log{FileSize: 1 << 20, Files: 3}
-	if _, out := r.finish(); !strings.HasSuffix(out, "\nend\n") || len(out) > 4<<20 {
-		t.Errorf("%d bytes, ending in %q", len(out), out[max(0, len(out)-20):])
-	}
-}
-
-func TestLife_OutputIsCopiedToListeners(t *testing.T) {
-	r := newRig(t, "sleep")
-	r.start()
-	r.awaitOutput("ready")
-	c := r.ask(bundle.Request{Op: bundle.OpOutput})
-	kind, p, err := bundle.ReadFrame(c, nil)
-	if kind != bundle.FrameStdout || len(p) > 0 || err != nil {
-		t.Fatalf("%v %q %v", kind, p, err)
-	}
-	r.stop("SIGTERM", patience)
-	kind, p, err = bundle.ReadFrame(c, nil)
-	if kind != bundle.FrameStdout || string(p) != "terminated\n" || err != nil {
-		t.Errorf("%v %q %v", kind, p, err)
-	}
-	if _, _, err := bundle.ReadFrame(c, nil); err != io.EOF {
-		t.Errorf("after the end: %v", err)
-	}
-}
-
-// What goes from parents to children by itself, and is not meant to.
-func TestLife_InheritsNothingOfTheAgent(t *testing.T) {
-	r := newRig(t, "status", "SigIgn", "SigBlk", "Umask")
-	r.cfg.User = "app"
-	signal.Ignore(unix.SIGHUP, unix.SIGUSR2)
-	defer signal.Reset(unix.SIGHUP, unix.SIGUSR2)
-	old := unix.Umask(0o077)
-	r.start()
-	unix.Umask(old)
-	r.wait()
-	if out := r.output(); out != "Umask 0022\nSigBlk 0000000000000000\nSigIgn 0000000000000000\n" {
-		t.Errorf("%q", out)
-	}
-}
-
-func TestLife_OutlivesWhatEndsAnAgent(t *testing.T) {
-	r := newRig(t, "sleep")
-	r.start()
-	r.awaitOutput("ready")
-	for _, sig := range []os.Signal{unix.SIGHUP, unix.SIGINT, unix.SIGTERM} {
-		r.must(r.process.Signal(sig))
-	}
-	if code, _, _ := r.command(bundle.Exec{Args: []string{"probe", "exit", "3"}}, ""); code != 3 {
-		t.Errorf("%d", code)
-	}
-	if e := r.stop("SIGINT", patience); e.Code != 0 || r.output() != "ready\ninterrupt\n" {
-		t.Errorf("%+v %q", e, r.output())
 	}
 }

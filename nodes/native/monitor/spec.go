@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 
 	"github.com/opencontainers/cgroups"
 	"github.com/opencontainers/runc/libcontainer/configs"
@@ -21,7 +23,7 @@ func spec(folder string, cfg *bundle.Config) (*configs.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	zero := 0
+	oom := oomScore()
 	capabilities := capabilities(cfg)
 	return &configs.Config{
 		Rootfs:          filepath.Join(folder, rootDir),
@@ -36,7 +38,7 @@ func spec(folder string, cfg *bundle.Config) (*configs.Config, error) {
 		ReadonlyPaths:   readOnly,
 		Sysctl:          sysctls(cfg),
 		Rlimits:         limits(cfg.Resources.Files),
-		OomScoreAdj:     &zero,
+		OomScoreAdj:     &oom,
 		NoNewPrivileges: true,
 		// For the time until the container's own first program asks for it.
 		ParentDeathSignal: int(unix.SIGKILL),
@@ -101,6 +103,14 @@ func limits(files uint64) []configs.Rlimit {
 		all = append(all, configs.Rlimit{Type: unix.RLIMIT_NOFILE, Soft: most, Hard: most})
 	}
 	return all
+}
+
+// oomScore keeps from the container what protects the agent. More than zero is left
+// as it is, which not everybody may lower.
+func oomScore() int {
+	b, _ := os.ReadFile("/proc/self/oom_score_adj")
+	own, _ := strconv.Atoi(strings.TrimSpace(string(b)))
+	return max(own, 0)
 }
 
 func group(cfg *bundle.Config) *cgroups.Cgroup {

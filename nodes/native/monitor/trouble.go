@@ -5,6 +5,8 @@ package monitor
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -28,6 +30,35 @@ func told(err error) *bundle.Trouble {
 		kind = t.kind
 	}
 	return &bundle.Trouble{Kind: kind, Text: err.Error()}
+}
+
+// judge tells a request that no node could meet from a node that cannot. What
+// libcontainer says of it has no type.
+func judge(cfg *bundle.Config, err error) error {
+	says := func(format string, a ...any) bool { return strings.Contains(err.Error(), fmt.Sprintf(format, a...)) }
+	memory, pids := cfg.Resources.Memory, cfg.Resources.Pids
+	switch {
+	case memory > 0 && (says("OOM-killed") || says("unable to set memory limit")):
+		err = fmt.Errorf("a limit of %d bytes of memory is too little to start in", memory)
+	case pids > 0 && pids < fewPids:
+		err = fmt.Errorf("a limit of %d processes may be too few to start with: %w", pids, err)
+	case says("chdir to cwd"), cfg.Workdir != "" && says("mkdir %s:", cfg.Workdir):
+		err = fmt.Errorf("the working directory %s: %w", cfg.Workdir, root(err))
+	case slices.ContainsFunc(cfg.Mounts, func(m bundle.Mount) bool { return says("to rootfs at %q", m.Target) }):
+	default:
+		return err
+	}
+	return &trouble{bundle.TroubleConfig, err}
+}
+
+// fewPids is what the start itself may need: the threads of libcontainer's init.
+const fewPids = 16
+
+// root is the last of what an error says: its cause, which came as text from
+// another process.
+func root(err error) error {
+	text := err.Error()
+	return errors.New(text[strings.LastIndex(text, ": ")+1:])
 }
 
 // notRun says why a program could not be executed.
