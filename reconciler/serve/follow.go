@@ -35,14 +35,18 @@ type life struct {
 	open bool
 	// started is the container's life that was read last.
 	started time.Time
+	// options are what it is read with, now or the next time.
+	options agent.LogOptions
 	// failed is when reading it broke; zero if it ended well.
 	failed time.Time
 	said   string
 }
 
+// ended is a log that is open no more; some is whether any of it came.
 type ended struct {
-	key string
-	err error
+	key  string
+	some bool
+	err  error
 }
 
 // follow returns when ctx ends, the reader goes, or the workload is gone and
@@ -81,14 +85,11 @@ func (f *follower) look(ctx context.Context, all []instance, o agent.LogOptions)
 		}
 		l, known := f.lives[in.key()]
 		if !known {
-			l = &life{}
+			l = &life{options: o}
 			f.lives[in.key()] = l
 		}
-		if from, ok := l.next(in.slot.Started, time.Now()); ok {
-			if !from.IsZero() {
-				o.Since = from
-			}
-			f.start(ctx, in, l, o)
+		if l.next(in.slot.Started, time.Now()) {
+			f.start(ctx, in, l)
 		}
 	}
 	for key, l := range f.lives {
@@ -98,23 +99,26 @@ func (f *follower) look(ctx context.Context, all []instance, o agent.LogOptions)
 	}
 }
 
-// next is whether to read a life of the container that began at started, and
-// since when; a zero instant is "as asked".
-func (l *life) next(started, now time.Time) (from time.Time, ok bool) {
+// next is whether to read a life of the container that began at started. What
+// broke is read again as it was asked for, or from where it broke; a later life
+// from its beginning.
+func (l *life) next(started, now time.Time) bool {
 	switch {
 	case l.open:
-		return time.Time{}, false
+		return false
 	case l.started.IsZero():
-		return time.Time{}, true
+		return true
 	case started.After(l.started):
-		return started, true
-	case !l.failed.IsZero() && now.Sub(l.failed) >= retryAfter:
-		return l.failed, true
+		l.resume(started)
+		return true
 	}
-	return time.Time{}, false
+	return !l.failed.IsZero() && now.Sub(l.failed) >= retryAfter
 }
 
-func (f *follower) start(ctx context.Context, in instance, l *life, o agent.LogOptions) {
+// resume has the log read from an instant on, whatever was asked for.
+func (l *life) resume(from time.Time) { l.options.Tail, l.options.Since = -1, from }
+
+func (f *follower) start(ctx context.Context, in instance, l *life) {
 	if f.open >= maxFollowed {
 		f.say(in.slot.Slot, l, errors.New("too many containers to follow at once; name a slot"))
 		return
@@ -122,12 +126,12 @@ func (f *follower) start(ctx context.Context, in instance, l *life, o agent.LogO
 	l.open, l.started, l.failed = true, in.slot.Started, time.Time{}
 	f.open++
 	f.wg.Go(func() {
-		err := f.s.copyLog(ctx, in, o, f.sink)
+		some, err := f.s.copyLog(ctx, in, l.options, f.sink)
 		if err != nil && ctx.Err() == nil {
 			f.say(in.slot.Slot, l, err)
 		}
 		select {
-		case f.ended <- ended{in.key(), err}:
+		case f.ended <- ended{in.key(), some, err}:
 		case <-ctx.Done():
 		}
 	})
@@ -161,7 +165,11 @@ func (f *follower) close(e ended) {
 	l := f.lives[e.key]
 	l.open = false
 	f.open--
-	if e.err != nil {
-		l.failed = time.Now()
+	if e.err == nil {
+		return
+	}
+	l.failed = time.Now()
+	if e.some {
+		l.resume(l.failed)
 	}
 }

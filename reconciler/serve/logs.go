@@ -30,7 +30,7 @@ func (s *server) Logs(ctx context.Context, r *connect.Request[controlpb.LogsRequ
 		return notNow("%s has no container yet; see `bayplan explain %s`", r.Msg.Of, firstSlot(t))
 	}
 	for _, in := range all {
-		if err := s.copyLog(ctx, in, logOptions(r.Msg, time.Now()), sink); err != nil && ctx.Err() == nil {
+		if _, err := s.copyLog(ctx, in, logOptions(r.Msg, time.Now()), sink); err != nil && ctx.Err() == nil {
 			sink.trouble(in.slot.Slot, err)
 		}
 		if sink.broken() != nil {
@@ -66,14 +66,15 @@ func logOptions(r *controlpb.LogsRequest, now time.Time) agent.LogOptions {
 	return o
 }
 
-// copyLog sends one instance's log as it comes, line by line.
-func (s *server) copyLog(ctx context.Context, in instance, o agent.LogOptions, sink *logSink) error {
+// copyLog sends one instance's log as it comes, line by line; some is whether
+// any of it came.
+func (s *server) copyLog(ctx context.Context, in instance, o agent.LogOptions, sink *logSink) (some bool, err error) {
 	w := &lineWriter{slot: in.slot.Slot, sink: sink}
-	err := s.Consoles.Logs(ctx, in.node, in.id, o, w)
+	err = s.Consoles.Logs(ctx, in.node, in.id, o, w)
 	if flushed := w.flush(); err == nil {
 		err = flushed
 	}
-	return err
+	return w.some, err
 }
 
 // logSink is the one stream that all slots write to.
@@ -114,10 +115,13 @@ type lineWriter struct {
 	slot string
 	sink *logSink
 	rest []byte
+	// some is whether anything was written.
+	some bool
 }
 
 func (w *lineWriter) Write(p []byte) (int, error) {
 	n := len(p)
+	w.some = w.some || n > 0
 	if i := bytes.LastIndexByte(p, '\n'); i >= 0 {
 		w.rest = append(w.rest, p[:i+1]...)
 		p = p[i+1:]
