@@ -55,10 +55,14 @@ func (p *pass) backAt(r schema.Revision) {
 }
 
 // mergeSpec is d with the last accepted text for every team that did not
-// evaluate and every workload whose image is not known.
+// evaluate, for the pools if the root did not, and for every workload whose image
+// is not known.
 func (p *pass) mergeSpec(d *schema.Spec) schema.Spec {
 	last := &p.facts.Spec
-	m := schema.Spec{Revision: d.Revision, Teams: slices.Clone(d.Teams)}
+	m := schema.Spec{Revision: d.Revision, Teams: slices.Clone(d.Teams), Pools: d.Pools}
+	if failing(d, "") { // the root's errors
+		m.Pools = last.Pools
+	}
 	for i := range m.Teams {
 		t := &m.Teams[i]
 		if len(t.Errors) == 0 {

@@ -241,7 +241,7 @@ func wantedSlots(goal *schema.Workload, before map[schema.Slot][]view, p *reconc
 	}
 	for s, vs := range before {
 		now := nodeFact(&p.Facts, vs[0].node.Name)
-		if s.Workload == goal.Name && reconciler.Matches(&now.Node, goal) {
+		if s.Workload == goal.Name && reconciler.Matches(nil, &now.Node, goal) {
 			slots = append(slots, s)
 		}
 	}

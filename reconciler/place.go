@@ -215,7 +215,7 @@ func unplacedNext(why *scheduler.Why, slot schema.Slot) string {
 // buildPool counts what every node holds: the requests of all its orders,
 // stopping and unconfirmed ones included (I3), less those just found gone.
 func (p *pass) buildPool() {
-	pool := &scheduler.Pool{Nodes: make([]scheduler.Node, len(p.nodes))}
+	pool := &scheduler.Pool{Nodes: make([]scheduler.Node, len(p.nodes)), Tree: p.tree(), Use: map[string]scheduler.Use{}}
 	for i := range p.nodes {
 		pool.Nodes[i] = scheduler.Node{Node: &p.nodes[i].fact.Node, Closed: p.closed(&p.nodes[i]), Slots: map[string]int{}}
 	}
@@ -230,6 +230,7 @@ func (p *pass) buildPool() {
 		n.Ports = appendPorts(n.Ports, e.order.Ports)
 		if w := e.order.Workload; w != nil {
 			n.Hold(w)
+			pool.Use[w.Pool] = pool.Use[w.Pool].Plus(w)
 		}
 		if !e.order.Stop {
 			n.Slots[e.order.Slot.Workload]++

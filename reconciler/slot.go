@@ -252,6 +252,11 @@ func (p *pass) watched(from ...time.Time) time.Time {
 	return latest
 }
 
-// Matches is whether the workload may run on the node at all: its pool and all
-// its constraints agree.
-func Matches(n *nodes.Node, w *schema.Workload) bool { return scheduler.Tree(nil).Matches(n, w) }
+// tree is the pools in force.
+func (p *pass) tree() scheduler.Tree { return p.facts.Spec.Pools }
+
+// Matches is whether the workload may run on the node at all: its pool, the
+// node's taints and all its constraints agree.
+func Matches(pools []schema.Pool, n *nodes.Node, w *schema.Workload) bool {
+	return scheduler.Tree(pools).Matches(n, w)
+}

@@ -116,7 +116,7 @@ func (f *fleet) wrongStop(n, was *reconciler.NodeFact, old, o *nodes.Order, p *r
 			return "nothing has taken its place (I33)"
 		}
 	case nodes.Moved:
-		if reconciler.Matches(&n.Node, goal) && goal.Kind == schema.Service {
+		if reconciler.Matches(nil, &n.Node, goal) && goal.Kind == schema.Service {
 			return "it may stay there"
 		}
 	case nodes.Replaced, nodes.RolledBack:

@@ -257,5 +257,5 @@ func (p *pass) replaceReason(e *entry, goal *schema.Workload, r *Rollout) nodes.
 
 // mayStay is whether an instance may stay on its node as the node is now.
 func (p *pass) mayStay(n *nodeView, w *schema.Workload) bool {
-	return holdsVolume(w) || Matches(&n.fact.Node, w)
+	return holdsVolume(w) || p.tree().Matches(&n.fact.Node, w)
 }

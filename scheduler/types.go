@@ -24,6 +24,11 @@ type Use struct {
 	Slots  int
 }
 
+// Plus is what is held with one slot of w more.
+func (u Use) Plus(w *schema.Workload) Use {
+	return Use{CPU: schema.CPU(add(int64(u.CPU), int64(w.Resources.CPU))), Memory: schema.Bytes(add(int64(u.Memory), int64(w.Resources.Memory))), Slots: u.Slots + 1}
+}
+
 // Node is one candidate.
 type Node struct {
 	Node *nodes.Node

@@ -36,6 +36,7 @@ func notNameRune(r rune) bool {
 // workload has every default filled in. The order is that of the fields.
 func (w *Workload) Check() []Problem {
 	c := checker{w: w}
+	c.program()
 	c.env()
 	c.resources()
 	c.ports()

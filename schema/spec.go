@@ -43,6 +43,8 @@ type Spec struct {
 	Teams []Team `json:"teams"`
 	// Workloads are sorted by name; names are unique.
 	Workloads []Workload `json:"workloads"`
+	// Pools are the shares that the nodes are divided into, sorted by name.
+	Pools []Pool `json:"pools,omitempty"`
 	// Hash is set by Seal: equal Specs have equal hashes.
 	Hash string `json:"hash,omitempty"`
 }

@@ -28,9 +28,11 @@ type Workload struct {
 
 	// Image is the reference as written. Pinned is the same image by digest
 	// ("repo@sha256:…"), empty until the server has resolved it; it is what
-	// nodes run.
-	Image  string `json:"image"`
-	Pinned string `json:"pinned,omitempty"`
+	// nodes run. Both are empty where the Artifact is all that runs.
+	Image    string    `json:"image"`
+	Pinned   string    `json:"pinned,omitempty"`
+	Artifact *Artifact `json:"artifact,omitempty"`
+	Java     *Java     `json:"java,omitempty"`
 
 	Command []string          `json:"command,omitempty"`
 	Args    []string          `json:"args,omitempty"`
@@ -227,7 +229,8 @@ func (d Digest) Short() string {
 
 // Digest is computed from the fields that a container is made of. The image
 // counts by its pinned digest where that is known, so that a tag that moved is
-// a new digest only after it was resolved anew.
+// a new digest only after it was resolved anew; an artifact by its content and
+// where that lies, so that it may be fetched from elsewhere without a restart.
 func (w *Workload) Digest() Digest {
 	image := w.Pinned
 	if image == "" {
@@ -251,7 +254,9 @@ func (w *Workload) Digest() Digest {
 		Network   Network           `json:",omitempty"`
 		Tmpfs     map[string]Tmpfs  `json:",omitempty"`
 		ReadOnly  bool              `json:",omitempty"`
-	}{image, w.Command, w.Args, w.Env, w.User, w.Workdir, w.Resources, w.Ports, w.Volumes, w.Labels, network, w.Tmpfs, w.ReadOnlyRoot})
+		Artifact  *Artifact         `json:",omitempty"`
+		Java      *Java             `json:",omitempty"`
+	}{image, w.Command, w.Args, w.Env, w.User, w.Workdir, w.Resources, w.Ports, w.Volumes, w.Labels, network, w.Tmpfs, w.ReadOnlyRoot, w.Artifact.content(), w.Java})
 	if err != nil {
 		panic("schema: a workload is always JSON: " + err.Error())
 	}

@@ -34,6 +34,8 @@ var changes = map[string]struct {
 }{
 	"Image":        {func(w *Workload) { w.Image = "registry.example/web:2" }, true},
 	"Pinned":       {func(w *Workload) { w.Pinned = "registry.example/web@sha256:00" }, true},
+	"Artifact":     {func(w *Workload) { w.Artifact = &Artifact{SHA256: "00"} }, true},
+	"Java":         {func(w *Workload) { w.Java = &Java{Jar: "a.jar"} }, true},
 	"Command":      {func(w *Workload) { w.Command = []string{"/bin/other"} }, true},
 	"Args":         {func(w *Workload) { w.Args = nil }, true},
 	"Env":          {func(w *Workload) { w.Env = map[string]string{"A": "2"} }, true},

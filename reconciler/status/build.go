@@ -195,7 +195,7 @@ func (b *builder) desired(w *schema.Workload) int {
 	}
 	n := 0
 	for i := range b.in.Facts.Nodes {
-		if reconciler.Matches(&b.in.Facts.Nodes[i].Node, w) {
+		if reconciler.Matches(b.in.Facts.Spec.Pools, &b.in.Facts.Nodes[i].Node, w) {
 			n++
 		}
 	}

@@ -19,6 +19,7 @@ type result struct {
 	// package that others import need not.
 	team      bool
 	workloads []schema.Workload
+	pools     []schema.Pool // of the root
 	errs      []*Error
 	// policy tells, for the root, that there is one; broken, that nobody can
 	// tell, and then no team may be applied past it.
@@ -181,7 +182,7 @@ func (e *evaluation) workloads(all cue.Value) {
 			e.fail(at(it.Value().Pos(), e.dir, "workloads", fmt.Sprintf("a package may hold %d workloads at most", e.tree.limits.PackageWorkloads)))
 			return
 		}
-		c := candidate{name: it.Selector().Unquoted(), dir: e.dir, user: it.Value(), policy: policy, limits: e.tree.limits}
+		c := candidate{under: []string{"workloads"}, name: it.Selector().Unquoted(), dir: e.dir, user: it.Value(), policy: policy, limits: e.tree.limits}
 		w, errs := c.judge(kinds)
 		e.out.errs = append(e.out.errs, errs...)
 		e.out.workloads = append(e.out.workloads, w)

@@ -15,8 +15,11 @@ import (
 	"github.com/bayplan/bayplan/schema"
 )
 
-// candidate is one workload on its way from a user's value to a schema.Workload.
+// candidate is one workload on its way from a user's value to a schema.Workload,
+// or one pool.
 type candidate struct {
+	// under is where it stands: "workloads", or "cluster" and "pools".
+	under  []string
 	name   string
 	dir    string
 	user   cue.Value
@@ -54,8 +57,7 @@ func (c *candidate) judge(kinds cue.Value) (schema.Workload, []*Error) {
 
 // fail adds an error at a path inside the workload.
 func (c *candidate) fail(path []string, format string, args ...any) {
-	full := append([]string{"workloads", c.name}, path...)
-	c.errs = append(c.errs, at(placeOf(c.user, path), c.dir, dotted(full), fmt.Sprintf(format, args...)))
+	c.errs = append(c.errs, at(placeOf(c.user, path), c.dir, c.dotted(path), fmt.Sprintf(format, args...)))
 }
 
 // failAt adds an error at places that CUE names.
@@ -64,8 +66,12 @@ func (c *candidate) failAt(places []token.Pos, path []string, message string) {
 		c.fail(path, "%s", message)
 		return
 	}
-	full := append([]string{"workloads", c.name}, path...)
-	c.errs = append(c.errs, at(places[0], c.dir, dotted(full), message+also(places[1:])))
+	c.errs = append(c.errs, at(places[0], c.dir, c.dotted(path), message+also(places[1:])))
+}
+
+// dotted is a path inside the candidate as a path in the file.
+func (c *candidate) dotted(path []string) string {
+	return dotted(slices.Concat(c.under, []string{c.name}, path))
 }
 
 // kind reads the discriminator first, since all other rules hang on it.
@@ -98,18 +104,31 @@ func (c *candidate) kind(v cue.Value) (string, bool) {
 // while anything else is wrong: unknown and missing fields.
 func (c *candidate) explain(err error, full cue.Value) {
 	c.walk(nil, full, c.rule)
+	if c.rule.fields["image"] != nil && !has(full, "image") && !has(full, "artifact") {
+		c.fail([]string{"image"}, "%s", schema.ImageRule)
+	}
 	for _, e := range telling(err) {
-		if path := inside(unlabelled(e.Path())); !c.told(path) {
+		if path := c.inside(unlabelled(e.Path())); !c.told(path) {
 			c.explainOne(e, path, full)
 		}
 	}
 }
 
-// inside cuts what leads to the workload off a path: "workloads.web" or, seen
+func has(v cue.Value, field string) bool {
+	return v.LookupPath(cue.MakePath(cue.Str(field))).Exists()
+}
+
+// inside cuts what leads to the candidate off a path: "workloads.web" or, seen
 // from the schema, "#Kinds.service".
-func inside(path []string) []string {
-	if len(path) >= 2 && (path[0] == "#Kinds" || path[0] == "workloads") {
+func (c *candidate) inside(path []string) []string {
+	k := len(c.under)
+	switch {
+	case len(path) >= 2 && path[0] == "#Kinds":
 		return path[2:]
+	case len(path) >= 1 && path[0] == "#Pool":
+		return path[1:]
+	case len(path) > k && slices.Equal(path[:k], c.under):
+		return path[k+1:]
 	}
 	return path
 }
@@ -118,7 +137,7 @@ func inside(path []string) []string {
 // several for each.
 func (c *candidate) told(path []string) bool {
 	for i := range len(path) + 1 {
-		p := dotted(append([]string{"workloads", c.name}, path[:i]...))
+		p := c.dotted(path[:i])
 		if slices.ContainsFunc(c.errs, func(e *Error) bool { return e.Path == p && i > 0 }) {
 			return true
 		}
@@ -206,7 +225,7 @@ func (c *candidate) walkFields(path []string, it *cue.Iterator, r *rule) {
 
 // misplaced is unknownField, with a better word for a field of another kind.
 func (c *candidate) misplaced(name string, r *rule) string {
-	if r == c.rule {
+	if r == c.rule && r != rules().pool {
 		for _, kind := range rules().names() {
 			if rules().kinds[kind].fields[name] != nil {
 				return fmt.Sprintf("unknown field %q: only a %s has it", name, kind)
@@ -220,17 +239,8 @@ func (c *candidate) misplaced(name string, r *rule) string {
 // what relates two fields.
 func (c *candidate) decode(v cue.Value) (schema.Workload, []*Error) {
 	var w schema.Workload
-	data, err := v.MarshalJSON()
-	if err == nil {
-		data, err = c.withDefaults(data)
-	}
-	if err == nil {
-		dec := json.NewDecoder(bytes.NewReader(data))
-		dec.DisallowUnknownFields()
-		err = dec.Decode(&w)
-	}
-	if err != nil {
-		c.fail(nil, "%v", err)
+	data, ok := c.read(v, &w)
+	if !ok {
 		return w, c.errs
 	}
 	if len(data) > c.limits.WorkloadBytes {
@@ -241,6 +251,23 @@ func (c *candidate) decode(v cue.Value) (schema.Workload, []*Error) {
 		c.fail(p.Path, "%s", p.Message)
 	}
 	return w, c.errs
+}
+
+// read decodes the value, with its defaults, and tells of its JSON.
+func (c *candidate) read(v cue.Value, into any) (data []byte, ok bool) {
+	data, err := v.MarshalJSON()
+	if err == nil {
+		data, err = c.withDefaults(data)
+	}
+	if err == nil {
+		dec := json.NewDecoder(bytes.NewReader(data))
+		dec.DisallowUnknownFields()
+		err = dec.Decode(into)
+	}
+	if err != nil {
+		c.fail(nil, "%v", err)
+	}
+	return data, err == nil
 }
 
 func (c *candidate) withDefaults(data []byte) ([]byte, error) {

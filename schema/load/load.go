@@ -103,6 +103,9 @@ func assemble(t *tree, results []result, rev schema.Revision) (schema.Spec, erro
 		root, sound := t.packages[i] == ".", len(r.errs) == 0
 		some = some || r.team || !root
 		errs = append(errs, r.errs...)
+		if root && sound {
+			spec.Pools = r.pools
+		}
 		if sound && (root || !r.team) {
 			continue
 		}

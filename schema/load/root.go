@@ -3,9 +3,12 @@ package load
 import (
 	"bytes"
 	"slices"
+	"strings"
 
 	"cuelang.org/go/cue"
 	"cuelang.org/go/cue/ast"
+
+	"github.com/bayplan/bayplan/schema"
 )
 
 // root checks the operators' part. An error in it is either an operator's slip
@@ -28,6 +31,7 @@ func (e *evaluation) root() {
 	value, ok := e.build(".", sources)
 	if ok {
 		e.cluster(value.LookupPath(cue.ParsePath("cluster")))
+		e.pools(value.LookupPath(cue.ParsePath("cluster.pools")))
 		e.out.policy = value.LookupPath(policyPath).Exists()
 		if err := value.Validate(); err != nil {
 			e.out.errs = append(e.out.errs, plainErrors(".", err)...)
@@ -79,6 +83,49 @@ func (e *evaluation) rootLevel(src source) {
 			e.fail(at(f.Label.Pos(), src.name, name, unknownField(name, []string{near})))
 		}
 	}
+}
+
+// pools judges each pool by itself, then all together.
+func (e *evaluation) pools(all cue.Value) {
+	it, err := all.Fields()
+	if !all.Exists() || err != nil {
+		return // cluster told of it
+	}
+	definition := e.ctx.BuildInstance(e.im.schema).LookupPath(poolPath)
+	judged := map[string]*candidate{}
+	for it.Next() {
+		c := &candidate{under: []string{"cluster", "pools"}, name: it.Selector().Unquoted(), dir: e.dir, user: it.Value(), rule: rules().pool}
+		if p, ok := c.judgePool(definition); ok {
+			e.out.pools = append(e.out.pools, p)
+		}
+		judged[c.name] = c
+	}
+	slices.SortFunc(e.out.pools, func(a, b schema.Pool) int { return strings.Compare(a.Name, b.Name) })
+	for name, problems := range schema.CheckPools(e.out.pools) {
+		for _, p := range problems {
+			judged[name].fail(p.Path, "%s", p.Message)
+		}
+	}
+	for _, c := range judged {
+		e.out.errs = append(e.out.errs, c.errs...)
+	}
+}
+
+// judgePool unifies the pool with its definition.
+func (c *candidate) judgePool(definition cue.Value) (p schema.Pool, ok bool) {
+	if !schema.ValidName(c.name) {
+		c.fail(nil, "%q is no name: %s", c.name, schema.NameRule)
+	}
+	whole := definition.Unify(c.user)
+	if err := whole.Validate(cue.Concrete(true)); err != nil {
+		c.explain(err, c.user)
+	}
+	if len(c.errs) > 0 {
+		return p, false
+	}
+	_, ok = c.read(whole, &p)
+	p.Name = c.name
+	return p, ok
 }
 
 // cluster checks names that are close to those that matter, since the rest is open.

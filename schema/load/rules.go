@@ -58,8 +58,8 @@ func (r *rule) names() []string {
 
 // ruleBook holds the rules of each kind, and of the cluster.
 type ruleBook struct {
-	kinds   map[string]*rule
-	cluster *rule
+	kinds         map[string]*rule
+	cluster, pool *rule
 }
 
 // rules reads the embedded schema once per process. The schema is part of the
@@ -70,13 +70,17 @@ var rules = sync.OnceValue(func() *ruleBook {
 		panic("the embedded schema: " + err.Error())
 	}
 	book := &ruleBook{kinds: map[string]*rule{}, cluster: readRule(root.LookupPath(cue.ParsePath("#Cluster")))}
+	book.pool = readRule(root.LookupPath(poolPath))
 	for it, _ := root.LookupPath(kindsPath).Fields(); it.Next(); {
 		book.kinds[it.Selector().Unquoted()] = readRule(it.Value())
 	}
 	return book
 })
 
-var kindsPath = cue.ParsePath("#Kinds")
+var (
+	kindsPath = cue.ParsePath("#Kinds")
+	poolPath  = cue.ParsePath("#Pool")
+)
 
 // schemaPath is the import path of the embedded schema.
 const schemaPath = "github.com/bayplan/bayplan/schema"

@@ -1,0 +1,113 @@
+package schema
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+)
+
+// CheckPools finds what relates pools to each other, by the pool's name. The
+// pools are sorted by name.
+func CheckPools(pools []Pool) map[string][]Problem {
+	c := poolChecker{pools: pools, found: map[string][]Problem{}}
+	for i := range pools {
+		p := &pools[i]
+		c.parent(p)
+		c.amounts(p)
+		for k := range p.Nodes {
+			w := checker{w: &Workload{}}
+			w.constraint([]string{"nodes", strconv.Itoa(k)}, &p.Nodes[k])
+			c.found[p.Name] = append(c.found[p.Name], w.found...)
+		}
+		c.claims(i)
+	}
+	return c.found
+}
+
+type poolChecker struct {
+	pools []Pool
+	found map[string][]Problem
+}
+
+func (c *poolChecker) add(p *Pool, field, format string, args ...any) {
+	c.found[p.Name] = append(c.found[p.Name], Problem{[]string{field}, fmt.Sprintf(format, args...)})
+}
+
+func (c *poolChecker) find(name string) *Pool {
+	i := slices.IndexFunc(c.pools, func(p Pool) bool { return p.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return &c.pools[i]
+}
+
+// parent is one that exists, and no pool is a part of itself.
+func (c *poolChecker) parent(p *Pool) {
+	if p.Parent == "" {
+		return
+	}
+	at := c.find(p.Parent)
+	if at == nil {
+		c.add(p, "parent", "there is no pool %q", p.Parent)
+		return
+	}
+	for range c.pools {
+		if at == nil || at.Name == p.Name {
+			break
+		}
+		at = c.find(at.Parent)
+	}
+	if at != nil {
+		c.add(p, "parent", "pool %q would be a part of itself", p.Name)
+	}
+}
+
+// amounts are such that what is guaranteed can be had.
+func (c *poolChecker) amounts(p *Pool) {
+	if p.Guarantee != nil && p.Limit != nil {
+		if r := p.Guarantee.beyond(p.Limit); r != "" {
+			c.add(p, "guarantee", "the guarantee is above the pool's limit of %s", r)
+		}
+	}
+	const most = 1 << 62 // beyond which no sum is told apart
+	var sum Quantity
+	for i := range c.pools {
+		if k := &c.pools[i]; k.Parent == p.Name && k.Guarantee != nil {
+			sum.CPU, sum.Memory = min(sum.CPU+k.Guarantee.CPU, most), min(sum.Memory+k.Guarantee.Memory, most)
+		}
+	}
+	for _, bound := range []struct {
+		name string
+		q    *Quantity
+	}{{"guarantee", p.Guarantee}, {"limit", p.Limit}} {
+		if bound.q != nil {
+			if r := sum.beyond(bound.q); r != "" {
+				c.add(p, bound.name, "what is guaranteed to its parts sums to more than its %s of %s", bound.name, r)
+			}
+		}
+	}
+}
+
+// beyond is the first amount of most that q is above.
+func (q *Quantity) beyond(most *Quantity) string {
+	switch {
+	case most.CPU > 0 && q.CPU > most.CPU:
+		return most.CPU.String() + " cpu"
+	case most.Memory > 0 && q.Memory > most.Memory:
+		return most.Memory.Human() + " memory"
+	}
+	return ""
+}
+
+// claims finds an earlier pool that selects the very same nodes.
+func (c *poolChecker) claims(i int) {
+	p := &c.pools[i]
+	for k := range c.pools[:i] {
+		same := slices.EqualFunc(p.Nodes, c.pools[k].Nodes, func(a, b Constraint) bool {
+			return a.Attribute == b.Attribute && a.Op == b.Op && a.Value == b.Value && slices.Equal(a.Values, b.Values)
+		})
+		if same && len(p.Nodes) > 0 {
+			c.add(p, "nodes", "pool %q claims the same nodes", c.pools[k].Name)
+		}
+	}
+}
