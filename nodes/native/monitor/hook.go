@@ -4,6 +4,7 @@ package monitor
 
 import (
 	"os"
+	"path/filepath"
 
 	"github.com/opencontainers/runc/libcontainer"
 	_ "github.com/opencontainers/runc/libcontainer/nsenter" // its second half, before Go begins
@@ -25,8 +26,10 @@ func init() {
 	if len(os.Args) != 2 || os.Args[0] != launch.Name {
 		return
 	}
-	if os.Args[1] == stage {
+	switch what := os.Args[1]; {
+	case what == stage:
 		libcontainer.Init() // does not return
+	case filepath.IsAbs(what):
+		os.Exit(Main(what))
 	}
-	os.Exit(Main(os.Args[1]))
 }

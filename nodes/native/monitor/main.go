@@ -29,10 +29,14 @@ const (
 	stateDir    = "state" // libcontainer's
 )
 
+// readyFD is the pipe to whoever started us.
+const readyFD = 3
+
 // Main is a monitor's life: it returns the exit code of the process once the
 // container has ended. It belongs to a process that was started by package
 // launch, and to its first thread.
 func Main(folder string) int {
+	unix.CloseOnExec(readyFD)
 	// A heap this small is collected when it has grown to a few times its size.
 	debug.SetGCPercent(400)
 	debug.SetMemoryLimit(24 << 20)
@@ -43,26 +47,32 @@ func Main(folder string) int {
 	signal.Notify(make(chan os.Signal, 1), unix.SIGHUP, unix.SIGINT, unix.SIGTERM)
 	unix.Umask(0o022)
 
-	ready := os.NewFile(3, "ready")
-	unix.CloseOnExec(3)
 	m, err := begin(folder)
-	if err == nil {
-		err = json.NewEncoder(ready).Encode(bundle.Ready{Started: &m.started})
-	} else {
-		err = json.NewEncoder(ready).Encode(bundle.Ready{Trouble: told(err)})
-	}
-	_ = ready.Close()
-	if m == nil {
-		return 1
-	}
+	tell(m, err)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "nobody waits for this container:", err)
+		return 1
 	}
 	if err := m.attend(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	return 0
+}
+
+// tell answers whoever started us. Without anybody there, as where the agent ended
+// meanwhile, what is wrong goes into the note.
+func tell(m *monitor, err error) {
+	var answer bundle.Ready
+	if err == nil {
+		answer.Started = &m.started
+	} else {
+		answer.Trouble = told(err)
+	}
+	ready := os.NewFile(readyFD, "ready")
+	defer ready.Close()
+	if nobody := json.NewEncoder(ready).Encode(answer); nobody != nil && err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
 }
 
 // begin brings the program to life, or leaves nothing.
