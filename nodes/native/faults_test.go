@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/bayplan/bayplan/nodes"
 	"github.com/bayplan/bayplan/nodes/agent"
 	"github.com/bayplan/bayplan/nodes/agent/runtimetest/steps"
@@ -198,6 +200,25 @@ func TestLogs_FollowOverARotation(t *testing.T) {
 	}
 	c.ends(r, in)
 }
+
+// TestLogs_OfAReaderThatLeaves ends, and nothing waits on for the container.
+func TestLogs_OfAReaderThatLeaves(t *testing.T) {
+	c := newCrash(t)
+	r := c.open("n")
+	in := c.container("sleep")
+	c.starts(r, in)
+	c.awaitOutput(r, in.ID, c.mark)
+	before, gone := goleak.IgnoreCurrent(), errors.New("gone")
+	if err := r.Logs(t.Context(), in.ID, agent.LogOptions{Follow: true, Tail: -1}, leaver{gone}); !errors.Is(err, gone) {
+		t.Errorf("got %v", err)
+	}
+	goleak.VerifyNone(t, before)
+	c.ends(r, in)
+}
+
+type leaver struct{ err error }
+
+func (l leaver) Write([]byte) (int, error) { return 0, l.err }
 
 func TestStats_OfWhatRuns(t *testing.T) {
 	c := newCrash(t)

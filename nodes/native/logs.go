@@ -37,6 +37,8 @@ func (r *Runtime) copyLogs(ctx context.Context, id string, o agent.LogOptions, w
 		return err
 	}
 	defer stop()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel() // ends whileRunning, whatever ended the reading
 	return logs.Read(ctx, dir, options, w, r.whileRunning(ctx, b, more))
 }
 
