@@ -3,6 +3,7 @@
 package monitor_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -10,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bayplan/bayplan/nodes/native/bundle"
 	"github.com/bayplan/bayplan/nodes/native/cgroup"
 	"github.com/bayplan/bayplan/nodes/native/monitor/launch"
 )
@@ -102,6 +104,32 @@ func TestCrash_AtAnyMomentOfTheStart(t *testing.T) {
 	r.cfg.Args = []string{"probe", "exit", "4"}
 	if e, _ := r.finish(); e.Code != 4 {
 		t.Errorf("%+v", e)
+	}
+}
+
+// The same for its end: either it is told how that was, or nothing is.
+func TestCrash_AtAnyMomentOfTheEnd(t *testing.T) {
+	r := newRig(t, "sleep")
+	for delay := time.Duration(0); delay < 8*time.Millisecond; delay += 500 * time.Microsecond {
+		s := r.start()
+		r.awaitOutput("ready")
+		c := r.ask(bundle.Request{Op: bundle.OpStop, Signal: "SIGTERM", Grace: patience})
+		time.Sleep(delay)
+		_ = r.process.Kill() // it may have ended
+		_, err := r.process.Wait()
+		r.must(err)
+		r.process = nil
+		c.Close()
+		r.eventually("the processes to end", r.empty)
+		r.must(cgroup.Remove(r.cfg.Cgroup))
+		r.gone()
+		var e bundle.Exit
+		if b, err := os.ReadFile(filepath.Join(r.folder, "exit.json")); err == nil {
+			r.must(json.Unmarshal(b, &e))
+		}
+		if e.Life > s.Life || e.Life == s.Life && e.Code != 0 && e.Code != 128+15 { // it may not listen yet
+			t.Errorf("after %v of life %d: %+v", delay, s.Life, e)
+		}
 	}
 }
 
