@@ -17,7 +17,7 @@ import (
 // populated says everything that a workload can say, with no default among it.
 const populated = `
 	image:   "registry.example/x@sha256:%064d"
-	command: ["/bin/x", "run"]
+	artifact: {url: "https://files.example/x.tar.gz", sha256: "%064[1]d", path: "/srv", unpack: true}
 	args: ["-v"]
 	env: A: "b"
 	user:    "1000:1000"
@@ -53,13 +53,16 @@ const populated = `
 	labels: a: "b"
 `
 
+// programs exclude each other, as checks do.
+var programs = []string{`command: ["/bin/x", "run"]`, `java: {jar: "x.jar", main: "x.Main", options: ["-Xss1m"]}`}
+
 var checks = []string{`http: {path: "/", port: "http"}`, `tcp: port: "http"`, `exec: command: ["x"]`}
 
 // What users write comes back unchanged through CUE, JSON, Go and JSON.
 func TestAgree_RoundTrip(t *testing.T) {
 	for kind, extra := range map[schema.Kind]string{schema.Service: "replicas: 7", schema.Daemon: ""} {
-		for _, check := range checks {
-			text := fmt.Sprintf("{kind: %q\n%s\n%s}", kind, extra, fmt.Sprintf(populated, 1, check))
+		for i, check := range checks {
+			text := fmt.Sprintf("{kind: %q\n%s\n%s\n%s}", kind, extra, programs[i%len(programs)], fmt.Sprintf(populated, 1, check))
 			written := asJSON(t, text)
 			spec, err := Load(fstest.MapFS{"t/a.cue": {Data: []byte("workloads: x: " + text)}}, testRevision)
 			if err != nil {
@@ -77,8 +80,8 @@ func TestAgree_RoundTrip(t *testing.T) {
 // The examples above leave out no field of either side.
 func TestAgree_PopulatedIsComplete(t *testing.T) {
 	seen := map[string]bool{}
-	for _, check := range checks {
-		note(seen, "", asJSON(t, fmt.Sprintf("{kind: \"service\", replicas: 7\n%s}", fmt.Sprintf(populated, 1, check))))
+	for i, check := range checks {
+		note(seen, "", asJSON(t, fmt.Sprintf("{kind: \"service\", replicas: 7\n%s\n%s}", programs[i%len(programs)], fmt.Sprintf(populated, 1, check))))
 	}
 	for path := range leaves(rules().kinds["service"], "") {
 		if !seen[path] {
