@@ -54,7 +54,8 @@ type draft struct {
 	rewritten bool
 	evaluated bool
 	wished    bool
-	grace     time.Time // until when unanswered references are waited for
+	grace     time.Time          // until when unanswered references are waited for
+	overtaken context.CancelFunc // ends its evaluation
 }
 
 func (d *desired) init(t *term) {
@@ -62,12 +63,20 @@ func (d *desired) init(t *term) {
 	d.known, d.asked = map[string]string{}, map[string]*asked{}
 }
 
-// tip starts the evaluation of a new commit.
+// tip starts the evaluation of a new commit, and ends that of the one before.
 func (d *desired) tip(ctx context.Context, tip source.Tip) {
+	if d.draft != nil {
+		d.draft.overtaken()
+	}
 	dr := &draft{tip: tip}
+	own, cancel := context.WithCancel(ctx)
+	dr.overtaken = cancel
 	d.draft = dr
 	d.t.beginCommit(ctx, tip)
-	d.t.wg.Go(func() { d.evaluate(ctx, dr) })
+	d.t.wg.Go(func() {
+		defer cancel()
+		d.evaluate(ctx, own, dr)
+	})
 }
 
 // moveTo notes that r is the newest commit: the newest before and those that
@@ -90,16 +99,17 @@ func (d *desired) passedOver() []schema.Revision {
 	return d.overtaken
 }
 
-// evaluate runs beside the deciding goroutine.
-func (d *desired) evaluate(ctx context.Context, dr *draft) {
+// evaluate runs beside the deciding goroutine. The draft's own context ends
+// once a newer commit is there; the answer is told within the term's.
+func (d *desired) evaluate(ctx, own context.Context, dr *draft) {
 	d.evaluating.Lock()
 	defer d.evaluating.Unlock()
 	from, ok := d.base(ctx, dr)
 	if !ok {
 		return
 	}
-	spec, loadErr := d.t.cfg.Load(dr.tip.Files, dr.tip.Revision)
-	rewritten := !d.descends(ctx, from, dr.tip.Revision.Commit)
+	spec, loadErr := d.t.cfg.Load(own, dr.tip.Files, dr.tip.Revision)
+	rewritten := !d.descends(own, from, dr.tip.Revision.Commit)
 	d.t.tell(ctx, func(*term) { d.take(ctx, dr, spec, loadErr, rewritten) })
 }
 

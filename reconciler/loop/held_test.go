@@ -100,6 +100,23 @@ func TestLoop_TellsOfALongEvaluationAndDecidesMeanwhile(t *testing.T) {
 	})
 }
 
+// A commit whose evaluation takes long keeps no newer one waiting.
+func TestLoop_ANewerCommitEndsTheEvaluationOfTheOneBefore(t *testing.T) {
+	inCluster(t, func(t *testing.T, c *memory.Cluster) {
+		first := c.Repo.Push("one", "", "shop/web.cue", web("r/web:1", ""))
+		c.Await(time.Minute, "applied", ended(first, reconciler.Applied))
+		c.Tree.Shut()
+		slow := c.Repo.Push("slow", "", "shop/web.cue", web("r/web:2", ""))
+		c.Await(time.Minute, "it takes long", func(s *status.Status) bool { return s.Evaluating != nil })
+		c.Tree.Open()
+		quick := c.Repo.Push("quick", "", "shop/web.cue", web("r/web:3", ""))
+		s := c.Await(5*time.Minute, "applied", ended(quick, reconciler.Applied))
+		if h := s.History[0]; h.Commit != slow || h.Outcome != reconciler.Superseded {
+			t.Errorf("the one before: %+v", h)
+		}
+	})
+}
+
 func TestDeciding_IsClosedWithTheFirstDecision(t *testing.T) {
 	inCluster(t, func(t *testing.T, c *memory.Cluster) {
 		<-c.Loop().Deciding()

@@ -69,8 +69,9 @@ type Config struct {
 	Fleet    Fleet
 	Ledger   Ledger
 	Resolver Resolver
-	// Load evaluates a tree; schema/load.Load is the real one.
-	Load func(fs.FS, schema.Revision) (schema.Spec, error)
+	// Load evaluates a tree, until ctx ends; schema/load.LoadContext is the real
+	// one.
+	Load func(ctx context.Context, files fs.FS, rev schema.Revision) (schema.Spec, error)
 	// Troubles are what other parts of the server want told, asked for each
 	// time a status is made.
 	Troubles func() []status.Problem

@@ -16,7 +16,9 @@ import (
 	"github.com/bayplan/bayplan/testenv/memory"
 )
 
-func evaluate(files fs.FS, rev schema.Revision) (schema.Spec, error) { return load.Load(files, rev) }
+func evaluate(ctx context.Context, files fs.FS, rev schema.Revision) (schema.Spec, error) {
+	return load.LoadContext(ctx, files, rev)
+}
 
 // A server whose ledger went away, and which is deposed for that, says both
 // while it waits to lead again, and no more afterwards.

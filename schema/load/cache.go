@@ -11,8 +11,8 @@ import (
 )
 
 // Cache remembers what packages came to, by the content of every file that had
-// a say in it. It holds the packages of the last tree alone, so its size is
-// that of one Spec. One Cache may serve many Loads, one after the other.
+// a say in it. It holds the packages of the last tree and of those that were
+// overtaken since, so its size is about that of one Spec. One Cache may serve many Loads, one after the other.
 //
 // A nil *Cache remembers nothing.
 type Cache struct {
@@ -56,10 +56,25 @@ func (c *Cache) evaluateAll(ctx context.Context, t *tree) []result {
 		fresh[dir] = e
 		return e.result
 	})
-	if ctx.Err() == nil {
-		c.entries = fresh
-	}
+	c.keep(fresh, ctx.Err() == nil)
 	return results
+}
+
+// keep remembers a tree's packages in place of the former tree's, or where it
+// was overtaken beside them, those that it came to.
+func (c *Cache) keep(fresh map[string]entry, whole bool) {
+	if whole {
+		c.entries = fresh
+		return
+	}
+	if c.entries == nil {
+		c.entries = map[string]entry{}
+	}
+	for dir, e := range fresh {
+		if e.content != (entry{}).content {
+			c.entries[dir] = e
+		}
+	}
 }
 
 func (c *Cache) recall(ctx context.Context, t *tree, module, dir string, policy bool) entry {

@@ -3,6 +3,7 @@ package load
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -18,10 +19,37 @@ const maxAbandoned = 4
 // interrupted: what takes longer is left to itself, and holds its processor and
 // its memory until it ends. Whoever must have those back has to evaluate in a
 // process that can be killed.
+//
+// What nobody waits for any more, since a newer tree has come, goes on too, for
+// as long as it might have; then it counts as what took too long.
 type patience struct {
 	mu        sync.Mutex
 	abandoned []*attempt
+
+	once sync.Once
+	// under holds one for each evaluation that may still come in time.
+	under chan struct{}
 }
+
+// underWay is how many evaluations may be under way: as many again as a tree's
+// own, so that those of an overtaken tree, which end soon, hold up no newer one.
+func underWay() int { return 2 * runtime.GOMAXPROCS(0) }
+
+// enter waits for a place; false once ctx has ended.
+func (p *patience) enter(ctx context.Context) bool {
+	p.once.Do(func() { p.under = make(chan struct{}, underWay()) })
+	if ctx.Err() != nil {
+		return false
+	}
+	select {
+	case p.under <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (p *patience) leave() { <-p.under }
 
 // attempt is one package's evaluation in a goroutine of its own. entry is there
 // once done is closed.
@@ -37,20 +65,38 @@ func (p *patience) evaluate(ctx context.Context, t *tree, module, dir string, po
 	if p.exhausted() {
 		return entry{result: heldUp(dir)}
 	}
+	if !p.enter(ctx) {
+		return entry{}
+	}
 	a := begin(t, module, dir, policy)
 	limit := time.NewTimer(t.limits.PackageTime)
-	defer limit.Stop()
 	select {
 	case <-a.done:
+		limit.Stop()
+		p.leave()
 		return a.entry
 	case <-ctx.Done():
+		go p.outlast(a, limit)
 		return entry{}
 	case <-limit.C:
 	}
 	p.abandon(a)
+	p.leave()
 	r := tooLong(dir, t.limits.PackageTime)
 	r.read = a.seen.list()
 	return entry{content(t, module, dir, policy, r.read), r, a}
+}
+
+// outlast keeps an evaluation that nobody waits for in its place, until it ends
+// or has taken too long.
+func (p *patience) outlast(a *attempt, limit *time.Timer) {
+	defer p.leave()
+	defer limit.Stop()
+	select {
+	case <-a.done:
+	case <-limit.C:
+		p.abandon(a)
+	}
 }
 
 func begin(t *tree, module, dir string, policy bool) *attempt {

@@ -98,3 +98,35 @@ func TestLoadContext_EndsAtOnce(t *testing.T) {
 		t.Errorf("took %s", took)
 	}
 }
+
+// What nobody waits for any more is bounded too, and what was through by then is
+// remembered.
+func TestLoadContext_OvertakenTreesAreBounded(t *testing.T) {
+	cache := new(Cache)
+	defer cache.patience.drain()
+	for i := range 3 * underWay() {
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Millisecond)
+		files := fstest.MapFS{"hog/a.cue": squares(150 + i), "shop/a.cue": cheap()}
+		if _, err := LoadContext(ctx, files, testRevision, WithCache(cache)); err == nil {
+			t.Error("in time?")
+		}
+		cancel()
+		if n := len(cache.patience.under); n > underWay() {
+			t.Fatalf("%d are under way", n)
+		}
+	}
+	spec, err := Load(fstest.MapFS{"shop/a.cue": cheap()}, testRevision, WithCache(cache))
+	if err != nil || spec.Workload("shop/web") == nil {
+		t.Errorf("the newest waits for those: %v, %+v", err, spec.Workloads)
+	}
+}
+
+// drain returns once nothing is under way.
+func (p *patience) drain() {
+	for range underWay() {
+		p.enter(context.Background())
+	}
+	for range underWay() {
+		p.leave()
+	}
+}

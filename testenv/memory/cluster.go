@@ -135,9 +135,11 @@ func (c *Cluster) others() []status.Problem {
 	return nil
 }
 
-func (c *Cluster) evaluate(files fs.FS, rev schema.Revision) (schema.Spec, error) {
-	_ = c.Tree.pass(context.Background())
-	return load.Load(files, rev)
+func (c *Cluster) evaluate(ctx context.Context, files fs.FS, rev schema.Revision) (schema.Spec, error) {
+	if err := c.Tree.pass(ctx); err != nil {
+		return schema.Spec{}, err
+	}
+	return load.LoadContext(ctx, files, rev)
 }
 
 // StopServer ends the server; agents are on their own.

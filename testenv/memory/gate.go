@@ -20,6 +20,13 @@ func (g *Gate) Shut() (open func()) {
 	return func() { close(shut) }
 }
 
+// Open lets those through who come from now on; who waits already waits on.
+func (g *Gate) Open() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.shut = nil
+}
+
 // pass waits until the gate is open, or ctx ends.
 func (g *Gate) pass(ctx context.Context) error {
 	g.mu.Lock()

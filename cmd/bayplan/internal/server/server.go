@@ -103,7 +103,7 @@ func (s *server) openLoop(ctx context.Context, ca *wire.CA) (err error) {
 		Enrolled: s.enrolled, Admit: s.admit, NodeLife: s.NodeLife})
 	s.loop, err = loop.New(loop.Config{
 		Cluster: s.cluster.ID, Source: s.source, Fleet: s.roster, Ledger: memory{s.ledger},
-		Resolver: registry.Resolver{}, Load: evaluator(ctx, s.EvalTimeout), Troubles: s.troubles, Log: s.Log, Metrics: s.registry,
+		Resolver: registry.Resolver{}, Load: evaluator(s.EvalTimeout), Troubles: s.troubles, Log: s.Log, Metrics: s.registry,
 	})
 	if err != nil {
 		return err
@@ -116,12 +116,11 @@ func (s *server) openLoop(ctx context.Context, ca *wire.CA) (err error) {
 }
 
 // evaluator is the loader with a memory of what did not change. One tree at a
-// time: evaluating is bound by the processor. It ends with ctx, so that a folder
-// that takes long keeps no server from stopping.
-func evaluator(ctx context.Context, within time.Duration) func(fs.FS, schema.Revision) (schema.Spec, error) {
+// time: evaluating is bound by the processor.
+func evaluator(within time.Duration) func(context.Context, fs.FS, schema.Revision) (schema.Spec, error) {
 	cache := new(load.Cache)
 	var one sync.Mutex
-	return func(files fs.FS, rev schema.Revision) (schema.Spec, error) {
+	return func(ctx context.Context, files fs.FS, rev schema.Revision) (schema.Spec, error) {
 		one.Lock()
 		defer one.Unlock()
 		return load.LoadContext(ctx, files, rev, load.WithCache(cache), load.WithLimits(load.Limits{PackageTime: within}))
