@@ -68,6 +68,7 @@ const (
 	NodeLost     Reason = "node lost"     // placed anew because its node is silent; stopped there when it returns
 	Moved        Reason = "moved"         // its node no longer satisfies the constraints
 	Orphaned     Reason = "orphaned"      // stopped: no order was ever recorded for it
+	Evicted      Reason = "evicted"       // stopped: it makes room for what goes before it
 	PortConflict Reason = "port conflict" // ordered again with other ports
 )
 

@@ -101,6 +101,7 @@ func (p *pass) placeAll(t *scheduler.Table) {
 		}
 	}
 	placed, unplaced := t.Place(requests)
+	var without []*want
 	for _, w := range asked {
 		switch {
 		case len(placed) > 0 && placed[0].Slot == w.request.Slot:
@@ -111,9 +112,15 @@ func (p *pass) placeAll(t *scheduler.Table) {
 			unplaced = unplaced[1:]
 		default:
 			p.refused(w, unplaced[0].Why)
+			if at := unplaced[0].Waits; at != "" {
+				p.unblock(w.request.Slot, at)
+			} else if !w.inTurn {
+				without = append(without, w)
+			}
 			unplaced = unplaced[1:]
 		}
 	}
+	p.evict(t, without)
 }
 
 // placeAgain gives an order that stays where it is other ports: for a moment
@@ -146,7 +153,7 @@ func (p *pass) roomInstead(t *scheduler.Table, w *want) bool {
 // newest commit is not in force and does not have the workload so.
 func (p *pass) notResolved(w *want) bool {
 	goal, out := w.request.Workload, &p.outcome[w.rollout]
-	if goal.Pinned != "" {
+	if goal.Pinned != "" || goal.Image == "" {
 		return false
 	}
 	if u := p.unresolved(goal.Name); u != nil {
@@ -231,6 +238,9 @@ func (p *pass) buildPool() {
 		if w := e.order.Workload; w != nil {
 			n.Hold(w)
 			pool.Use[w.Pool] = pool.Use[w.Pool].Plus(w)
+		}
+		if w := e.order.Workload; w != nil && e.order.Stop && e.order.Reason == nodes.Evicted {
+			n.Ending = nodes.Capacity{CPU: n.Ending.CPU + w.Resources.CPU, Memory: n.Ending.Memory + w.Resources.Memory}
 		}
 		if !e.order.Stop {
 			n.Slots[e.order.Slot.Workload]++

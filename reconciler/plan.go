@@ -37,6 +37,8 @@ type Change struct {
 	Digest schema.Digest
 	Stop   bool
 	Reason nodes.Reason
+	// Why tells for whom an evicted instance has to go, and by what right.
+	Why string
 	// Score tells how the place was chosen; empty for a stop.
 	Score scheduler.Score
 }

@@ -46,6 +46,7 @@ type world struct {
 	now, started time.Time
 	epoch        int64
 	desired      schema.Spec
+	pools        []schema.Pool
 	rewritten    bool
 	unresolved   []reconciler.Unresolved
 	facts        reconciler.Facts
@@ -65,6 +66,9 @@ func (w *world) do(t *testing.T, d *datadriven.TestData) string {
 		return w.addNodes(t, d.Input)
 	case "commit": // commit ID [error=TEAM] [rewritten] [allow=N]; a line each: NAME key=value…
 		w.commit(t, d)
+	case "pools": // the pools of the commits that follow, a line each: NAME parent=P weight=2 guarantee=2 limit=1 (cpu) lend=yes
+		w.setPools(t, d.Input)
+		return ""
 	case "approve":
 		w.facts.Approvals = append(w.facts.Approvals, reconciler.Approval{Commit: d.CmdArgs[0].Key, Actor: "ann", At: w.now})
 	case "unresolved": // unresolved WORKLOAD CODE, or nothing to clear
@@ -220,7 +224,11 @@ func (w *world) pass() string {
 			if c.Stop {
 				verb = "stop"
 			}
-			fmt.Fprintf(&b, "%s %s@%s on %s: %s%s\n", verb, c.Slot, w.image(c.Digest), c.Node, c.Reason, w.portsOf(&c))
+			why := ""
+			if c.Why != "" {
+				why = " " + c.Why
+			}
+			fmt.Fprintf(&b, "%s %s@%s on %s: %s%s%s\n", verb, c.Slot, w.image(c.Digest), c.Node, c.Reason, why, w.portsOf(&c))
 		}
 		if !plan.FactsChanged {
 			break

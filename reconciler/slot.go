@@ -24,7 +24,7 @@ type slotView struct {
 	// away is whether the slot's instance sits on a node that is silent but not
 	// lost: it counts as present, not as available.
 	away bool
-	// left is NodeLost or Moved where that is why its last instance stops, had
+	// left is NodeLost, Moved or Evicted where that is why its last instance stops, had
 	// whether it was ever ordered as far as the orders still tell.
 	left nodes.Reason
 	had  bool
@@ -52,7 +52,7 @@ func (p *pass) viewSlot(goal *schema.Workload, digest schema.Digest, slot schema
 		case e.order.Stop:
 			ending := !p.forgetIfGone(e)
 			v.ending, v.stopping = v.ending || ending, v.stopping || ending && !p.lost(n, goal)
-			if r := e.order.Reason; r == nodes.NodeLost || r == nodes.Moved {
+			if r := e.order.Reason; r == nodes.NodeLost || r == nodes.Moved || r == nodes.Evicted {
 				v.left = r
 			}
 			continue

@@ -2,6 +2,7 @@ package reconciler_test
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/bayplan/bayplan/nodes"
@@ -124,8 +125,34 @@ func (f *fleet) wrongStop(n, was *reconciler.NodeFact, old, o *nodes.Order, p *r
 		if old.Digest == goal.Digest() && !others {
 			return "it is what is wanted (I33)"
 		}
+	case nodes.Evicted:
+		return evictedWrongly(p, old)
 	default:
 		return "that is no reason"
 	}
 	return ""
+}
+
+// evictedWrongly is what speaks against an eviction: nobody goes before it, its
+// data is there, or it has no place to go to.
+func evictedWrongly(p *reconciler.Plan, old *nodes.Order) string {
+	if len(old.Workload.Volumes) > 0 || old.Workload.Kind == schema.Daemon {
+		return "it cannot be elsewhere"
+	}
+	for _, c := range p.Changes {
+		if c.Slot != old.Slot || c.Reason != nodes.Evicted || !c.Stop {
+			continue
+		}
+		who, _, _ := strings.Cut(strings.TrimPrefix(c.Why, "for "), ": ")
+		slot, _ := schema.ParseSlot(who)
+		for _, b := range p.Blocked {
+			if b.Slot == slot && strings.Contains(b.Text, "room is being made") {
+				w := goalOf(rolloutOf(&p.Facts, slot.Workload))
+				if old.Workload.Revocable && !w.Revocable || old.Workload.Priority < w.Priority {
+					return ""
+				}
+			}
+		}
+	}
+	return "nobody goes before it"
 }

@@ -42,8 +42,42 @@ func (w *world) commit(t *testing.T, d *datadriven.TestData) {
 	}
 	slices.SortFunc(spec.Teams, func(a, b schema.Team) int { return strings.Compare(a.Name, b.Name) })
 	slices.SortFunc(spec.Workloads, func(a, b schema.Workload) int { return strings.Compare(a.Name, b.Name) })
+	spec.Pools = w.pools
 	spec.Seal()
 	w.desired = spec
+}
+
+func (w *world) setPools(t *testing.T, input string) {
+	w.pools = nil
+	for line := range strings.Lines(input) {
+		f := strings.Fields(line)
+		p := schema.Pool{Name: f[0], Weight: 1}
+		for _, kv := range f[1:] {
+			k, v, _ := strings.Cut(kv, "=")
+			var err error
+			cpu := func() (q *schema.Quantity) {
+				q = &schema.Quantity{}
+				q.CPU, err = schema.ParseCPU(v)
+				return q
+			}
+			switch k {
+			case "parent":
+				p.Parent = v
+			case "weight":
+				p.Weight, err = strconv.Atoi(v)
+			case "guarantee":
+				p.Guarantee = cpu()
+			case "limit":
+				p.Limit = cpu()
+			case "lend":
+				p.Lend = true
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.pools = append(w.pools, p)
+	}
 }
 
 // parseWorkload reads NAME image=1 replicas=2 cpu=100m memory=128Mi port=http:80[:8080] ….
@@ -87,6 +121,14 @@ func setField(w *schema.Workload, k, v string) (err error) {
 		err = w.Update.MaxSurge.UnmarshalJSON([]byte(v))
 	case "down":
 		err = w.Update.MaxUnavailable.UnmarshalJSON([]byte(v))
+	case "priority":
+		w.Priority, err = strconv.Atoi(v)
+	case "revocable":
+		w.Revocable = v == "yes"
+	case "gang":
+		w.Gang = v == "yes"
+	case "pool":
+		w.Pool = v
 	case "volume":
 		w.Volumes = map[string]schema.Volume{v: {Path: "/data"}}
 	case "strategy":

@@ -58,8 +58,9 @@ func (t *Table) tell(requests []Request) {
 
 // tellOf is whether w asks about anything that no one asked about so far.
 func (t *Table) tellOf(w *schema.Workload) (news bool) {
-	for i := range w.Constraints {
-		news = t.ask(&w.Constraints[i]) || news
+	needs := w.Needs()
+	for i := range needs {
+		news = t.ask(&needs[i]) || news
 	}
 	for i := range w.Affinity {
 		news = t.ask(&w.Affinity[i].Constraint) || news

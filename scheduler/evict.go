@@ -203,10 +203,16 @@ func (e *evictor) mayEvict(r *Request, leaf int32, there *schema.Workload) strin
 	return ""
 }
 
-// owed is whether a pool stays within its guarantee with so much more.
+// owed is whether a pool stays within what is guaranteed to it with so much
+// more.
 func (s *shares) owed(leaf int32, want amounts) bool {
 	x := &s.all[leaf]
-	return x.guarantee != amounts{} && !x.use.plus(want).above(x.guarantee)
+	for r, g := range x.guarantee {
+		if g > 0 && x.use.plus(want)[r] > g {
+			return false
+		}
+	}
+	return x.guarantee != amounts{}
 }
 
 // over is whether a pool keeps its guarantee, and those above it theirs, with so

@@ -84,7 +84,7 @@ func (g *run) missText(filter int, i int32) string {
 	case filterTaint:
 		return fmt.Sprintf("%s has the taint %q", name, taint(n.Node, w))
 	case filterConstraint:
-		return constraintMiss(n.Node, &w.Constraints[broken(n.Node, w.Constraints, g.t.known)])
+		return needMiss(n.Node, w, g.t.known)
 	case filterNear, filterMost:
 		return g.forbids(g.viewOf(i), i).miss(n.Node)
 	case filterDisk, filterDevice:
@@ -104,6 +104,20 @@ func (g *run) missText(filter int, i int32) string {
 	}
 	return fmt.Sprintf("needs %d host ports; %s has %d left of %d to %d", rangePorts(n, w), name,
 		freePorts(n), n.Node.PortMin, n.Node.PortMax)
+}
+
+// needMiss also says why, where the workload does not ask for it in so many words.
+func needMiss(n *nodes.Node, w *schema.Workload, known schema.Patterns) string {
+	needs := w.Needs()
+	i := broken(n, needs, known)
+	miss := constraintMiss(n, &needs[i])
+	switch {
+	case i < len(w.Constraints):
+		return miss
+	case needs[i].Attribute == "java":
+		return "a Java program without an image " + miss
+	}
+	return "an artifact " + miss
 }
 
 func constraintMiss(n *nodes.Node, c *schema.Constraint) string {

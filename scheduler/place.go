@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/bayplan/bayplan/nodes"
 	"github.com/bayplan/bayplan/schema"
 )
 
@@ -43,6 +44,7 @@ type deal struct {
 	requests []Request
 	placed   []Placement // by request
 	groups   []group
+	waits    map[int]string // nodes where room is kept, by request
 }
 
 // group is requests that follow each other and ask the same.
@@ -141,12 +143,55 @@ func (d *deal) try(g *group) bool {
 	n := g.run.next()
 	if n < 0 {
 		g.why = g.run.why
+		d.wait(g)
 		return false
 	}
 	d.placed[i] = g.run.take(n, r.Slot)
 	g.done++
 	s.count(g.leaf, amountsOf(r.Workload), 1)
 	return true
+}
+
+// wait keeps room for those of a group that would fit where orders are ending.
+func (d *deal) wait(g *group) {
+	for i := g.from + g.done; i < g.to; i++ {
+		n := d.t.awaits(&d.requests[i])
+		if n < 0 {
+			return
+		}
+		if d.waits == nil {
+			d.waits = map[int]string{}
+		}
+		d.waits[i] = d.t.Name(int(n))
+		d.t.shares.count(g.leaf, amountsOf(d.requests[i].Workload), 1)
+	}
+}
+
+// awaits reserves room for a request on the first node that would take it once
+// its Ending orders have gone; −1 if none would.
+func (t *Table) awaits(r *Request) int32 {
+	for i := range t.nodes {
+		n := int32(i)
+		ending := t.nodes[i].Ending
+		if ending == (nodes.Capacity{}) {
+			continue
+		}
+		t.hold(nil)
+		now := t.nodes[i]
+		then := now
+		then.Reserved = nodes.Capacity{CPU: now.Reserved.CPU - ending.CPU, Memory: now.Reserved.Memory - ending.Memory}
+		t.set(n, then, t.ownPorts[i])
+		fits := t.Ask(i, r).Fits
+		t.hold(nil)
+		if fits {
+			now.reserve(r.Workload)
+		}
+		t.set(n, now, t.ownPorts[i])
+		if fits {
+			return n
+		}
+	}
+	return -1
 }
 
 func amountsOf(w *schema.Workload) amounts {
@@ -225,7 +270,7 @@ func (d *deal) results() (placed []Placement, unplaced []Unplaced) {
 		g := &d.groups[i]
 		placed = append(placed, d.placed[g.from:g.from+g.done]...)
 		for k := g.from + g.done; k < g.to; k++ {
-			unplaced = append(unplaced, Unplaced{d.requests[k].Slot, *g.why})
+			unplaced = append(unplaced, Unplaced{d.requests[k].Slot, *g.why, d.waits[k]})
 		}
 	}
 	return placed, unplaced

@@ -109,6 +109,20 @@ func TestFeasible_EachFilter(t *testing.T) {
 		{"constraint", `wants zone in b, c; n1 has "a"`, constrain("zone", "in", "b", "c"), constrain("zone", "in", "b", "a")},
 		{"constraint", "wants disk to exist; n1 has no such attribute", constrain("disk", "exists"), constrain("zone", "exists")},
 		{"constraint", "wants disk = ssd; n1 has no such attribute", constrain("disk", "=", "ssd"), constrain("disk", "!=", "ssd")},
+		{"constraint", "an artifact wants runtime = native; n1 has no such attribute",
+			func(n *scheduler.Node, r *scheduler.Request) { r.Workload.Artifact = &schema.Artifact{} },
+			func(n *scheduler.Node, r *scheduler.Request) {
+				r.Workload.Artifact, n.Node.Attributes = &schema.Artifact{}, map[string]string{"runtime": "native"}
+			}},
+		{"constraint", "a Java program without an image wants java to exist; n1 has no such attribute",
+			func(n *scheduler.Node, r *scheduler.Request) {
+				r.Workload.Image, r.Workload.Artifact, r.Workload.Java = "", &schema.Artifact{}, &schema.Java{}
+				n.Node.Attributes = map[string]string{"runtime": "native"}
+			},
+			func(n *scheduler.Node, r *scheduler.Request) {
+				r.Workload.Image, r.Workload.Artifact, r.Workload.Java = "x", &schema.Artifact{}, &schema.Java{}
+				n.Node.Attributes = map[string]string{"runtime": "native"}
+			}},
 		{"cpu", "needs 500m cpu; n1 has 499m free of 2, 1501m reserved", reserved(1501, 0), reserved(1500, 0)},
 		{"cpu", "needs 500m cpu; n1 has 0 free of 2, 3 reserved", reserved(3000, 0), nil},
 		{"memory", "needs 1Gi memory; n1 has 1023Mi free of 4Gi, 3Gi reserved", reserved(0, 3<<30+1<<20), reserved(0, 3<<30)},

@@ -73,8 +73,9 @@ func refuseAttributes(n *nodes.Node, w *schema.Workload, known schema.Patterns) 
 	if taint(n, w) != "" {
 		return filterTaint, 0
 	}
-	if i := broken(n, w.Constraints, known); i >= 0 {
-		return filterConstraint, int64(len(w.Constraints) - i)
+	needs := w.Needs()
+	if i := broken(n, needs, known); i >= 0 {
+		return filterConstraint, int64(len(needs) - i)
 	}
 	return -1, 0
 }

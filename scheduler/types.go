@@ -35,6 +35,9 @@ type Node struct {
 	// Reserved is the sum of the requests of all orders on the node, stopping
 	// and unconfirmed ones included (I3).
 	Reserved nodes.Capacity
+	// Ending is the part of Reserved whose orders were told to stop to make room
+	// for others. Who finds no place now and would fit then has it kept.
+	Ending nodes.Capacity
 	// Goods is what those orders hold beside: "disk" in bytes, "device.NAME" in
 	// pieces.
 	Goods map[string]int64
@@ -104,6 +107,9 @@ func (s Score) Total() int { return s.Fit + s.Spread + s.Avoid + s.Affinity + s.
 type Unplaced struct {
 	Slot schema.Slot
 	Why  Why
+	// Waits is the node where room is kept for it, once what was told to stop
+	// there has ended.
+	Waits string
 }
 
 // Why counts, per filter, the nodes that it refused.
