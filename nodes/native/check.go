@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -132,7 +133,7 @@ func hasOverlay(dir string) error {
 	if os.Geteuid() != 0 {
 		return nil // could not be tried, and that is told
 	}
-	tmp, err := os.MkdirTemp(dir, newPrefix+"check-")
+	tmp, err := os.MkdirTemp(existing(dir), newPrefix+"check-")
 	if err != nil {
 		return problem("nothing can be written to "+dir+": "+err.Error(), "give it to root, or name another folder")
 	}
@@ -142,6 +143,16 @@ func hasOverlay(dir string) error {
 			"load the module (modprobe overlay), or name a folder on ext4, xfs or btrfs")
 	}
 	return nil
+}
+
+// existing is the folder, or the one that it will be made in.
+func existing(dir string) string {
+	for {
+		if _, err := os.Stat(dir); err == nil || filepath.Dir(dir) == dir {
+			return dir
+		}
+		dir = filepath.Dir(dir)
+	}
 }
 
 func tryOverlay(tmp string) error {

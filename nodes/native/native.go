@@ -52,6 +52,8 @@ type Config struct {
 type Images interface {
 	Pull(ctx context.Context, ref string) (images.Image, error)
 	Use(ref string) (image images.Image, release func(), err error)
+	List(ctx context.Context) ([]images.Entry, error)
+	Prune(ctx context.Context, unusedFor time.Duration) (images.Pruned, error)
 }
 
 // Network is what is needed of [bridge.Network].
