@@ -208,6 +208,7 @@ func Pin(desired *schema.Spec, accepted *schema.Spec, resolved map[string]string
 		w := &desired.Workloads[i]
 		old := accepted.Workload(w.Name)
 		switch {
+		case w.Image == "": // an artifact says by itself what it is
 		case strings.Contains(w.Image, "@sha256:"):
 			w.Pinned = w.Image
 		case old != nil && old.Image == w.Image && old.Pinned != "":

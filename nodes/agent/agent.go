@@ -28,8 +28,8 @@ type Config struct {
 	// Address is where other machines reach the node's published ports, and
 	// what programs find in HOST_IP; required.
 	Address string
-	// Attributes are the operator's; "os", "arch", "node" and "runtime" are
-	// added, and win.
+	// Attributes are the operator's; "os", "arch", "node", "runtime" and what the
+	// engine has found are added, and win.
 	Attributes map[string]string
 	// Capacity is what the operator grants the node in place of the engine's
 	// word; a part that is zero is the engine's.

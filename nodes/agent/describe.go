@@ -24,6 +24,7 @@ func (a *Agent) attributes() map[string]string {
 	if all == nil {
 		all = map[string]string{}
 	}
+	maps.Copy(all, a.info.Attributes)
 	all["node"] = a.cfg.Node
 	if a.info.Name != "" {
 		all["os"], all["arch"], all["runtime"] = a.info.OS, a.info.Arch, a.info.Name

@@ -148,13 +148,21 @@ func tellAction(a agent.Action) string {
 	text := "> " + a.Verb.String()
 	switch a.Verb {
 	case agent.Pull:
-		return text + " " + a.Image
+		return text + " " + source(a.Image)
 	case agent.Stop:
 		return fmt.Sprintf("%s %s %s %s", text, a.ID, a.Signal, a.Grace)
 	case agent.Cancel:
-		return text + " " + a.ID + a.Image
+		return text + " " + a.ID + source(a.Image)
 	}
 	return text + " " + a.ID
+}
+
+// source is what is pulled, in one word.
+func source(ref string) string {
+	if a, ok := schema.ParseArtifactRef(ref); ok {
+		return "artifact:" + a.SHA256
+	}
+	return ref
 }
 
 func (r *rig) tellChanges(now []nodes.Instance) {
@@ -210,7 +218,7 @@ func (r *rig) tick(d time.Duration) {
 
 func (r *rig) finish(t *testing.T, verb, name string, f *nodes.Failure) {
 	i := slices.IndexFunc(r.underway, func(a agent.Action) bool {
-		return a.Verb.String() == verb && (a.ID == name || a.Image == name)
+		return a.Verb.String() == verb && (a.ID == name || source(a.Image) == name)
 	})
 	if i < 0 {
 		t.Fatalf("no %s of %s is under way", verb, name)
@@ -300,6 +308,8 @@ func setOrder(t fataler, o *nodes.Order, w *schema.Workload, k, v string) {
 	switch k {
 	case "image":
 		w.Image = v
+	case "artifact":
+		w.Artifact = &schema.Artifact{SHA256: v}
 	case "stop":
 		o.Stop = true
 	case "policy":

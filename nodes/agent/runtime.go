@@ -23,7 +23,8 @@ type Runtime interface {
 	Info(ctx context.Context) (Info, error)
 	// Pull makes the image present. The reference names a digest
 	// ("repo@sha256:…") or, failing that, a tag. It returns at once if the
-	// image is there.
+	// image is there. An artifact's ([schema.ParseArtifactRef]) is another thing
+	// to be had, or is refused.
 	Pull(ctx context.Context, image string) error
 	// Start creates and starts the container of c.ID. It is idempotent: one
 	// that runs is left alone, one that was created or has exited is started
@@ -58,6 +59,9 @@ type Info struct {
 	Capacity nodes.Capacity
 	// OS and Arch in Go's words.
 	OS, Arch string
+	// Attributes are what else of the machine its programs find: "java", the
+	// version of the JVM.
+	Attributes map[string]string
 }
 
 // Container is what to run, complete: the runtime adds nothing of its own but

@@ -1,6 +1,8 @@
 package agent
 
 import (
+	"cmp"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -180,10 +182,15 @@ func (s *step) wake(t time.Time) {
 	}
 }
 
-// imageOf is what a node pulls: the digest where it is known.
-func imageOf(w *schema.Workload) string {
-	if w.Pinned != "" {
-		return w.Pinned
+// sourcesOf is what a node pulls before it can start w: the image, by its digest
+// where that is known, and the artifact.
+func sourcesOf(w *schema.Workload) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		if image := cmp.Or(w.Pinned, w.Image); image != "" && !yield(image) {
+			return
+		}
+		if w.Artifact != nil {
+			yield(w.Artifact.Ref())
+		}
 	}
-	return w.Image
 }

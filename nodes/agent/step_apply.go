@@ -48,7 +48,9 @@ func (s *step) started(l *berth, r *Result) {
 		return
 	}
 	if r.Failure.Code == nodes.ImageNotFound {
-		s.image(imageOf(l.order.Workload)).present = false
+		for ref := range sourcesOf(l.order.Workload) {
+			s.image(ref).present = false
+		}
 	}
 	s.fail(l, *r.Failure, s.now)
 }

@@ -126,27 +126,38 @@ func (l *berth) stays() bool {
 	return false
 }
 
-// wantImage is whether the image is there; if not it asks for it. One pull
-// serves all that wait for the same image.
+// wantImage is whether all that it is made of is there; what is not it asks for.
+// Of several it waits for the one that failed, which says more.
 func (s *step) wantImage(l *berth) bool {
-	img := s.image(imageOf(l.order.Workload))
-	if img.present {
+	for ref := range sourcesOf(l.order.Workload) {
+		img := s.image(ref)
+		if img.present {
+			continue
+		}
+		if l.pull == nil || l.pull.failure == nil {
+			l.pull = img
+		}
+		s.ask(l, img)
+	}
+	if l.pull == nil {
 		return true
 	}
-	l.pull = img
 	l.advance(nodes.Pulling, s.now)
-	if img.needed || img.busy {
-		img.needed = true
-		return false
-	}
-	img.needed = true
-	if s.now.Before(img.next) {
-		s.wake(img.next)
-		return false
-	}
-	img.first = l
-	s.pulls = append(s.pulls, img)
 	return false
+}
+
+// ask asks for an image. One pull serves all that wait for the same.
+func (s *step) ask(l *berth, img *image) {
+	asked := img.needed || img.busy
+	img.needed = true
+	switch {
+	case asked:
+	case s.now.Before(img.next):
+		s.wake(img.next)
+	default:
+		img.first = l
+		s.pulls = append(s.pulls, img)
+	}
 }
 
 func (s *step) wantStart(l *berth) {
@@ -182,7 +193,9 @@ func (s *step) forget() {
 func (s *step) forgetImages() {
 	for _, l := range s.berths {
 		if l.order != nil && l.order.Workload != nil && !l.order.Stop {
-			s.image(imageOf(l.order.Workload)).needed = true
+			for ref := range sourcesOf(l.order.Workload) {
+				s.image(ref).needed = true
+			}
 		}
 	}
 	kept := s.images[:0]

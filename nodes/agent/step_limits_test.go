@@ -92,7 +92,7 @@ func TestStep_IsPure(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	allowed := []string{"fmt", "hash/fnv", "maps", "slices", "strings", "time", "github.com/bayplan/bayplan/nodes", "github.com/bayplan/bayplan/schema"}
+	allowed := []string{"cmp", "iter", "fmt", "hash/fnv", "maps", "slices", "strings", "time", "github.com/bayplan/bayplan/nodes", "github.com/bayplan/bayplan/schema"}
 	for _, f := range files {
 		if strings.HasSuffix(f, "_test.go") {
 			continue

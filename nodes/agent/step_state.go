@@ -111,7 +111,7 @@ type berth struct {
 	phase  nodes.Phase
 	health nodes.Health
 	since  time.Time
-	// pull is the image that it waits for.
+	// pull is the image or artifact that it waits for.
 	pull *image
 }
 
@@ -122,7 +122,7 @@ type retry struct {
 	failure *nodes.Failure
 }
 
-// image is one that orders want.
+// image is one that orders want, or an artifact, whose ref is [schema.Artifact.Ref].
 type image struct {
 	ref     string
 	present bool

@@ -9,10 +9,16 @@ import (
 	"github.com/moby/moby/api/pkg/authconfig"
 	"github.com/moby/moby/api/types/registry"
 	"github.com/moby/moby/client"
+
+	"github.com/bayplan/bayplan/nodes"
+	"github.com/bayplan/bayplan/schema"
 )
 
 // Pull asks the Engine first: a present image needs no registry.
 func (r *Runtime) Pull(ctx context.Context, image string) error {
+	if a, ok := schema.ParseArtifactRef(image); ok {
+		return fail(nodes.PullFailed, nil, "the archive %s: a Docker Engine runs images only; archives are for nodes with the built-in runtime", a.URL)
+	}
 	err := r.attended(ctx, func(ctx context.Context) error { return r.pull(ctx, image) })
 	return r.explainPull(image, err)
 }
