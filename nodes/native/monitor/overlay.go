@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -45,7 +46,10 @@ func mountRoot(folder string, cfg *bundle.Config) error {
 			return fmt.Errorf("a layer of the image: %w", err)
 		}
 	}
-	err := mountNew(folder, layers)
+	err := errOldKernel
+	if takesLayers() {
+		err = mountNew(folder, layers)
+	}
 	if errors.Is(err, errOldKernel) {
 		err = mountOld(folder, layers)
 	}
@@ -54,6 +58,18 @@ func mountRoot(folder string, cfg *bundle.Config) error {
 	}
 	return nil
 }
+
+// takesLayers is whether the kernel takes layers one by one, as overlayfs does
+// since Linux 6.8. Asking it by trying would have an older one complain in its
+// log at each start: until 6.5 it took any option, and refused them all together.
+var takesLayers = sync.OnceValue(func() bool {
+	var u unix.Utsname
+	var major, minor int
+	if unix.Uname(&u) == nil {
+		fmt.Sscanf(unix.ByteSliceToString(u.Release[:]), "%d.%d", &major, &minor)
+	}
+	return major > 6 || major == 6 && minor >= 8
+})
 
 var errOldKernel = errors.New("the kernel takes layers only in one string")
 
