@@ -15,6 +15,9 @@ type Forecast struct {
 	Facts Facts
 	// Scores tell how each new place was chosen.
 	Scores map[schema.Slot]scheduler.Score
+	// Evicted are the stops that make room for others, in the order in which they
+	// would come.
+	Evicted []Change
 	// Blocked is what could not go on at the end.
 	Blocked []Blocked
 	// Held is why the commit would wait for approval; the forecast goes on as
@@ -42,6 +45,8 @@ func Foresee(in Input) Forecast {
 		for _, c := range plan.Changes {
 			if !c.Stop {
 				f.Scores[c.Slot] = c.Score
+			} else if c.Reason == nodes.Evicted {
+				f.Evicted = append(f.Evicted, c)
 			}
 		}
 		if c := lastCommit(&plan.Facts); f.Held == "" && c != nil && c.Outcome == Held && c.Revision.Commit == in.Desired.Revision.Commit {

@@ -148,7 +148,7 @@ func evictedWrongly(p *reconciler.Plan, old *nodes.Order) string {
 		for _, b := range p.Blocked {
 			if b.Slot == slot && strings.Contains(b.Text, "room is being made") {
 				w := goalOf(rolloutOf(&p.Facts, slot.Workload))
-				if old.Workload.Revocable && !w.Revocable || old.Workload.Priority < w.Priority {
+				if old.Workload.Revocable && !w.Revocable || old.Workload.Revocable == w.Revocable && old.Workload.Priority < w.Priority {
 					return ""
 				}
 			}

@@ -187,6 +187,8 @@ func (e *evictor) size(n int32, k int) int64 {
 }
 
 // mayEvict is why the request goes before what is there; empty if it does not.
+// It would be served first too, so that nobody is evicted in turn for what it
+// made end.
 func (e *evictor) mayEvict(r *Request, leaf int32, there *schema.Workload) string {
 	s, w := e.t.shares, r.Workload
 	victim := s.leaf(e.t, there.Pool)
@@ -195,7 +197,7 @@ func (e *evictor) mayEvict(r *Request, leaf int32, there *schema.Workload) strin
 		return ""
 	case there.Revocable && !w.Revocable:
 		return "revocable"
-	case leaf == victim && there.Priority < w.Priority:
+	case leaf == victim && there.Revocable == w.Revocable && there.Priority < w.Priority:
 		return fmt.Sprintf("priority %d is below %d", there.Priority, w.Priority)
 	case leaf != victim && !w.Revocable && s.owed(leaf, amountsOf(w)) && s.over(victim, amountsOf(there)):
 		return fmt.Sprintf("pool %s is above its guarantee, pool %s below its own", there.Pool, w.Pool)

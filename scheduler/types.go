@@ -1,6 +1,8 @@
 package scheduler
 
 import (
+	"fmt"
+
 	"github.com/bayplan/bayplan/nodes"
 	"github.com/bayplan/bayplan/schema"
 )
@@ -102,6 +104,21 @@ type Score struct {
 
 // Total is the sum that places are compared by.
 func (s Score) Total() int { return s.Fit + s.Spread + s.Avoid + s.Affinity + s.Near }
+
+// String is "812 (fit 760, spread 0, affinity 52)": the parts that every score
+// has, and those others that count.
+func (s Score) String() string {
+	text := fmt.Sprintf("%d (fit %d, spread %d", s.Total(), s.Fit, s.Spread)
+	for _, part := range []struct {
+		name  string
+		value int
+	}{{"affinity", s.Affinity}, {"near", s.Near}, {"avoid", s.Avoid}} {
+		if part.value != 0 {
+			text += fmt.Sprintf(", %s %d", part.name, part.value)
+		}
+	}
+	return text + ")"
+}
 
 // Unplaced is a request that fits nowhere now, and why.
 type Unplaced struct {

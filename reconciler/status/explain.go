@@ -87,5 +87,5 @@ func verdictLine(v *reconciler.Verdict) string {
 	if !v.Fits {
 		return v.Node + " cannot take it: " + v.Miss
 	}
-	return fmt.Sprintf("%s can take it: score %d (fit %d, spread %d)", v.Node, v.Score.Total(), v.Score.Fit, v.Score.Spread)
+	return fmt.Sprintf("%s can take it: score %s", v.Node, v.Score)
 }

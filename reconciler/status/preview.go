@@ -21,6 +21,8 @@ type Preview struct {
 	Changes []PreviewChange `json:"changes"`
 	// Unplaced is what would find no place, with why.
 	Unplaced []PreviewUnplaced `json:"unplaced"`
+	// Evictions are the instances that would end to make room for others.
+	Evictions []PreviewEviction `json:"evictions,omitempty"`
 	// Held is why the commit would be held; empty when it would not.
 	Held string `json:"held,omitempty"`
 	// Warnings are what the preview could not know: images that no registry
@@ -71,6 +73,13 @@ type PreviewUnplaced struct {
 	Why  []string `json:"why"`
 }
 
+// PreviewEviction is an instance that would end, for whom and by what right.
+type PreviewEviction struct {
+	Slot string `json:"slot"`
+	Node string `json:"node"`
+	Why  string `json:"why"`
+}
+
 // Explanation is why a slot is where it is, or why it is nowhere: the answer of
 // `bayplan explain`.
 type Explanation struct {
@@ -101,6 +110,9 @@ func PreviewOf(before *reconciler.Facts, f *reconciler.Forecast, unresolved []re
 		if !waits && (c.Action != "" || moves(c.Slots)) {
 			p.Changes = append(p.Changes, c)
 		}
+	}
+	for _, c := range f.Evicted {
+		p.Evictions = append(p.Evictions, PreviewEviction{Slot: c.Slot.String(), Node: c.Node, Why: c.Why})
 	}
 	for i := range f.Blocked {
 		if b := &f.Blocked[i]; b.Why != nil {

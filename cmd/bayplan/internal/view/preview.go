@@ -37,6 +37,9 @@ func Preview(w io.Writer, p *status.Preview, l Look) {
 		change(w, &p.Changes[i], l)
 		fmt.Fprintln(w)
 	}
+	for _, e := range p.Evictions {
+		fmt.Fprintf(w, "%s %s ends on %s %s\n\n", l.Paint.Text(show.Warn, "!"), show.Clean(e.Slot), show.Clean(e.Node), show.Clean(e.Why))
+	}
 	for _, u := range p.Unplaced {
 		fmt.Fprintf(w, "%s %s finds no place: %s\n", l.Paint.Text(show.Bad, "!"), show.Clean(u.Slot), show.Clean(u.Text))
 		for _, why := range u.Why {
