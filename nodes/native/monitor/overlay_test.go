@@ -60,6 +60,9 @@ func stack(t *testing.T, n int) []string {
 
 func TestOverlay_TheOldWayIsTheNewOne(t *testing.T) {
 	for name, mount := range map[string]func(folder string, layers []string) error{"new": mountNew, "old": mountOld} {
+		if name == "new" && !takesLayers() {
+			continue
+		}
 		layers := stack(t, 150)
 		folder := filepath.Join(t.TempDir(), "a,b:c")
 		for _, dir := range []string{upperDir, workDir, rootDir, lowerDir} {

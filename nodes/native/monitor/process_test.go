@@ -64,7 +64,11 @@ func TestStat_OfNamesThatHoldAnything(t *testing.T) {
 	if err != nil || p.Start == 0 {
 		t.Errorf("%+v %v", p, err)
 	}
-	if session, err := stat(unix.Getpid(), statSession); err != nil || session == 0 {
-		t.Error(session, err)
+	want, err := unix.Getsid(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if session, err := stat(unix.Getpid(), statSession); err != nil || session != uint64(want) {
+		t.Error(session, want, err)
 	}
 }
