@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -71,7 +72,7 @@ func clusterVerb(ts *testscript.TestScript, neg bool, args []string) {
 	verbs := map[string]func(*testscript.TestScript, *served, []string){
 		"apply": clusterApply, "commit": clusterCommit, "end": clusterEnd, "event": clusterEvent, "print": clusterPrint,
 		"problem": clusterProblem, "lose": clusterLose, "stop": clusterStop, "gone": clusterGone,
-		"drop": clusterDrop, "clock": clusterClock,
+		"drop": clusterDrop, "clock": clusterClock, "image": clusterImage, "image-none": clusterImageNone,
 	}
 	if neg || len(args) == 0 || verbs[args[0]] == nil {
 		ts.Fatalf("cluster: no such verb: %v", args)
@@ -166,6 +167,22 @@ func clusterGone(_ *testscript.TestScript, c *served, args []string) {
 		}
 	})
 }
+
+// image NODE NAME used|unused...: the node keeps these images and no others,
+// used last at the cluster's birth.
+func clusterImage(_ *testscript.TestScript, c *served, args []string) {
+	var all []nodes.Image
+	for i := 1; i+1 < len(args); i += 2 {
+		digest := "sha256:" + strings.Repeat(strconv.Itoa(i%10), 64)
+		repo, _, _ := strings.Cut(args[i], ":")
+		all = append(all, nodes.Image{Digest: digest, Names: []string{args[i], repo + "@" + digest}, Size: 3 << 20,
+			Created: birth.Add(-24 * time.Hour), Used: birth, InUse: args[i+1] == "used"})
+	}
+	c.SetImages(args[0], all...)
+}
+
+// image-none NODE: the node answers no question about images.
+func clusterImageNone(_ *testscript.TestScript, c *served, args []string) { c.NoImages(args[0]) }
 
 func (c *served) status() *status.Status {
 	st, _ := c.Status()

@@ -18,7 +18,7 @@ func (r *Runtime) Images(ctx context.Context) ([]nodes.Image, error) {
 	}
 	all := make([]nodes.Image, 0, len(found))
 	for _, e := range found {
-		all = append(all, nodes.Image{Digest: e.Digest, Names: e.Names, Size: e.Size, Created: e.Created, Used: e.Used, InUse: e.InUse})
+		all = append(all, nodes.Image{Digest: e.Digest, Names: append([]string{}, e.Names...), Size: e.Size, Created: e.Created, Used: e.Used, InUse: e.InUse})
 	}
 	return all, nil
 }

@@ -22,8 +22,8 @@ type attachStream = connect.BidiStreamForClient[wirepb.ConsoleMessage, wirepb.Co
 func (u *uplink) openConsole(ctx context.Context, m *wirepb.OpenConsole) {
 	var req ConsoleRequest
 	err := decodeStrict(m.Request, &req)
-	if err == nil && (req.Logs == nil) == (req.Exec == nil) {
-		err = errors.New("want either logs or exec")
+	if err == nil && !req.one() {
+		err = errors.New("want one of logs, exec and images")
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	u.mu.Lock()
@@ -104,8 +104,11 @@ func (a *attach) work(ctx context.Context, n agent.Node, req ConsoleRequest) (in
 	out := chunks{a, func(b []byte) *wirepb.ConsoleMessage {
 		return &wirepb.ConsoleMessage{Body: &wirepb.ConsoleMessage_Stdout{Stdout: b}}
 	}}
-	if req.Logs != nil {
+	switch {
+	case req.Logs != nil:
 		return 0, n.Logs(ctx, req.Instance, *req.Logs, out)
+	case req.Images != nil:
+		return 0, req.Images.images(ctx, n, out)
 	}
 	e := agent.Exec{Command: req.Exec.Command, TTY: req.Exec.TTY, Stdout: out, Resize: a.sizes}
 	e.Stderr = chunks{a, func(b []byte) *wirepb.ConsoleMessage {

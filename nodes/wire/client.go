@@ -33,7 +33,7 @@ type ClientConfig struct {
 
 	// dial opens connections; nil is TCP.
 	dial dialFunc
-	// plain makes an agent of it that knows no SharedAssignment.
+	// plain makes an agent of it that knows no SharedAssignment and no images.
 	plain bool
 }
 

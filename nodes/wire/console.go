@@ -24,11 +24,24 @@ const (
 	maxChunk = 32 << 10
 )
 
-// ConsoleRequest is what a console is to carry: one of Logs and Exec is set.
+// ConsoleRequest is what a console is to carry: one of Logs, Exec and Images is
+// set. Images are asked for only where the agent's Hello says that it knows them.
 type ConsoleRequest struct {
 	Instance string            `json:"instance"`
 	Logs     *agent.LogOptions `json:"logs,omitempty"`
 	Exec     *ExecRequest      `json:"exec,omitempty"`
+	Images   *ImagesRequest    `json:"images,omitempty"`
+}
+
+// one is whether the request is for one thing.
+func (r *ConsoleRequest) one() bool {
+	n := 0
+	for _, set := range []bool{r.Logs != nil, r.Exec != nil, r.Images != nil} {
+		if set {
+			n++
+		}
+	}
+	return n == 1
 }
 
 // ExecRequest is an agent.Exec without its streams.

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/bayplan/bayplan/nodes"
+	"github.com/bayplan/bayplan/nodes/agent"
 	"github.com/bayplan/bayplan/nodes/roster"
 )
 
@@ -147,6 +148,11 @@ func (c *cluster) client(dir string, edit ...func(*ClientConfig)) *Client {
 
 // run keeps a node's session until stop, or the test, ends.
 func (c *cluster) run(k *Client, m *machine) (stop func()) {
+	c.t.Helper()
+	return c.runs(k, m)
+}
+
+func (c *cluster) runs(k *Client, m agent.Node) (stop func()) {
 	c.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)

@@ -36,6 +36,8 @@ type session struct {
 	done chan struct{}
 	// shared is whether the agent takes SharedAssignments.
 	shared bool
+	// images is whether its consoles tell of images.
+	images bool
 
 	// control carries what is neither report nor Assignment. It is bounded:
 	// where it is full the node does not listen.
@@ -123,6 +125,7 @@ func (e *session) hello() error {
 			"the agent (%s) speaks protocol %d, this server %d: upgrade the older of the two", h.Version, h.Protocol, Protocol))
 	}
 	e.shared = h.Shared && !e.s.cfg.plain
+	e.images = h.Images
 	return nil
 }
 

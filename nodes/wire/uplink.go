@@ -84,7 +84,7 @@ func closeWhen(ctx context.Context, s interface{ CloseRequest() error }) (stop f
 // lives.
 func (u *uplink) write(ctx context.Context, cancel context.CancelCauseFunc) error {
 	err := u.send(&wirepb.AgentMessage{Body: &wirepb.AgentMessage_Hello{Hello: &wirepb.Hello{
-		Version: u.c.cfg.Version, Protocol: Protocol, Shared: !u.c.cfg.plain,
+		Version: u.c.cfg.Version, Protocol: Protocol, Shared: !u.c.cfg.plain, Images: !u.c.cfg.plain,
 	}}})
 	if err != nil {
 		return err

@@ -58,3 +58,11 @@ func (t *term) note(ctx context.Context, after reconciler.Facts, e status.Event)
 	t.show()
 	return nil
 }
+
+// Note records what an operator is about to do that no decision tells of.
+func (l *Loop) Note(ctx context.Context, node, actor, text string) error {
+	result, err := ask(ctx, l, func(t *term) error {
+		return t.note(ctx, t.facts, status.Event{Time: t.cfg.Now(), Kind: "operator", Node: node, Actor: actor, Text: text})
+	})
+	return cmp.Or(err, result)
+}

@@ -11,6 +11,7 @@ import (
 
 	"connectrpc.com/connect"
 
+	"github.com/bayplan/bayplan/nodes"
 	"github.com/bayplan/bayplan/nodes/agent"
 	"github.com/bayplan/bayplan/reconciler/serve/controlpb"
 	"github.com/bayplan/bayplan/reconciler/serve/controlpb/controlpbconnect"
@@ -44,6 +45,9 @@ type Cluster interface {
 	// RemoveNode takes a node out of the cluster and ends what it has open;
 	// unless force is set not while it is heard, has work or holds volumes.
 	RemoveNode(ctx context.Context, node string, force bool, actor string) error
+	// Note records what an operator is about to do that no decision tells of;
+	// node may be "". It returns once that is recorded (I39).
+	Note(ctx context.Context, node, actor, text string) error
 }
 
 // Consoles reaches the containers of a node through the session that its agent
@@ -53,6 +57,9 @@ type Consoles interface {
 	Logs(ctx context.Context, node, instance string, o agent.LogOptions, w io.Writer) error
 	// Exec runs a command in an instance and returns its exit code.
 	Exec(ctx context.Context, node, instance string, e agent.Exec) (int, error)
+	// Images and PruneImages are agent.Images of a node.
+	Images(ctx context.Context, node string) ([]nodes.Image, error)
+	PruneImages(ctx context.Context, node string, unusedFor time.Duration) (nodes.Pruned, error)
 }
 
 // Joiner makes the line that is typed on a new node, with a one-time token.

@@ -39,6 +39,8 @@ type Cluster struct {
 	tokens []string // who asked for each
 
 	approved, removed []string
+
+	images map[string][]nodes.Image // by node
 }
 
 // New has the named nodes, each with 4 cores and 8Gi, and runs nothing. Its
@@ -241,6 +243,12 @@ func (c *Cluster) RemoveNode(_ context.Context, node string, force bool, actor s
 	}
 	c.removed = append(c.removed, node+" by "+actor)
 	c.change(func(s *status.Status) { s.Nodes = slices.Delete(s.Nodes, at, at+1) })
+	return nil
+}
+
+// Note records it as an event.
+func (c *Cluster) Note(_ context.Context, node, actor, text string) error {
+	c.Record(status.Event{Kind: "operator", Node: node, Actor: actor, Text: text})
 	return nil
 }
 

@@ -350,7 +350,9 @@ type Hello struct {
 	// The protocol's version that it speaks.
 	Protocol uint32 `protobuf:"varint,2,opt,name=protocol,proto3" json:"protocol,omitempty"`
 	// Whether it takes a SharedAssignment in place of an assignment.
-	Shared        bool `protobuf:"varint,3,opt,name=shared,proto3" json:"shared,omitempty"`
+	Shared bool `protobuf:"varint,3,opt,name=shared,proto3" json:"shared,omitempty"`
+	// Whether its consoles tell of images.
+	Images        bool `protobuf:"varint,4,opt,name=images,proto3" json:"images,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -402,6 +404,13 @@ func (x *Hello) GetProtocol() uint32 {
 func (x *Hello) GetShared() bool {
 	if x != nil {
 		return x.Shared
+	}
+	return false
+}
+
+func (x *Hello) GetImages() bool {
+	if x != nil {
+		return x.Images
 	}
 	return false
 }
@@ -534,6 +543,7 @@ type ServerMessage struct {
 	//	*ServerMessage_OpenConsole
 	//	*ServerMessage_CloseConsole
 	//	*ServerMessage_SharedAssignment
+	//	*ServerMessage_Settings
 	Body          isServerMessage_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -637,6 +647,15 @@ func (x *ServerMessage) GetSharedAssignment() *SharedAssignment {
 	return nil
 }
 
+func (x *ServerMessage) GetSettings() *Settings {
+	if x != nil {
+		if x, ok := x.Body.(*ServerMessage_Settings); ok {
+			return x.Settings
+		}
+	}
+	return nil
+}
+
 type isServerMessage_Body interface {
 	isServerMessage_Body()
 }
@@ -670,6 +689,11 @@ type ServerMessage_SharedAssignment struct {
 	SharedAssignment *SharedAssignment `protobuf:"bytes,7,opt,name=shared_assignment,json=sharedAssignment,proto3,oneof"`
 }
 
+type ServerMessage_Settings struct {
+	// What holds for every node; an agent that does not know it goes without.
+	Settings *Settings `protobuf:"bytes,8,opt,name=settings,proto3,oneof"`
+}
+
 func (*ServerMessage_Welcome) isServerMessage_Body() {}
 
 func (*ServerMessage_Assignment) isServerMessage_Body() {}
@@ -681,6 +705,53 @@ func (*ServerMessage_OpenConsole) isServerMessage_Body() {}
 func (*ServerMessage_CloseConsole) isServerMessage_Body() {}
 
 func (*ServerMessage_SharedAssignment) isServerMessage_Body() {}
+
+func (*ServerMessage_Settings) isServerMessage_Body() {}
+
+type Settings struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// nodes.Settings, JSON.
+	Json          []byte `protobuf:"bytes,1,opt,name=json,proto3" json:"json,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Settings) Reset() {
+	*x = Settings{}
+	mi := &file_wire_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Settings) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Settings) ProtoMessage() {}
+
+func (x *Settings) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Settings.ProtoReflect.Descriptor instead.
+func (*Settings) Descriptor() ([]byte, []int) {
+	return file_wire_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Settings) GetJson() []byte {
+	if x != nil {
+		return x.Json
+	}
+	return nil
+}
 
 type SharedAssignment struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -696,7 +767,7 @@ type SharedAssignment struct {
 
 func (x *SharedAssignment) Reset() {
 	*x = SharedAssignment{}
-	mi := &file_wire_proto_msgTypes[8]
+	mi := &file_wire_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -708,7 +779,7 @@ func (x *SharedAssignment) String() string {
 func (*SharedAssignment) ProtoMessage() {}
 
 func (x *SharedAssignment) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[8]
+	mi := &file_wire_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -721,7 +792,7 @@ func (x *SharedAssignment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SharedAssignment.ProtoReflect.Descriptor instead.
 func (*SharedAssignment) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{8}
+	return file_wire_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *SharedAssignment) GetAssignment() []byte {
@@ -758,7 +829,7 @@ type Welcome struct {
 
 func (x *Welcome) Reset() {
 	*x = Welcome{}
-	mi := &file_wire_proto_msgTypes[9]
+	mi := &file_wire_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -770,7 +841,7 @@ func (x *Welcome) String() string {
 func (*Welcome) ProtoMessage() {}
 
 func (x *Welcome) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[9]
+	mi := &file_wire_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -783,7 +854,7 @@ func (x *Welcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Welcome.ProtoReflect.Descriptor instead.
 func (*Welcome) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{9}
+	return file_wire_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Welcome) GetRun() string {
@@ -815,7 +886,7 @@ type Resync struct {
 
 func (x *Resync) Reset() {
 	*x = Resync{}
-	mi := &file_wire_proto_msgTypes[10]
+	mi := &file_wire_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -827,7 +898,7 @@ func (x *Resync) String() string {
 func (*Resync) ProtoMessage() {}
 
 func (x *Resync) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[10]
+	mi := &file_wire_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -840,7 +911,7 @@ func (x *Resync) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Resync.ProtoReflect.Descriptor instead.
 func (*Resync) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{10}
+	return file_wire_proto_rawDescGZIP(), []int{11}
 }
 
 type OpenConsole struct {
@@ -854,7 +925,7 @@ type OpenConsole struct {
 
 func (x *OpenConsole) Reset() {
 	*x = OpenConsole{}
-	mi := &file_wire_proto_msgTypes[11]
+	mi := &file_wire_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -866,7 +937,7 @@ func (x *OpenConsole) String() string {
 func (*OpenConsole) ProtoMessage() {}
 
 func (x *OpenConsole) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[11]
+	mi := &file_wire_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -879,7 +950,7 @@ func (x *OpenConsole) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenConsole.ProtoReflect.Descriptor instead.
 func (*OpenConsole) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{11}
+	return file_wire_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *OpenConsole) GetId() string {
@@ -905,7 +976,7 @@ type CloseConsole struct {
 
 func (x *CloseConsole) Reset() {
 	*x = CloseConsole{}
-	mi := &file_wire_proto_msgTypes[12]
+	mi := &file_wire_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -917,7 +988,7 @@ func (x *CloseConsole) String() string {
 func (*CloseConsole) ProtoMessage() {}
 
 func (x *CloseConsole) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[12]
+	mi := &file_wire_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -930,7 +1001,7 @@ func (x *CloseConsole) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseConsole.ProtoReflect.Descriptor instead.
 func (*CloseConsole) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{12}
+	return file_wire_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *CloseConsole) GetId() string {
@@ -958,7 +1029,7 @@ type ConsoleMessage struct {
 
 func (x *ConsoleMessage) Reset() {
 	*x = ConsoleMessage{}
-	mi := &file_wire_proto_msgTypes[13]
+	mi := &file_wire_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -970,7 +1041,7 @@ func (x *ConsoleMessage) String() string {
 func (*ConsoleMessage) ProtoMessage() {}
 
 func (x *ConsoleMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[13]
+	mi := &file_wire_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -983,7 +1054,7 @@ func (x *ConsoleMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConsoleMessage.ProtoReflect.Descriptor instead.
 func (*ConsoleMessage) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{13}
+	return file_wire_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ConsoleMessage) GetBody() isConsoleMessage_Body {
@@ -1114,7 +1185,7 @@ type Resize struct {
 
 func (x *Resize) Reset() {
 	*x = Resize{}
-	mi := &file_wire_proto_msgTypes[14]
+	mi := &file_wire_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1126,7 +1197,7 @@ func (x *Resize) String() string {
 func (*Resize) ProtoMessage() {}
 
 func (x *Resize) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[14]
+	mi := &file_wire_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1139,7 +1210,7 @@ func (x *Resize) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Resize.ProtoReflect.Descriptor instead.
 func (*Resize) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{14}
+	return file_wire_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Resize) GetRows() uint32 {
@@ -1166,7 +1237,7 @@ type ConsoleEnd struct {
 
 func (x *ConsoleEnd) Reset() {
 	*x = ConsoleEnd{}
-	mi := &file_wire_proto_msgTypes[15]
+	mi := &file_wire_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1178,7 +1249,7 @@ func (x *ConsoleEnd) String() string {
 func (*ConsoleEnd) ProtoMessage() {}
 
 func (x *ConsoleEnd) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[15]
+	mi := &file_wire_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1191,7 +1262,7 @@ func (x *ConsoleEnd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConsoleEnd.ProtoReflect.Descriptor instead.
 func (*ConsoleEnd) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{15}
+	return file_wire_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ConsoleEnd) GetExitCode() int32 {
@@ -1232,18 +1303,19 @@ const file_wire_proto_rawDesc = "" +
 	"\theartbeat\x18\x04 \x01(\v2\x1a.bayplan.wire.v1.HeartbeatH\x00R\theartbeat\x12\x18\n" +
 	"\x06change\x18\x05 \x01(\fH\x00R\x06change\x124\n" +
 	"\arefused\x18\x06 \x01(\v2\x18.bayplan.wire.v1.RefusedH\x00R\arefusedB\x06\n" +
-	"\x04body\"U\n" +
+	"\x04body\"m\n" +
 	"\x05Hello\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x1a\n" +
 	"\bprotocol\x18\x02 \x01(\rR\bprotocol\x12\x16\n" +
-	"\x06shared\x18\x03 \x01(\bR\x06shared\"]\n" +
+	"\x06shared\x18\x03 \x01(\bR\x06shared\x12\x16\n" +
+	"\x06images\x18\x04 \x01(\bR\x06images\"]\n" +
 	"\tHeartbeat\x12#\n" +
 	"\rreport_digest\x18\x01 \x01(\fR\freportDigest\x12+\n" +
 	"\x11assignment_digest\x18\x02 \x01(\fR\x10assignmentDigest\"I\n" +
 	"\aRefused\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\x03R\x05epoch\x12\x16\n" +
 	"\x06serial\x18\x02 \x01(\x03R\x06serial\x12\x10\n" +
-	"\x03why\x18\x03 \x01(\tR\x03why\"\x8f\x03\n" +
+	"\x03why\x18\x03 \x01(\tR\x03why\"\xc8\x03\n" +
 	"\rServerMessage\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x124\n" +
 	"\awelcome\x18\x02 \x01(\v2\x18.bayplan.wire.v1.WelcomeH\x00R\awelcome\x12 \n" +
@@ -1253,8 +1325,11 @@ const file_wire_proto_rawDesc = "" +
 	"\x06resync\x18\x04 \x01(\v2\x17.bayplan.wire.v1.ResyncH\x00R\x06resync\x12A\n" +
 	"\fopen_console\x18\x05 \x01(\v2\x1c.bayplan.wire.v1.OpenConsoleH\x00R\vopenConsole\x12D\n" +
 	"\rclose_console\x18\x06 \x01(\v2\x1d.bayplan.wire.v1.CloseConsoleH\x00R\fcloseConsole\x12P\n" +
-	"\x11shared_assignment\x18\a \x01(\v2!.bayplan.wire.v1.SharedAssignmentH\x00R\x10sharedAssignmentB\x06\n" +
-	"\x04body\"d\n" +
+	"\x11shared_assignment\x18\a \x01(\v2!.bayplan.wire.v1.SharedAssignmentH\x00R\x10sharedAssignment\x127\n" +
+	"\bsettings\x18\b \x01(\v2\x19.bayplan.wire.v1.SettingsH\x00R\bsettingsB\x06\n" +
+	"\x04body\"\x1e\n" +
+	"\bSettings\x12\x12\n" +
+	"\x04json\x18\x01 \x01(\fR\x04json\"d\n" +
 	"\x10SharedAssignment\x12\x1e\n" +
 	"\n" +
 	"assignment\x18\x01 \x01(\fR\n" +
@@ -1306,7 +1381,7 @@ func file_wire_proto_rawDescGZIP() []byte {
 	return file_wire_proto_rawDescData
 }
 
-var file_wire_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_wire_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_wire_proto_goTypes = []any{
 	(*JoinRequest)(nil),      // 0: bayplan.wire.v1.JoinRequest
 	(*RenewRequest)(nil),     // 1: bayplan.wire.v1.RenewRequest
@@ -1316,39 +1391,41 @@ var file_wire_proto_goTypes = []any{
 	(*Heartbeat)(nil),        // 5: bayplan.wire.v1.Heartbeat
 	(*Refused)(nil),          // 6: bayplan.wire.v1.Refused
 	(*ServerMessage)(nil),    // 7: bayplan.wire.v1.ServerMessage
-	(*SharedAssignment)(nil), // 8: bayplan.wire.v1.SharedAssignment
-	(*Welcome)(nil),          // 9: bayplan.wire.v1.Welcome
-	(*Resync)(nil),           // 10: bayplan.wire.v1.Resync
-	(*OpenConsole)(nil),      // 11: bayplan.wire.v1.OpenConsole
-	(*CloseConsole)(nil),     // 12: bayplan.wire.v1.CloseConsole
-	(*ConsoleMessage)(nil),   // 13: bayplan.wire.v1.ConsoleMessage
-	(*Resize)(nil),           // 14: bayplan.wire.v1.Resize
-	(*ConsoleEnd)(nil),       // 15: bayplan.wire.v1.ConsoleEnd
+	(*Settings)(nil),         // 8: bayplan.wire.v1.Settings
+	(*SharedAssignment)(nil), // 9: bayplan.wire.v1.SharedAssignment
+	(*Welcome)(nil),          // 10: bayplan.wire.v1.Welcome
+	(*Resync)(nil),           // 11: bayplan.wire.v1.Resync
+	(*OpenConsole)(nil),      // 12: bayplan.wire.v1.OpenConsole
+	(*CloseConsole)(nil),     // 13: bayplan.wire.v1.CloseConsole
+	(*ConsoleMessage)(nil),   // 14: bayplan.wire.v1.ConsoleMessage
+	(*Resize)(nil),           // 15: bayplan.wire.v1.Resize
+	(*ConsoleEnd)(nil),       // 16: bayplan.wire.v1.ConsoleEnd
 }
 var file_wire_proto_depIdxs = []int32{
 	4,  // 0: bayplan.wire.v1.AgentMessage.hello:type_name -> bayplan.wire.v1.Hello
 	5,  // 1: bayplan.wire.v1.AgentMessage.heartbeat:type_name -> bayplan.wire.v1.Heartbeat
 	6,  // 2: bayplan.wire.v1.AgentMessage.refused:type_name -> bayplan.wire.v1.Refused
-	9,  // 3: bayplan.wire.v1.ServerMessage.welcome:type_name -> bayplan.wire.v1.Welcome
-	10, // 4: bayplan.wire.v1.ServerMessage.resync:type_name -> bayplan.wire.v1.Resync
-	11, // 5: bayplan.wire.v1.ServerMessage.open_console:type_name -> bayplan.wire.v1.OpenConsole
-	12, // 6: bayplan.wire.v1.ServerMessage.close_console:type_name -> bayplan.wire.v1.CloseConsole
-	8,  // 7: bayplan.wire.v1.ServerMessage.shared_assignment:type_name -> bayplan.wire.v1.SharedAssignment
-	14, // 8: bayplan.wire.v1.ConsoleMessage.resize:type_name -> bayplan.wire.v1.Resize
-	15, // 9: bayplan.wire.v1.ConsoleMessage.end:type_name -> bayplan.wire.v1.ConsoleEnd
-	0,  // 10: bayplan.wire.v1.Enrolment.Join:input_type -> bayplan.wire.v1.JoinRequest
-	3,  // 11: bayplan.wire.v1.Fleet.Session:input_type -> bayplan.wire.v1.AgentMessage
-	1,  // 12: bayplan.wire.v1.Fleet.Renew:input_type -> bayplan.wire.v1.RenewRequest
-	13, // 13: bayplan.wire.v1.Fleet.Console:input_type -> bayplan.wire.v1.ConsoleMessage
-	2,  // 14: bayplan.wire.v1.Enrolment.Join:output_type -> bayplan.wire.v1.JoinResponse
-	7,  // 15: bayplan.wire.v1.Fleet.Session:output_type -> bayplan.wire.v1.ServerMessage
-	2,  // 16: bayplan.wire.v1.Fleet.Renew:output_type -> bayplan.wire.v1.JoinResponse
-	13, // 17: bayplan.wire.v1.Fleet.Console:output_type -> bayplan.wire.v1.ConsoleMessage
-	14, // [14:18] is the sub-list for method output_type
-	10, // [10:14] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	10, // 3: bayplan.wire.v1.ServerMessage.welcome:type_name -> bayplan.wire.v1.Welcome
+	11, // 4: bayplan.wire.v1.ServerMessage.resync:type_name -> bayplan.wire.v1.Resync
+	12, // 5: bayplan.wire.v1.ServerMessage.open_console:type_name -> bayplan.wire.v1.OpenConsole
+	13, // 6: bayplan.wire.v1.ServerMessage.close_console:type_name -> bayplan.wire.v1.CloseConsole
+	9,  // 7: bayplan.wire.v1.ServerMessage.shared_assignment:type_name -> bayplan.wire.v1.SharedAssignment
+	8,  // 8: bayplan.wire.v1.ServerMessage.settings:type_name -> bayplan.wire.v1.Settings
+	15, // 9: bayplan.wire.v1.ConsoleMessage.resize:type_name -> bayplan.wire.v1.Resize
+	16, // 10: bayplan.wire.v1.ConsoleMessage.end:type_name -> bayplan.wire.v1.ConsoleEnd
+	0,  // 11: bayplan.wire.v1.Enrolment.Join:input_type -> bayplan.wire.v1.JoinRequest
+	3,  // 12: bayplan.wire.v1.Fleet.Session:input_type -> bayplan.wire.v1.AgentMessage
+	1,  // 13: bayplan.wire.v1.Fleet.Renew:input_type -> bayplan.wire.v1.RenewRequest
+	14, // 14: bayplan.wire.v1.Fleet.Console:input_type -> bayplan.wire.v1.ConsoleMessage
+	2,  // 15: bayplan.wire.v1.Enrolment.Join:output_type -> bayplan.wire.v1.JoinResponse
+	7,  // 16: bayplan.wire.v1.Fleet.Session:output_type -> bayplan.wire.v1.ServerMessage
+	2,  // 17: bayplan.wire.v1.Fleet.Renew:output_type -> bayplan.wire.v1.JoinResponse
+	14, // 18: bayplan.wire.v1.Fleet.Console:output_type -> bayplan.wire.v1.ConsoleMessage
+	15, // [15:19] is the sub-list for method output_type
+	11, // [11:15] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_wire_proto_init() }
@@ -1370,8 +1447,9 @@ func file_wire_proto_init() {
 		(*ServerMessage_OpenConsole)(nil),
 		(*ServerMessage_CloseConsole)(nil),
 		(*ServerMessage_SharedAssignment)(nil),
+		(*ServerMessage_Settings)(nil),
 	}
-	file_wire_proto_msgTypes[13].OneofWrappers = []any{
+	file_wire_proto_msgTypes[14].OneofWrappers = []any{
 		(*ConsoleMessage_Id)(nil),
 		(*ConsoleMessage_Stdin)(nil),
 		(*ConsoleMessage_Stdout)(nil),
@@ -1386,7 +1464,7 @@ func file_wire_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_wire_proto_rawDesc), len(file_wire_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   16,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -1184,6 +1184,114 @@ func (*RemoveNodeResponse) Descriptor() ([]byte, []int) {
 	return file_control_proto_rawDescGZIP(), []int{19}
 }
 
+type ImagesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Empty is every node.
+	Node          string `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImagesRequest) Reset() {
+	*x = ImagesRequest{}
+	mi := &file_control_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImagesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImagesRequest) ProtoMessage() {}
+
+func (x *ImagesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_control_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImagesRequest.ProtoReflect.Descriptor instead.
+func (*ImagesRequest) Descriptor() ([]byte, []int) {
+	return file_control_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *ImagesRequest) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+type PruneImagesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Empty is every node.
+	Node string `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	// Only what nobody asked for so long; 0 is all that no container uses.
+	UnusedSeconds int64 `protobuf:"varint,2,opt,name=unused_seconds,json=unusedSeconds,proto3" json:"unused_seconds,omitempty"`
+	// Who says so; the server adds the certificate's name.
+	Actor         string `protobuf:"bytes,3,opt,name=actor,proto3" json:"actor,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PruneImagesRequest) Reset() {
+	*x = PruneImagesRequest{}
+	mi := &file_control_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PruneImagesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PruneImagesRequest) ProtoMessage() {}
+
+func (x *PruneImagesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_control_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PruneImagesRequest.ProtoReflect.Descriptor instead.
+func (*PruneImagesRequest) Descriptor() ([]byte, []int) {
+	return file_control_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *PruneImagesRequest) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *PruneImagesRequest) GetUnusedSeconds() int64 {
+	if x != nil {
+		return x.UnusedSeconds
+	}
+	return 0
+}
+
+func (x *PruneImagesRequest) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
 var File_control_proto protoreflect.FileDescriptor
 
 const file_control_proto_rawDesc = "" +
@@ -1257,7 +1365,13 @@ const file_control_proto_rawDesc = "" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x14\n" +
 	"\x05force\x18\x02 \x01(\bR\x05force\x12\x14\n" +
 	"\x05actor\x18\x03 \x01(\tR\x05actor\"\x14\n" +
-	"\x12RemoveNodeResponse2\xf1\x06\n" +
+	"\x12RemoveNodeResponse\"#\n" +
+	"\rImagesRequest\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\"e\n" +
+	"\x12PruneImagesRequest\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x12%\n" +
+	"\x0eunused_seconds\x18\x02 \x01(\x03R\runusedSeconds\x12\x14\n" +
+	"\x05actor\x18\x03 \x01(\tR\x05actor2\x91\b\n" +
 	"\aControl\x12I\n" +
 	"\x04Info\x12\x1f.bayplan.control.v1.InfoRequest\x1a .bayplan.control.v1.InfoResponse\x12I\n" +
 	"\x06Status\x12!.bayplan.control.v1.StatusRequest\x1a\x1c.bayplan.control.v1.Document\x12P\n" +
@@ -1270,7 +1384,9 @@ const file_control_proto_rawDesc = "" +
 	"\aApprove\x12\".bayplan.control.v1.ApproveRequest\x1a#.bayplan.control.v1.ApproveResponse\x12X\n" +
 	"\tJoinToken\x12$.bayplan.control.v1.JoinTokenRequest\x1a%.bayplan.control.v1.JoinTokenResponse\x12[\n" +
 	"\n" +
-	"RemoveNode\x12%.bayplan.control.v1.RemoveNodeRequest\x1a&.bayplan.control.v1.RemoveNodeResponseB7Z5github.com/bayplan/bayplan/reconciler/serve/controlpbb\x06proto3"
+	"RemoveNode\x12%.bayplan.control.v1.RemoveNodeRequest\x1a&.bayplan.control.v1.RemoveNodeResponse\x12I\n" +
+	"\x06Images\x12!.bayplan.control.v1.ImagesRequest\x1a\x1c.bayplan.control.v1.Document\x12S\n" +
+	"\vPruneImages\x12&.bayplan.control.v1.PruneImagesRequest\x1a\x1c.bayplan.control.v1.DocumentB7Z5github.com/bayplan/bayplan/reconciler/serve/controlpbb\x06proto3"
 
 var (
 	file_control_proto_rawDescOnce sync.Once
@@ -1284,7 +1400,7 @@ func file_control_proto_rawDescGZIP() []byte {
 	return file_control_proto_rawDescData
 }
 
-var file_control_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_control_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_control_proto_goTypes = []any{
 	(*Document)(nil),           // 0: bayplan.control.v1.Document
 	(*InfoRequest)(nil),        // 1: bayplan.control.v1.InfoRequest
@@ -1306,6 +1422,8 @@ var file_control_proto_goTypes = []any{
 	(*JoinTokenResponse)(nil),  // 17: bayplan.control.v1.JoinTokenResponse
 	(*RemoveNodeRequest)(nil),  // 18: bayplan.control.v1.RemoveNodeRequest
 	(*RemoveNodeResponse)(nil), // 19: bayplan.control.v1.RemoveNodeResponse
+	(*ImagesRequest)(nil),      // 20: bayplan.control.v1.ImagesRequest
+	(*PruneImagesRequest)(nil), // 21: bayplan.control.v1.PruneImagesRequest
 }
 var file_control_proto_depIdxs = []int32{
 	8,  // 0: bayplan.control.v1.ExecInput.start:type_name -> bayplan.control.v1.ExecStart
@@ -1323,19 +1441,23 @@ var file_control_proto_depIdxs = []int32{
 	14, // 12: bayplan.control.v1.Control.Approve:input_type -> bayplan.control.v1.ApproveRequest
 	16, // 13: bayplan.control.v1.Control.JoinToken:input_type -> bayplan.control.v1.JoinTokenRequest
 	18, // 14: bayplan.control.v1.Control.RemoveNode:input_type -> bayplan.control.v1.RemoveNodeRequest
-	2,  // 15: bayplan.control.v1.Control.Info:output_type -> bayplan.control.v1.InfoResponse
-	0,  // 16: bayplan.control.v1.Control.Status:output_type -> bayplan.control.v1.Document
-	0,  // 17: bayplan.control.v1.Control.WatchStatus:output_type -> bayplan.control.v1.Document
-	0,  // 18: bayplan.control.v1.Control.Events:output_type -> bayplan.control.v1.Document
-	6,  // 19: bayplan.control.v1.Control.Logs:output_type -> bayplan.control.v1.LogChunk
-	10, // 20: bayplan.control.v1.Control.Exec:output_type -> bayplan.control.v1.ExecOutput
-	0,  // 21: bayplan.control.v1.Control.Plan:output_type -> bayplan.control.v1.Document
-	0,  // 22: bayplan.control.v1.Control.Explain:output_type -> bayplan.control.v1.Document
-	15, // 23: bayplan.control.v1.Control.Approve:output_type -> bayplan.control.v1.ApproveResponse
-	17, // 24: bayplan.control.v1.Control.JoinToken:output_type -> bayplan.control.v1.JoinTokenResponse
-	19, // 25: bayplan.control.v1.Control.RemoveNode:output_type -> bayplan.control.v1.RemoveNodeResponse
-	15, // [15:26] is the sub-list for method output_type
-	4,  // [4:15] is the sub-list for method input_type
+	20, // 15: bayplan.control.v1.Control.Images:input_type -> bayplan.control.v1.ImagesRequest
+	21, // 16: bayplan.control.v1.Control.PruneImages:input_type -> bayplan.control.v1.PruneImagesRequest
+	2,  // 17: bayplan.control.v1.Control.Info:output_type -> bayplan.control.v1.InfoResponse
+	0,  // 18: bayplan.control.v1.Control.Status:output_type -> bayplan.control.v1.Document
+	0,  // 19: bayplan.control.v1.Control.WatchStatus:output_type -> bayplan.control.v1.Document
+	0,  // 20: bayplan.control.v1.Control.Events:output_type -> bayplan.control.v1.Document
+	6,  // 21: bayplan.control.v1.Control.Logs:output_type -> bayplan.control.v1.LogChunk
+	10, // 22: bayplan.control.v1.Control.Exec:output_type -> bayplan.control.v1.ExecOutput
+	0,  // 23: bayplan.control.v1.Control.Plan:output_type -> bayplan.control.v1.Document
+	0,  // 24: bayplan.control.v1.Control.Explain:output_type -> bayplan.control.v1.Document
+	15, // 25: bayplan.control.v1.Control.Approve:output_type -> bayplan.control.v1.ApproveResponse
+	17, // 26: bayplan.control.v1.Control.JoinToken:output_type -> bayplan.control.v1.JoinTokenResponse
+	19, // 27: bayplan.control.v1.Control.RemoveNode:output_type -> bayplan.control.v1.RemoveNodeResponse
+	0,  // 28: bayplan.control.v1.Control.Images:output_type -> bayplan.control.v1.Document
+	0,  // 29: bayplan.control.v1.Control.PruneImages:output_type -> bayplan.control.v1.Document
+	17, // [17:30] is the sub-list for method output_type
+	4,  // [4:17] is the sub-list for method input_type
 	4,  // [4:4] is the sub-list for extension type_name
 	4,  // [4:4] is the sub-list for extension extendee
 	0,  // [0:4] is the sub-list for field type_name
@@ -1363,7 +1485,7 @@ func file_control_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_control_proto_rawDesc), len(file_control_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   20,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

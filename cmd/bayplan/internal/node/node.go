@@ -62,7 +62,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	}
 	defer func() { err = errors.Join(err, rt.Close()) }()
 	registry := telemetry.NewRegistry()
-	a, err := build(&cfg, creds, rt, registry)
+	a, err := build(&cfg, creds, rt.Runtime, registry)
 	if err != nil {
 		return err
 	}

@@ -59,6 +59,10 @@ const (
 	ControlJoinTokenProcedure = "/bayplan.control.v1.Control/JoinToken"
 	// ControlRemoveNodeProcedure is the fully-qualified name of the Control's RemoveNode RPC.
 	ControlRemoveNodeProcedure = "/bayplan.control.v1.Control/RemoveNode"
+	// ControlImagesProcedure is the fully-qualified name of the Control's Images RPC.
+	ControlImagesProcedure = "/bayplan.control.v1.Control/Images"
+	// ControlPruneImagesProcedure is the fully-qualified name of the Control's PruneImages RPC.
+	ControlPruneImagesProcedure = "/bayplan.control.v1.Control/PruneImages"
 )
 
 // ControlClient is a client for the bayplan.control.v1.Control service.
@@ -85,6 +89,10 @@ type ControlClient interface {
 	JoinToken(context.Context, *connect.Request[controlpb.JoinTokenRequest]) (*connect.Response[controlpb.JoinTokenResponse], error)
 	// RemoveNode takes a node out of the cluster for good.
 	RemoveNode(context.Context, *connect.Request[controlpb.RemoveNodeRequest]) (*connect.Response[controlpb.RemoveNodeResponse], error)
+	// Images are those that one node keeps, or all do: status.Images.
+	Images(context.Context, *connect.Request[controlpb.ImagesRequest]) (*connect.Response[controlpb.Document], error)
+	// PruneImages removes images that nobody uses: status.Pruning.
+	PruneImages(context.Context, *connect.Request[controlpb.PruneImagesRequest]) (*connect.Response[controlpb.Document], error)
 }
 
 // NewControlClient constructs a client for the bayplan.control.v1.Control service. By default, it
@@ -164,6 +172,18 @@ func NewControlClient(httpClient connect.HTTPClient, baseURL string, opts ...con
 			connect.WithSchema(controlMethods.ByName("RemoveNode")),
 			connect.WithClientOptions(opts...),
 		),
+		images: connect.NewClient[controlpb.ImagesRequest, controlpb.Document](
+			httpClient,
+			baseURL+ControlImagesProcedure,
+			connect.WithSchema(controlMethods.ByName("Images")),
+			connect.WithClientOptions(opts...),
+		),
+		pruneImages: connect.NewClient[controlpb.PruneImagesRequest, controlpb.Document](
+			httpClient,
+			baseURL+ControlPruneImagesProcedure,
+			connect.WithSchema(controlMethods.ByName("PruneImages")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
@@ -180,6 +200,8 @@ type controlClient struct {
 	approve     *connect.Client[controlpb.ApproveRequest, controlpb.ApproveResponse]
 	joinToken   *connect.Client[controlpb.JoinTokenRequest, controlpb.JoinTokenResponse]
 	removeNode  *connect.Client[controlpb.RemoveNodeRequest, controlpb.RemoveNodeResponse]
+	images      *connect.Client[controlpb.ImagesRequest, controlpb.Document]
+	pruneImages *connect.Client[controlpb.PruneImagesRequest, controlpb.Document]
 }
 
 // Info calls bayplan.control.v1.Control.Info.
@@ -237,6 +259,16 @@ func (c *controlClient) RemoveNode(ctx context.Context, req *connect.Request[con
 	return c.removeNode.CallUnary(ctx, req)
 }
 
+// Images calls bayplan.control.v1.Control.Images.
+func (c *controlClient) Images(ctx context.Context, req *connect.Request[controlpb.ImagesRequest]) (*connect.Response[controlpb.Document], error) {
+	return c.images.CallUnary(ctx, req)
+}
+
+// PruneImages calls bayplan.control.v1.Control.PruneImages.
+func (c *controlClient) PruneImages(ctx context.Context, req *connect.Request[controlpb.PruneImagesRequest]) (*connect.Response[controlpb.Document], error) {
+	return c.pruneImages.CallUnary(ctx, req)
+}
+
 // ControlHandler is an implementation of the bayplan.control.v1.Control service.
 type ControlHandler interface {
 	// Info names the cluster and the server's version.
@@ -261,6 +293,10 @@ type ControlHandler interface {
 	JoinToken(context.Context, *connect.Request[controlpb.JoinTokenRequest]) (*connect.Response[controlpb.JoinTokenResponse], error)
 	// RemoveNode takes a node out of the cluster for good.
 	RemoveNode(context.Context, *connect.Request[controlpb.RemoveNodeRequest]) (*connect.Response[controlpb.RemoveNodeResponse], error)
+	// Images are those that one node keeps, or all do: status.Images.
+	Images(context.Context, *connect.Request[controlpb.ImagesRequest]) (*connect.Response[controlpb.Document], error)
+	// PruneImages removes images that nobody uses: status.Pruning.
+	PruneImages(context.Context, *connect.Request[controlpb.PruneImagesRequest]) (*connect.Response[controlpb.Document], error)
 }
 
 // NewControlHandler builds an HTTP handler from the service implementation. It returns the path on
@@ -336,6 +372,18 @@ func NewControlHandler(svc ControlHandler, opts ...connect.HandlerOption) (strin
 		connect.WithSchema(controlMethods.ByName("RemoveNode")),
 		connect.WithHandlerOptions(opts...),
 	)
+	controlImagesHandler := connect.NewUnaryHandler(
+		ControlImagesProcedure,
+		svc.Images,
+		connect.WithSchema(controlMethods.ByName("Images")),
+		connect.WithHandlerOptions(opts...),
+	)
+	controlPruneImagesHandler := connect.NewUnaryHandler(
+		ControlPruneImagesProcedure,
+		svc.PruneImages,
+		connect.WithSchema(controlMethods.ByName("PruneImages")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/bayplan.control.v1.Control/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case ControlInfoProcedure:
@@ -360,6 +408,10 @@ func NewControlHandler(svc ControlHandler, opts ...connect.HandlerOption) (strin
 			controlJoinTokenHandler.ServeHTTP(w, r)
 		case ControlRemoveNodeProcedure:
 			controlRemoveNodeHandler.ServeHTTP(w, r)
+		case ControlImagesProcedure:
+			controlImagesHandler.ServeHTTP(w, r)
+		case ControlPruneImagesProcedure:
+			controlPruneImagesHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -411,4 +463,12 @@ func (UnimplementedControlHandler) JoinToken(context.Context, *connect.Request[c
 
 func (UnimplementedControlHandler) RemoveNode(context.Context, *connect.Request[controlpb.RemoveNodeRequest]) (*connect.Response[controlpb.RemoveNodeResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("bayplan.control.v1.Control.RemoveNode is not implemented"))
+}
+
+func (UnimplementedControlHandler) Images(context.Context, *connect.Request[controlpb.ImagesRequest]) (*connect.Response[controlpb.Document], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("bayplan.control.v1.Control.Images is not implemented"))
+}
+
+func (UnimplementedControlHandler) PruneImages(context.Context, *connect.Request[controlpb.PruneImagesRequest]) (*connect.Response[controlpb.Document], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("bayplan.control.v1.Control.PruneImages is not implemented"))
 }
