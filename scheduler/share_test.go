@@ -314,3 +314,20 @@ func idleUse(t scheduler.Tree, use map[string]scheduler.Use, r int) (sum int) {
 	}
 	return sum
 }
+
+// TestTable_Standings tells use, shares, what is lent and what is left.
+func TestTable_Standings(t *testing.T) {
+	pool, _ := contest(2, 1000, 1<<30, []user{{name: "free"}, {name: "sure"}})
+	pool.Tree[1].Limit = &schema.Quantity{CPU: 1700}
+	pool.Tree[2].Guarantee, pool.Tree[2].Lend = &schema.Quantity{CPU: 500}, true
+	pool.Use = map[string]scheduler.Use{"free": {CPU: 1600, Memory: 1 << 29, Slots: 4}}
+	pool.Nodes[0].Reserved.CPU, pool.Nodes[1].Reserved.CPU = 1000, 600
+	var got []string
+	for _, s := range scheduler.Open(pool).Standings() {
+		got = append(got, fmt.Sprintf("%s %d %s %d‰ idle %s lent %s left %s %s", s.Pool.Name, s.Nodes, s.Use.CPU, s.Share, s.Idle.CPU, s.Lent.CPU, s.Largest.CPU, s.Largest.Memory.Human()))
+	}
+	want := []string{"0-all 2 1600m 800‰ idle 500m lent 0 left 400m 1Gi", "free 0 1600m 800‰ idle 0 lent 0 left 0 1Gi", "sure 0 0 0‰ idle 500m lent 100m left 400m 1Gi"}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+}

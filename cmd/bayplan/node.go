@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
@@ -41,54 +40,11 @@ func newNodeListCommand() *cobra.Command {
 reserved out of what workloads may have.`,
 		Example: "  bayplan node ls -o wide",
 		Args:    takes(),
-		RunE:    func(cmd *cobra.Command, _ []string) error { return r.nodes(cmd) },
+		RunE:    func(cmd *cobra.Command, _ []string) error { return r.part(cmd, nodeText, nodesOf) },
 	}
 	r.addFlags(cmd)
 	r.addWatch(cmd)
 	return cmd
-}
-
-// nodes prints the status's nodes alone.
-func (r *reading) nodes(cmd *cobra.Command) error {
-	c, err := r.conn.Dial()
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	if r.watch && r.format.People() {
-		return r.watchStatus(cmd, c, "", nodeText)
-	}
-	if r.watch {
-		news := r.streamNews(cmd)
-		return untilInterrupt(cmd.Context(), statusWatcher(cmd, c, "", func(raw []byte) error {
-			doc, err := nodesOf(raw)
-			if err != nil {
-				return err
-			}
-			return news(doc)
-		}).Run(cmd.Context()))
-	}
-	answer, err := c.Status(cmd.Context(), connect.NewRequest(&controlpb.StatusRequest{}))
-	if err != nil {
-		return err
-	}
-	return r.printNodes(cmd, answer.Msg.Json)
-}
-
-func (r *reading) printNodes(cmd *cobra.Command, raw []byte) error {
-	if !r.format.People() {
-		doc, err := nodesOf(raw)
-		if err != nil {
-			return err
-		}
-		return show.Document(cmd.OutOrStdout(), r.format, doc)
-	}
-	st, err := document[status.Status](raw)
-	if err != nil {
-		return err
-	}
-	_, err = io.WriteString(cmd.OutOrStdout(), nodeText(st, r.look(cmd)))
-	return err
 }
 
 func nodeText(st *status.Status, l view.Look) string {

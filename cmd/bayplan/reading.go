@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"time"
 
@@ -98,6 +99,49 @@ func (r *reading) watchStatus(cmd *cobra.Command, c *client.Client, match string
 		last = key
 		return screen.Draw(text(st, r.look(cmd)))
 	})
+}
+
+// part prints a part of the status: text draws it, cut makes its document.
+func (r *reading) part(cmd *cobra.Command, text func(*status.Status, view.Look) string, cut func(raw []byte) ([]byte, error)) error {
+	c, err := r.conn.Dial()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if r.watch && r.format.People() {
+		return r.watchStatus(cmd, c, "", text)
+	}
+	if r.watch {
+		news := r.streamNews(cmd)
+		return untilInterrupt(cmd.Context(), statusWatcher(cmd, c, "", func(raw []byte) error {
+			doc, err := cut(raw)
+			if err != nil {
+				return err
+			}
+			return news(doc)
+		}).Run(cmd.Context()))
+	}
+	answer, err := c.Status(cmd.Context(), connect.NewRequest(&controlpb.StatusRequest{}))
+	if err != nil {
+		return err
+	}
+	return r.printPart(cmd, answer.Msg.Json, text, cut)
+}
+
+func (r *reading) printPart(cmd *cobra.Command, raw []byte, text func(*status.Status, view.Look) string, cut func(raw []byte) ([]byte, error)) error {
+	if !r.format.People() {
+		doc, err := cut(raw)
+		if err != nil {
+			return err
+		}
+		return show.Document(cmd.OutOrStdout(), r.format, doc)
+	}
+	st, err := document[status.Status](raw)
+	if err != nil {
+		return err
+	}
+	_, err = io.WriteString(cmd.OutOrStdout(), text(st, r.look(cmd)))
+	return err
 }
 
 // unheard is st without when nodes were heard last, which alone is no news.

@@ -48,6 +48,7 @@ func Of(in Input) Status {
 		}
 		s.History = append(s.History, r)
 	}
+	s.Pools = b.pools()
 	s.Problems = b.problems(&s)
 	return s
 }

@@ -23,7 +23,9 @@ type Status struct {
 	History   []Revision `json:"history"`
 	Workloads []Workload `json:"workloads"`
 	Nodes     []Node     `json:"nodes"`
-	Problems  []Problem  `json:"problems"`
+	// Pools are those that the repository names, sorted by name.
+	Pools    []Pool    `json:"pools,omitempty"`
+	Problems []Problem `json:"problems"`
 }
 
 // Revision is a commit and what became of it.
