@@ -39,7 +39,7 @@ func newWire(tag string) (*wire, error) {
 func (w *wire) ensure(key string, p netip.Prefix) error {
 	w.mtu.Store(int32(w.uplinkMTU()))
 	br := &netlink.Bridge{LinkAttrs: netlink.NewLinkAttrs()}
-	br.Name, br.Alias, br.HardwareAddr, br.MTU = w.bridge, "bayplan "+key, hardware(gateway(p)), int(w.mtu.Load())
+	br.Name, br.HardwareAddr, br.MTU = w.bridge, hardware(gateway(p)), int(w.mtu.Load())
 	if err := w.h.LinkAdd(br); err != nil && !errors.Is(err, unix.EEXIST) {
 		return fmt.Errorf("making bridge %s: %w", w.bridge, err)
 	}
@@ -51,6 +51,9 @@ func (w *wire) ensure(key string, p netip.Prefix) error {
 		return fmt.Errorf("link %s is a %s, not a bridge; remove it with: ip link del %s", w.bridge, link.Type(), w.bridge)
 	}
 	w.index.Store(int32(link.Attrs().Index))
+	if err := w.h.LinkSetAlias(link, "bayplan "+key); err != nil { // not taken with LinkAdd
+		return fmt.Errorf("naming %s: %w", w.bridge, err)
+	}
 	return w.address(link, p)
 }
 
