@@ -47,8 +47,8 @@ func newDevCommand() *cobra.Command {
 }
 
 func runDev(cmd *cobra.Command, c dev.Config) (err error) {
-	if engine.CheckName(c.Runtime) == nil {
-		c.Runtime = engine.Choose(cmd.Context(), c.Runtime, "")
+	if c.Runtime, err = devRuntime(cmd.Context(), c); err != nil {
+		return err
 	}
 	if c.Executable, err = devExecutable(); err != nil {
 		return err
@@ -65,6 +65,20 @@ func runDev(cmd *cobra.Command, c dev.Config) (err error) {
 	}
 	c.Out, c.Talk = cmd.OutOrStdout(), cmd.ErrOrStderr()
 	return dev.Run(ctx, c)
+}
+
+// devRuntime is the runtime of a whole cluster: that which its first node began
+// with, as each node keeps to its own.
+func devRuntime(ctx context.Context, c dev.Config) (string, error) {
+	if c.Runtime != engine.Auto {
+		return c.Runtime, nil
+	}
+	if c.Dir != "" {
+		if had, err := engine.Settled(dev.FirstNode(c.Dir)); had != "" || err != nil {
+			return had, err
+		}
+	}
+	return engine.Choose(ctx, engine.Auto, ""), nil
 }
 
 // devExecutable is this program, by the path that it would be found with.

@@ -43,7 +43,9 @@ func devClean(ctx context.Context, runtime, cluster string, nodes []dev.Node, vo
 	g, each := errgroup.WithContext(ctx)
 	for _, node := range nodes {
 		g.Go(func() error {
-			e, err := engine.Open(each, engine.Config{Runtime: runtime, Dir: node.Dir, Cluster: cluster, Node: node.Name, Log: slog.New(slog.DiscardHandler)})
+			// Without its address the node's ports would be published on every one until it is closed.
+			e, err := engine.Open(each, engine.Config{Runtime: runtime, Dir: node.Dir, Cluster: cluster, Node: node.Name,
+				Publish: node.Address, Log: slog.New(slog.DiscardHandler)})
 			if err != nil {
 				return err
 			}

@@ -46,8 +46,9 @@ type Config struct {
 	Hurry <-chan struct{}
 }
 
-// Node is an agent of the cluster: its name and the folder of its state.
-type Node struct{ Name, Dir string }
+// Node is an agent of the cluster: its name, the folder of its state and the
+// address that its ports are published on.
+type Node struct{ Name, Dir, Address string }
 
 // Server is how a server can be reached, as it wrote it down when it began to
 // serve (--ready-file).

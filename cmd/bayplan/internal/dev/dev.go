@@ -93,7 +93,7 @@ func (d *cluster) bind() error {
 	if _, port, _ := net.SplitHostPort(d.Listen); port != "0" || p.Server == "" {
 		p.Server = d.Listen
 	}
-	l, err := listenOn(p.Registry)
+	l, err := listenAgain(p.Registry)
 	if err != nil {
 		return fmt.Errorf("the registry of %s: %w; stop what holds the port, or give another --dir", d.folder.path, err)
 	}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -156,9 +157,27 @@ func listenOn(address string) (net.Listener, error) {
 	return nil, err
 }
 
+const (
+	// lettingGo is how long a port may take that the folder had before: where a
+	// dev was killed, its children die a moment after it.
+	lettingGo = 3 * time.Second
+	// lettingGoPoll is short, since it is a matter of milliseconds.
+	lettingGoPoll = 20 * time.Millisecond
+)
+
+// listenAgain is listenOn for an address that may be on its way to be free.
+func listenAgain(address string) (net.Listener, error) {
+	for late := time.Now().Add(lettingGo); ; time.Sleep(lettingGoPoll) {
+		l, err := listenOn(address)
+		if !errors.Is(err, unix.EADDRINUSE) || time.Now().After(late) {
+			return l, err
+		}
+	}
+}
+
 // freeAddress is address with a free port where its port is 0.
 func freeAddress(address string) (string, error) {
-	l, err := listenOn(address)
+	l, err := listenAgain(address)
 	if err != nil {
 		return "", err
 	}

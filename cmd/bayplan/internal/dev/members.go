@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -104,7 +105,7 @@ func (d *cluster) agentCommand(i int) *exec.Cmd {
 		s = d.server
 		d.mu.Unlock()
 	}
-	address := d.ports.Nodes + "." + strconv.Itoa(i)
+	address := d.nodeAddress(i)
 	return d.bayplan("agent", "--node", nodeName(i), "--data-dir", d.nodeDir(i), "--ports", portsOf(i),
 		"--address", address, "--publish", address, "--runtime", d.Runtime, "--join", s.Join[i-1])
 }
@@ -115,8 +116,15 @@ func portsOf(i int) string {
 	return fmt.Sprintf("%d-%d", first+(i-1)*each, first+i*each-1)
 }
 
-func nodeName(i int) string             { return "n" + strconv.Itoa(i) }
-func (d *cluster) nodeDir(i int) string { return d.folder.join("node" + strconv.Itoa(i)) }
+func nodeName(i int) string                 { return "n" + strconv.Itoa(i) }
+func (d *cluster) nodeDir(i int) string     { return nodeDir(d.folder.path, i) }
+func (d *cluster) nodeAddress(i int) string { return d.ports.Nodes + "." + strconv.Itoa(i) }
+
+// FirstNode is the folder of the first node of a cluster in dir, which is there
+// once the cluster was up.
+func FirstNode(dir string) string { return nodeDir(dir, 1) }
+
+func nodeDir(dir string, i int) string { return filepath.Join(dir, "node"+strconv.Itoa(i)) }
 
 // everyNode is each that runs now or ran before in this folder, when there may
 // have been more of them.
@@ -124,7 +132,7 @@ func (d *cluster) everyNode() []Node {
 	var all []Node
 	for i := 1; i <= MaxNodes; i++ {
 		if _, err := os.Stat(d.nodeDir(i)); err == nil || i <= d.Nodes {
-			all = append(all, Node{nodeName(i), d.nodeDir(i)})
+			all = append(all, Node{nodeName(i), d.nodeDir(i), d.nodeAddress(i)})
 		}
 	}
 	return all

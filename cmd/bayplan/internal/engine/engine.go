@@ -93,12 +93,10 @@ func settle(ctx context.Context, cfg Config) (string, error) {
 	if err := CheckName(cfg.Runtime); err != nil {
 		return "", err
 	}
-	path := filepath.Join(cfg.Dir, "runtime")
-	before, err := os.ReadFile(path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	had, err := Settled(cfg.Dir)
+	if err != nil {
 		return "", err
 	}
-	had := strings.TrimSpace(string(before))
 	name := cfg.Runtime
 	if (name == Auto || name == "") && (had == Docker || had == Native) {
 		return had, nil
@@ -113,7 +111,20 @@ func settle(ctx context.Context, cfg Config) (string, error) {
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return "", err
 	}
-	return name, os.WriteFile(path, []byte(name+"\n"), 0o600)
+	return name, os.WriteFile(filepath.Join(cfg.Dir, settledFile), []byte(name+"\n"), 0o600)
+}
+
+// settledFile holds the name of a node's runtime, in its folder.
+const settledFile = "runtime"
+
+// Settled is the runtime that a node began with, by its folder; "" if it has not
+// begun.
+func Settled(dir string) (string, error) {
+	b, err := os.ReadFile(filepath.Join(dir, settledFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	return strings.TrimSpace(string(b)), err
 }
 
 // CheckName refuses what --runtime may not be.
