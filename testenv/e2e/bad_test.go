@@ -13,8 +13,10 @@ import (
 
 // Each kind of bad workload ends its commit with a reason that someone can act
 // on, and touches nothing else.
-func TestE2E_BadWorkloads(t *testing.T) {
-	s := build(t)
+func TestE2E_BadWorkloads(t *testing.T) { onEach(t, badWorkloads) }
+
+func badWorkloads(t *testing.T, on world) {
+	s := buildOn(t, on)
 	s.up(1)
 	s.put("shop/web", sleeper+"\treplicas: 2\n")
 	s.put("shop/victim", sleeper)

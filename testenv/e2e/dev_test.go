@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -50,6 +49,7 @@ func TestMain(m *testing.M) {
 // dev is one `bayplan dev` with a clone of its repository.
 type dev struct {
 	t     *testing.T
+	on    world
 	dir   string
 	clone string
 	image string
@@ -59,29 +59,43 @@ type dev struct {
 	gone chan error
 }
 
-func needs(t *testing.T) {
+// needs wants the long tests to be asked for, and a machine that has what runs
+// containers.
+func needs(t *testing.T, on world) {
 	t.Helper()
 	if os.Getenv("BAYPLAN_E2E") == "" {
 		t.Skip("takes minutes; run by: make e2e")
 	}
-	if out, err := exec.Command("docker", "version").CombinedOutput(); err != nil {
-		if os.Getenv("BAYPLAN_TEST_ENGINE") == "required" {
-			t.Fatalf("docker version: %v\n%s", err, out)
-		}
-		t.Skip("no Docker Engine answers")
+	why := on.missing()
+	if why != "" && os.Getenv("BAYPLAN_TEST_ENGINE") == "required" {
+		t.Fatal(why)
+	}
+	if why != "" {
+		t.Skip(why)
 	}
 }
 
-// start runs `bayplan dev` in dir until the sample is up; it is stopped with t.
+// start runs `bayplan dev` on the Docker Engine in dir until the sample is up; it
+// is stopped with t.
 func start(t *testing.T, dir string) *dev {
 	t.Helper()
-	needs(t)
+	return startOn(t, dockerEngine{}, dir)
+}
+
+func startOn(t *testing.T, on world, dir string) *dev {
+	t.Helper()
+	needs(t, on)
 	path, err := binary()
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &dev{t: t, dir: dir, clone: filepath.Join(t.TempDir(), "clone"), gone: make(chan error, 1)}
-	d.cmd = exec.Command(path, "dev", "--dir", dir)
+	return startAs(t, on, dir, exec.Command(path, "dev", "--dir", dir, "--runtime", on.runtime()))
+}
+
+// startAs is startOn by a command of the test's own.
+func startAs(t *testing.T, on world, dir string, cmd *exec.Cmd) *dev {
+	t.Helper()
+	d := &dev{t: t, on: on, dir: dir, clone: filepath.Join(t.TempDir(), "clone"), cmd: cmd, gone: make(chan error, 1)}
 	out, err := d.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -126,6 +140,7 @@ func (d *dev) stop() {
 	if d.cmd == nil {
 		return
 	}
+	nothing := d.on.leaves(d.t, d)
 	d.cmd.Process.Signal(os.Interrupt)
 	d.cmd = nil
 	select {
@@ -137,9 +152,7 @@ func (d *dev) stop() {
 		d.t.Error("bayplan dev does not end")
 		return
 	}
-	if left := d.containers(); len(left) > 0 {
-		d.t.Errorf("containers left: %v", left)
-	}
+	nothing()
 }
 
 type logWriter struct{ t *testing.T }
@@ -202,25 +215,11 @@ func (d *dev) await(commit string) reconciler.Outcome {
 	return ""
 }
 
-// containers are this cluster's: id to "slot started-at".
+// containers are this cluster's: the identity to the slot and what tells this
+// life from a former one.
 func (d *dev) containers() map[string]string {
 	d.t.Helper()
-	var ready struct{ Cluster string }
-	b, err := os.ReadFile(filepath.Join(d.dir, "server.ready"))
-	if err != nil || json.Unmarshal(b, &ready) != nil {
-		d.t.Fatalf("server.ready: %s %v", b, err)
-	}
-	found := map[string]string{}
-	ids := strings.Fields(run(d.t, "docker", "ps", "-aq", "--no-trunc", "--filter", "label=io.bayplan.cluster="+ready.Cluster))
-	for _, id := range ids {
-		var out bytes.Buffer
-		cmd := exec.Command("docker", "inspect", "--format", "{{.Name}} {{.State.StartedAt}}", id)
-		cmd.Stdout = &out
-		if cmd.Run() == nil { // else it went meanwhile
-			found[id] = strings.TrimSpace(out.String())
-		}
-	}
-	return found
+	return d.on.containers(d.t, d)
 }
 
 func run(t *testing.T, name string, args ...string) string {
@@ -261,9 +260,11 @@ func (d *dev) eventually(what string, holds func() bool) {
 }
 
 // alive is whether the process still runs; one that merely waits to be reaped
-// does not.
+// does not, unless threads of it are still on their way out.
 func alive(pid int) bool {
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	proc := "/proc/" + strconv.Itoa(pid)
+	b, err := os.ReadFile(proc + "/stat")
 	_, after, _ := strings.Cut(string(b), ") ")
-	return err == nil && !strings.HasPrefix(after, "Z")
+	threads, _ := os.ReadDir(proc + "/task")
+	return err == nil && (!strings.HasPrefix(after, "Z") || len(threads) > 1)
 }

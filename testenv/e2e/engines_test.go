@@ -28,7 +28,7 @@ func sleeperOn(node string, replicas int) string {
 // I10, I11: an engine that hangs, dies or is restarted is told as its node's
 // trouble; what it kept running is adopted, and the other node does not notice.
 func TestE2E_EngineInTrouble(t *testing.T) {
-	needs(t)
+	needs(t, dockerEngine{})
 	e := engine.New(t, "--live-restore")
 	s := build(t)
 	lendRegistry(t, e.Namespace(), s.registry.Addr())
@@ -89,7 +89,7 @@ func (s *site) wantTroubled(name, why string) {
 // An engine that ends its containers with itself costs each one restart, which
 // is counted.
 func TestE2E_EngineRestartedWithItsContainers(t *testing.T) {
-	needs(t)
+	needs(t, dockerEngine{})
 	e := engine.New(t)
 	s := build(t)
 	lendRegistry(t, e.Namespace(), s.registry.Addr())

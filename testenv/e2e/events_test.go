@@ -12,45 +12,64 @@ import (
 	"github.com/bayplan/bayplan/schema"
 )
 
-// engineEvent is what the engine itself says about a container: what really
-// happened, whoever asked for it.
-type engineEvent struct {
-	Action string
-	Actor  struct {
-		ID         string
-		Attributes map[string]string
-	}
-	TimeNano int64 `json:"timeNano"`
+// event is what happened to a container, whoever asked for it.
+type event struct {
+	// what is "create", "start", "kill" (the signal to end has come), "die" or
+	// "destroy".
+	what           string
+	id, slot, node string
+	ports          map[string]int
+	at             time.Time
 }
-
-func (e *engineEvent) slot() string   { return e.Actor.Attributes["io.bayplan.slot"] }
-func (e *engineEvent) digest() string { return e.Actor.Attributes["io.bayplan.digest"] }
-func (e *engineEvent) at() time.Time  { return time.Unix(0, e.TimeNano) }
 
 // recorder keeps every event of a cluster's containers.
 type recorder struct {
 	mu sync.Mutex
-	// events are in the engine's order; more is closed, and made anew, by each.
-	events []engineEvent
+	// events are in the order in which they were seen; more is closed, and made
+	// anew, by each.
+	events []event
 	more   chan struct{}
 }
 
-// record follows the engine until the test ends. What happened since it was
-// called is never missed: the engine repeats its newest 256 events.
-func record(t *testing.T, cluster string) *recorder {
+// record follows a cluster's containers until the test ends.
+func record(t *testing.T, d *dev) *recorder {
 	t.Helper()
 	r := &recorder{more: make(chan struct{})}
+	d.on.follow(t, d, r)
+	return r
+}
+
+// follow listens to the engine. What happened since it was called is never
+// missed: the engine repeats its newest 256 events.
+func (dockerEngine) follow(t *testing.T, d *dev, r *recorder) {
 	now := time.Now()
 	cmd := exec.Command("docker", "events", "--format", "{{json .}}", "--filter", "type=container",
-		"--filter", "label=io.bayplan.cluster="+cluster, "--since", fmt.Sprintf("%d.%09d", now.Unix(), now.Nanosecond()))
+		"--filter", "label=io.bayplan.cluster="+d.clusterID(), "--since", fmt.Sprintf("%d.%09d", now.Unix(), now.Nanosecond()))
 	cmd.Stdout = &lineWriter{each: func(line []byte) {
-		var e engineEvent
-		if json.Unmarshal(line, &e) == nil {
+		if e, ok := engineEvent(line); ok {
 			r.add(e)
 		}
 	}}
 	spawn(t, "docker-events", cmd)
-	return r
+}
+
+// engineEvent reads a line of `docker events`.
+func engineEvent(line []byte) (event, bool) {
+	var e struct {
+		Action string
+		Actor  struct {
+			ID         string
+			Attributes map[string]string
+		}
+		TimeNano int64 `json:"timeNano"`
+	}
+	if json.Unmarshal(line, &e) != nil {
+		return event{}, false
+	}
+	labels := e.Actor.Attributes
+	found := event{what: e.Action, id: e.Actor.ID, slot: labels["io.bayplan.slot"], node: labels["io.bayplan.node"], at: time.Unix(0, e.TimeNano)}
+	_ = json.Unmarshal([]byte(labels["io.bayplan.ports"]), &found.ports) // none where it is empty
+	return found, true
 }
 
 // lineWriter passes on whole lines.
@@ -71,7 +90,7 @@ func (w *lineWriter) Write(b []byte) (int, error) {
 	}
 }
 
-func (r *recorder) add(e engineEvent) {
+func (r *recorder) add(e event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.events = append(r.events, e)
@@ -87,7 +106,7 @@ func (r *recorder) mark() int {
 }
 
 // since are the events after a mark that match.
-func (r *recorder) since(mark int, match func(*engineEvent) bool) (found []engineEvent) {
+func (r *recorder) since(mark int, match func(*event) bool) (found []event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, e := range r.events[mark:] {
@@ -99,7 +118,7 @@ func (r *recorder) since(mark int, match func(*engineEvent) bool) (found []engin
 }
 
 // await waits until an event after the mark matches.
-func (r *recorder) await(t *testing.T, what string, mark int, match func(*engineEvent) bool) {
+func (r *recorder) await(t *testing.T, what string, mark int, match func(*event) bool) {
 	t.Helper()
 	late := time.After(2 * time.Minute)
 	for {
@@ -112,15 +131,15 @@ func (r *recorder) await(t *testing.T, what string, mark int, match func(*engine
 		select {
 		case <-more:
 		case <-late:
-			t.Fatalf("the engine tells of no %s", what)
+			t.Fatalf("nothing tells of a %s", what)
 		}
 	}
 }
 
 // action matches events of a workload's slots.
-func action(name, workload string) func(*engineEvent) bool {
-	return func(e *engineEvent) bool {
-		slot, ok := schema.ParseSlot(e.slot())
-		return e.Action == name && ok && slot.Workload == workload
+func action(name, workload string) func(*event) bool {
+	return func(e *event) bool {
+		slot, ok := schema.ParseSlot(e.slot)
+		return e.what == name && ok && slot.Workload == workload
 	}
 }

@@ -49,13 +49,15 @@ workloads: calm: {
 
 // I4, I10, I21: whoever is killed, and whenever, no container is started or
 // stopped that the rollout did not ask for, and the rollout ends well.
-func TestE2E_KillsAmidARollout(t *testing.T) {
-	d := start(t, t.TempDir())
+func TestE2E_KillsAmidARollout(t *testing.T) { onEach(t, killsAmidARollout) }
+
+func killsAmidARollout(t *testing.T, on world) {
+	d := startOn(t, on, t.TempDir())
 	d.write("hello/calm.cue", d.named(killsCalm, ""))
 	d.write("hello/web.cue", d.named(killsWeb, "1"))
 	d.wantOutcome(d.commit("a calm workload beside it"), reconciler.Applied)
 	agents := []string{"n1", "n2", "n3"}
-	rec := record(t, d.clusterID())
+	rec := record(t, d)
 	for i, who := range [][]string{{"server"}, agents, append(agents, "server")} {
 		t.Run(strings.Join(who, "+"), func(t *testing.T) {
 			killsDuringRollout(d.in(t), rec, strconv.Itoa(2-i%2), who)
@@ -96,12 +98,14 @@ func killsDuringRollout(d *dev, rec *recorder, version string, who []string) {
 
 // I4, I17: a version that is never healthy is given up, and what removes it or
 // takes it back is killed meanwhile: the good containers never notice.
-func TestE2E_KillsAmidARollback(t *testing.T) {
-	d := start(t, t.TempDir())
+func TestE2E_KillsAmidARollback(t *testing.T) { onEach(t, killsAmidARollback) }
+
+func killsAmidARollback(t *testing.T, on world) {
+	d := startOn(t, on, t.TempDir())
 	d.write("hello/calm.cue", d.named(killsCalm, ""))
 	d.write("hello/web.cue", strings.ReplaceAll(d.named(killsWeb, "1"), "minHealthyTime", `healthyDeadline: "6s", minHealthyTime`))
 	d.wantOutcome(d.commit("what runs well"), reconciler.Applied)
-	rec := record(t, d.clusterID())
+	rec := record(t, d)
 	good := d.containers()
 	everyone := []string{"n1", "n2", "n3", "server"}
 
@@ -129,12 +133,14 @@ func TestE2E_KillsAmidARollback(t *testing.T) {
 }
 
 // Kills at moments that nobody chose. BAYPLAN_SEED repeats a run's.
-func TestE2E_KillsAtAnyMoment(t *testing.T) {
-	d := start(t, t.TempDir())
+func TestE2E_KillsAtAnyMoment(t *testing.T) { onEach(t, killsAtAnyMoment) }
+
+func killsAtAnyMoment(t *testing.T, on world) {
+	d := startOn(t, on, t.TempDir())
 	d.write("hello/calm.cue", d.named(killsCalm, ""))
 	d.write("hello/web.cue", d.named(killsWeb, "1"))
 	d.wantOutcome(d.commit("a calm workload beside it"), reconciler.Applied)
-	rec := record(t, d.clusterID())
+	rec := record(t, d)
 	seed := uint64(time.Now().UnixNano())
 	if text := os.Getenv("BAYPLAN_SEED"); text != "" {
 		fmt.Sscan(text, &seed)
@@ -151,18 +157,18 @@ func TestE2E_KillsAtAnyMoment(t *testing.T) {
 	}
 }
 
-// leastEvents is what the engine tells of three slots' way: the new one's create
+// leastEvents is what is seen of three slots' way: the new one's create
 // and start, the old one's kill, die and destroy.
 const leastEvents = 3 * 5
 
-// killsAfter kills once the engine has told of so many events of the rollout.
+// killsAfter kills once there were so many events of the rollout.
 func killsAfter(d *dev, rec *recorder, version string, who []string, after int) {
 	d.t.Helper()
 	calm, old, mark := d.of("hello/calm"), d.of("hello/web"), rec.mark()
 	d.write("hello/web.cue", d.named(killsWeb, version))
 	commit := d.commit("version " + version)
 	for n := 0; n < after; n++ {
-		rec.await(d.t, "next event", mark+n, func(*engineEvent) bool { return true })
+		rec.await(d.t, "next event", mark+n, func(*event) bool { return true })
 	}
 	d.killAll(who)
 	d.wantOutcome(commit, reconciler.Applied)
@@ -178,11 +184,11 @@ func wantLives(t *testing.T, rec *recorder, mark int, name string, want []string
 	t.Helper()
 	for _, id := range want {
 		mine := action(name, "hello/web")
-		rec.await(t, name+" of "+id, mark, func(e *engineEvent) bool { return mine(e) && e.Actor.ID == id })
+		rec.await(t, name+" of "+id, mark, func(e *event) bool { return mine(e) && e.id == id })
 	}
 	count := map[string]int{}
 	for _, e := range rec.since(mark, action(name, "hello/web")) {
-		count[e.Actor.ID]++
+		count[e.id]++
 	}
 	for _, id := range want {
 		if count[id] != 1 {

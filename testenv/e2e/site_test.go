@@ -26,6 +26,8 @@ type site struct {
 	registry *image.Registry
 	server   *process
 	agents   map[string]*process
+	// addresses are the agents'.
+	addresses map[string]string
 	// net is "127.x.y", from which each node has an address of its own, so that
 	// no two clusters on this machine publish ports on the same.
 	net     string
@@ -36,18 +38,24 @@ type site struct {
 	flags []string
 }
 
-// build makes a site's folder, repository and registry; nothing runs yet.
+// build makes a site's folder, repository and registry, for nodes with a Docker
+// Engine; nothing runs yet.
 func build(t *testing.T) *site {
 	t.Helper()
-	needs(t)
+	return buildOn(t, dockerEngine{})
+}
+
+func buildOn(t *testing.T, on world) *site {
+	t.Helper()
+	needs(t, on)
 	path, err := binary()
 	if err != nil {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
 	s := &site{
-		dev:  &dev{t: t, dir: dir, clone: filepath.Join(dir, "clone")},
-		root: t, binary: path, registry: image.NewRegistry(t), agents: map[string]*process{},
+		dev:  &dev{t: t, on: on, dir: dir, clone: filepath.Join(dir, "clone")},
+		root: t, binary: path, registry: image.NewRegistry(t), agents: map[string]*process{}, addresses: map[string]string{},
 		net: fmt.Sprintf("127.%d.%d", 10+rand.IntN(200), rand.IntN(256)), listen: freeAddress(t),
 		dataDir: filepath.Join(dir, "server"), repo: "file://" + filepath.Join(dir, "repo.git"),
 	}
@@ -64,7 +72,9 @@ func build(t *testing.T) *site {
 func (s *site) store(version string) string {
 	s.t.Helper()
 	ref := s.registry.Push(s.root, "test/program:"+version, image.Program(s.root, version))
-	s.root.Cleanup(func() { exec.Command("docker", "rmi", "-f", ref).Run() })
+	if s.on.runtime() == "docker" {
+		s.root.Cleanup(func() { exec.Command("docker", "rmi", "-f", ref).Run() })
+	}
 	return s.registry.Addr() + "/test/program:" + version
 }
 
@@ -142,10 +152,12 @@ func (s *site) startServer() {
 func (s *site) startAgent(name string, i int, flags ...string) {
 	s.t.Helper()
 	address := fmt.Sprintf("%s.%d", s.net, i)
-	args := []string{"agent", "--node", name, "--data-dir", filepath.Join(s.dir, name), "--address", address, "--publish", address}
+	args := []string{"agent", "--node", name, "--data-dir", filepath.Join(s.dir, name), "--address", address, "--publish", address,
+		"--runtime", s.on.runtime()}
 	if _, err := os.Stat(filepath.Join(s.dir, name, "identity.json")); err != nil {
 		args = append(args, "--join", s.shell("bayplan node token"))
 	}
+	s.addresses[name] = address
 	s.agents[name] = spawn(s.root, name, exec.Command(s.binary, append(args, flags...)...))
 }
 
@@ -154,9 +166,7 @@ func (s *site) sweep() {
 	for _, p := range s.agents {
 		p.kill()
 	}
-	for id := range s.containers() {
-		run(s.t, "docker", "rm", "-f", id)
-	}
+	s.on.sweep(s)
 }
 
 // in is the site for a subtest.

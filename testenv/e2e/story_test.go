@@ -24,8 +24,10 @@ import (
 const soon = 5 * time.Second
 
 // The README's first ten minutes, typed.
-func TestE2E_TheFirstTenMinutes(t *testing.T) {
-	d := start(t, t.TempDir())
+func TestE2E_TheFirstTenMinutes(t *testing.T) { onEach(t, theFirstTenMinutes) }
+
+func theFirstTenMinutes(t *testing.T, on world) {
+	d := startOn(t, on, t.TempDir())
 	t.Logf("from start to healthy: %s", d.took)
 	if d.took > 2*soon {
 		t.Errorf("took %s, want %s", d.took, soon)
@@ -149,8 +151,10 @@ func wantSpread(t *testing.T, d *dev) {
 	}
 }
 
-func TestE2E_KillsRestartNoContainer(t *testing.T) {
-	d := start(t, t.TempDir())
+func TestE2E_KillsRestartNoContainer(t *testing.T) { onEach(t, killsRestartNoContainer) }
+
+func killsRestartNoContainer(t *testing.T, on world) {
+	d := startOn(t, on, t.TempDir())
 	before := d.containers()
 	commit := d.push(`sed -i 's,hello:1",hello:2",' hello/web.cue`)
 	for _, name := range []string{"server", "n1", "n2", "n3", "server"} {
@@ -185,9 +189,11 @@ func TestE2E_KillsRestartNoContainer(t *testing.T) {
 	}
 }
 
-func TestE2E_KilledDevIsTakenUpAgain(t *testing.T) {
+func TestE2E_KilledDevIsTakenUpAgain(t *testing.T) { onEach(t, killedDevIsTakenUpAgain) }
+
+func killedDevIsTakenUpAgain(t *testing.T, on world) {
 	dir := t.TempDir()
-	d := start(t, dir)
+	d := startOn(t, on, dir)
 	before := d.containers()
 	var pids []int
 	for _, name := range []string{"server", "n1", "n2", "n3"} {
@@ -206,21 +212,23 @@ func TestE2E_KilledDevIsTakenUpAgain(t *testing.T) {
 	for _, pid := range pids {
 		d.eventually("end of a child", func() bool { return !alive(pid) })
 	}
-	again := start(t, dir)
+	again := startOn(t, on, dir)
 	if now := again.containers(); !maps.Equal(now, before) {
 		t.Errorf("taken up %v\nbefore %v", now, before)
 	}
 }
 
 // A reader that has seen enough, or a terminal that is closed, ends dev in order.
-func TestE2E_DevWithoutItsReaderLeavesNothing(t *testing.T) {
-	needs(t)
+func TestE2E_DevWithoutItsReaderLeavesNothing(t *testing.T) { onEach(t, devWithoutItsReader) }
+
+func devWithoutItsReader(t *testing.T, on world) {
+	needs(t, on)
 	path, err := binary()
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &dev{t: t, dir: t.TempDir()}
-	d.cmd = exec.Command(path, "dev", "--dir", d.dir)
+	d := &dev{t: t, on: on, dir: t.TempDir()}
+	d.cmd = exec.Command(path, "dev", "--dir", d.dir, "--runtime", on.runtime())
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)

@@ -40,11 +40,13 @@ workloads: web: {
 
 // I1: an update behind constant requests never has fewer healthy than was
 // promised, by the engine's and the instances' own word, and loses no request.
-func TestE2E_UpdateUnderRequests(t *testing.T) {
-	d := start(t, t.TempDir())
+func TestE2E_UpdateUnderRequests(t *testing.T) { onEach(t, updateUnderRequests) }
+
+func updateUnderRequests(t *testing.T, on world) {
+	d := startOn(t, on, t.TempDir())
 	d.write("hello/web.cue", strings.ReplaceAll(d.named(trafficWeb, "1"), "UPDATE", "maxSurge: 1"))
 	d.wantOutcome(d.commit("a version that drains"), reconciler.Applied)
-	rec := record(t, d.clusterID())
+	rec := record(t, d)
 	for _, x := range []struct {
 		name, update, version string
 		promised              int
@@ -69,6 +71,7 @@ type load struct {
 	d        *dev
 	rec      *recorder
 	promised int
+	mark     int               // what was before is none of it
 	address  map[string]string // of nodes
 	cancel   context.CancelFunc
 	wg       sync.WaitGroup
@@ -88,7 +91,7 @@ type target struct{ container, slot, url string }
 // apply begins with requests to all that is healthy now.
 func apply(d *dev, rec *recorder, promised int) *load {
 	d.t.Helper()
-	l := &load{d: d, rec: rec, promised: promised, address: map[string]string{}, least: 1 << 30}
+	l := &load{d: d, rec: rec, promised: promised, mark: rec.mark(), address: map[string]string{}, least: 1 << 30}
 	l.client = http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	st := d.status()
 	for _, n := range st.Nodes {
@@ -113,7 +116,12 @@ func (l *load) end() {
 	l.d.t.Helper()
 	l.cancel()
 	l.wg.Wait()
-	for _, text := range l.lost {
+	const enough = 10
+	for i, text := range l.lost {
+		if i == enough {
+			l.d.t.Errorf("and %d more; the events:\n%s", len(l.lost)-enough, l.d.shell("bayplan events"))
+			break
+		}
 		l.d.t.Error(text)
 	}
 	l.d.t.Logf("%d requests, %d lost; %d samples, the least with %d healthy", l.asked.Load(), len(l.lost), l.samples, l.least)
@@ -211,9 +219,9 @@ func (l *load) askOne(ctx context.Context, x target) {
 
 // stopOf is when the engine sent the container a signal; zero if it has not.
 func (l *load) stopOf(container string) time.Time {
-	for _, e := range l.rec.since(0, action("kill", "hello/web")) {
-		if e.Actor.ID == container {
-			return e.at()
+	for _, e := range l.rec.since(l.mark, action("kill", "hello/web")) {
+		if e.id == container {
+			return e.at
 		}
 	}
 	return time.Time{}
@@ -241,14 +249,13 @@ func (l *load) live() map[string]string {
 	for _, x := range l.targets() {
 		all[x.container] = x.url
 	}
-	for _, e := range l.rec.since(0, action("start", "hello/web")) {
-		var ports map[string]int
-		if json.Unmarshal([]byte(e.Actor.Attributes["io.bayplan.ports"]), &ports) == nil {
-			all[e.Actor.ID] = at(l.address[e.Actor.Attributes["io.bayplan.node"]], ports["http"])
+	ofWeb := func(e *event) bool { return action("start", "hello/web")(e) || action("die", "hello/web")(e) }
+	for _, e := range l.rec.since(l.mark, ofWeb) {
+		if e.what == "start" {
+			all[e.id] = at(l.address[e.node], e.ports["http"])
+		} else {
+			delete(all, e.id)
 		}
-	}
-	for _, e := range l.rec.since(0, action("die", "hello/web")) {
-		delete(all, e.Actor.ID)
 	}
 	return all
 }

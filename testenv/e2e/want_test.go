@@ -103,12 +103,11 @@ func within(t *testing.T, limit time.Duration, holds func() bool) bool {
 	return true
 }
 
-// of are the containers of one workload: id to "name started-at".
+// of are the containers of one workload.
 func (d *dev) of(workload string) map[string]string {
 	d.t.Helper()
-	prefix := "/" + strings.ReplaceAll(workload, "/", "-") + "."
 	all := d.containers()
-	maps.DeleteFunc(all, func(_, name string) bool { return !strings.HasPrefix(name, prefix) })
+	maps.DeleteFunc(all, func(_, life string) bool { return !strings.HasPrefix(life, workload+".") })
 	return all
 }
 
