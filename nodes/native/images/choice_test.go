@@ -79,12 +79,25 @@ func TestReference_Keys(t *testing.T) {
 	}
 }
 
+func TestAccess_PlainHTTPOnlyWhereItIsSaid(t *testing.T) {
+	a := access{map[string][]string{"docker.io": {"mirror.example", "http://10.0.0.1:5000/hub"}}, []string{"plain.example:80"}}
+	for host, want := range map[string]bool{
+		"10.0.0.1:5000": true, "plain.example:80": true, "mirror.example": false, "10.0.0.1": false, "plain.example": false,
+	} {
+		if a.mayBePlain(host) != want {
+			t.Errorf("%s: %v", host, !want)
+		}
+	}
+}
+
 func TestSources_MirrorsBeforeTheRegistry(t *testing.T) {
-	s := &Store{cfg: Config{PlainHTTP: []string{"plain.example"}, Mirrors: map[string][]string{
+	s := &Store{}
+	s.SetAccess(nil, nil)
+	s.SetAccess(map[string][]string{
 		"docker.io":        {"mirror.example:5000/hub", "http://10.0.0.1:5000/"},
 		"registry.example": {"https://plain.example"},
 		"bad.example":      {"http://[::1"},
-	}}}
+	}, []string{"plain.example"})
 	for given, want := range map[string]string{
 		"web:1":                  "https mirror.example:5000/hub/library/web, http 10.0.0.1:5000/library/web, https index.docker.io/library/web",
 		"registry.example/a/b:1": "http plain.example/a/b, https registry.example/a/b",

@@ -186,6 +186,23 @@ func TestFaulty_TagThatMoved(t *testing.T) {
 	}
 }
 
+// Mirrors that become known while the node runs count from the next pull on.
+func TestSetAccess_CountsForTheNextPull(t *testing.T) {
+	origin, mirror := newFaulty(t), newFaulty(t)
+	img := big(t, 10<<10)
+	ref := origin.add(t, "1", img)
+	mirror.add(t, "1", img)
+	s := open(t, images.Config{})
+	s.SetAccess(map[string][]string{origin.addr(): {mirror.addr()}}, nil)
+	mustPull(t, s, ref)
+	if len(origin.asked) > 0 {
+		t.Errorf("origin was asked for %v", origin.asked)
+	}
+	if n, bytes := s.Usage(); n != 1 || bytes <= 0 {
+		t.Errorf("%d images of %d bytes", n, bytes)
+	}
+}
+
 func TestFaulty_Mirrors(t *testing.T) {
 	origin, mirror := newFaulty(t), newFaulty(t)
 	img := big(t, 10<<10)

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"slices"
 	"strings"
 	"time"
 
@@ -15,8 +14,8 @@ import (
 )
 
 // newTransport is what all requests go through: bounded in every wait, in plain
-// HTTP only where that was allowed. The second result is what is below.
-func newTransport(cfg Config) (http.RoundTripper, *http.Transport) {
+// HTTP only where plain allows the host. The second result is what is below.
+func newTransport(cfg Config, plain func(host string) bool) (http.RoundTripper, *http.Transport) {
 	wire := &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
 		DialContext:           (&net.Dialer{Timeout: min(10*time.Second, cfg.Stall)}).DialContext,
@@ -27,7 +26,7 @@ func newTransport(cfg Config) (http.RoundTripper, *http.Transport) {
 		ForceAttemptHTTP2:     true,
 		DisableCompression:    true, // a digest is of the bytes as they travel
 	}
-	g := &guard{next: wire, plain: cfg.PlainHTTP, stall: cfg.Stall}
+	g := &guard{next: wire, plain: plain, stall: cfg.Stall}
 	return transport.NewUserAgent(g, "bayplan"), wire
 }
 
@@ -35,7 +34,7 @@ func newTransport(cfg Config) (http.RoundTripper, *http.Transport) {
 // answers flow.
 type guard struct {
 	next  http.RoundTripper
-	plain []string
+	plain func(host string) bool
 	stall time.Duration
 }
 
@@ -56,7 +55,7 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 // mayBePlain: a registry on loopback or listed; and where a registry with TLS
 // sends us on to, as long as we take no password there: the content has a digest.
 func (g *guard) mayBePlain(req *http.Request) bool {
-	return isLoopback(req.URL.Hostname()) || slices.Contains(g.plain, req.URL.Host) ||
+	return isLoopback(req.URL.Hostname()) || g.plain(req.URL.Host) ||
 		req.Response != nil && req.Header.Get("Authorization") == ""
 }
 

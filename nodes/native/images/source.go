@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
-	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
@@ -26,50 +24,19 @@ type source struct {
 // counts last.
 func (s *Store) sources(repo name.Repository) ([]*source, error) {
 	var all []*source
-	host := repo.RegistryStr()
-	for _, mirror := range s.mirrors(host) {
-		m, err := s.mirrored(mirror, repo)
+	host, by := repo.RegistryStr(), s.access.Load()
+	for _, mirror := range by.of(host) {
+		m, err := by.mirrored(mirror, repo)
 		if err != nil {
 			return nil, fmt.Errorf("mirror %s of %s: %w", mirror, host, err)
 		}
 		all = append(all, s.source(m))
 	}
-	repo, err := name.NewRepository(repo.Name(), s.options(host)...)
+	repo, err := name.NewRepository(repo.Name(), by.options(host)...)
 	if err != nil {
 		return nil, err
 	}
 	return append(all, s.source(repo)), nil
-}
-
-func (s *Store) mirrors(host string) []string {
-	if list, ok := s.cfg.Mirrors[host]; ok || host != name.DefaultRegistry {
-		return list
-	}
-	return s.cfg.Mirrors["docker.io"]
-}
-
-// mirrored is the repository's place in a mirror.
-func (s *Store) mirrored(mirror string, repo name.Repository) (name.Repository, error) {
-	if !strings.Contains(mirror, "://") {
-		mirror = "https://" + mirror
-	}
-	u, err := url.Parse(mirror)
-	if err != nil {
-		return name.Repository{}, err
-	}
-	options := s.options(u.Host)
-	if u.Scheme == "http" {
-		options = append(options, name.Insecure)
-	}
-	path := strings.Trim(u.Path, "/") + "/" + repo.RepositoryStr()
-	return name.NewRepository(u.Host+"/"+strings.TrimPrefix(path, "/"), options...)
-}
-
-func (s *Store) options(host string) []name.Option {
-	if slices.Contains(s.cfg.PlainHTTP, host) {
-		return []name.Option{name.Insecure}
-	}
-	return nil
 }
 
 func (s *Store) source(repo name.Repository) *source {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -31,6 +32,7 @@ type Store struct {
 	cancel context.CancelCauseFunc
 	pulls  *flights[Image]
 	parts  *flights[layerInfo]
+	access atomic.Pointer[access]
 
 	mu     sync.Mutex
 	images map[string]*record   // by Digest
@@ -58,6 +60,7 @@ func Open(cfg Config) (*Store, error) {
 		images: map[string]*record{}, names: map[string]string{}, layers: map[string]layerInfo{},
 		wanted: map[string]int{}, held: map[string]int{}, touched: map[string]bool{},
 	}
+	s.SetAccess(cfg.Mirrors, cfg.PlainHTTP)
 	if err := s.take(); err != nil {
 		return nil, fmt.Errorf("image store %s: %w", cfg.Dir, err)
 	}
@@ -65,7 +68,7 @@ func Open(cfg Config) (*Store, error) {
 		s.lock.Close()
 		return nil, fmt.Errorf("image store %s: %w", cfg.Dir, err)
 	}
-	s.base, s.wire = newTransport(cfg)
+	s.base, s.wire = newTransport(cfg, func(host string) bool { return s.access.Load().mayBePlain(host) })
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	s.pulls, s.parts = newFlights[Image](s.ctx, cfg.Log, false), newFlights[layerInfo](s.ctx, cfg.Log, true)
 	return s, nil
