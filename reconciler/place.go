@@ -95,8 +95,13 @@ func (p *pass) place() {
 func (p *pass) placeAll(t *scheduler.Table) {
 	var asked []*want
 	var requests []scheduler.Request
+	var avoid []string
 	for i := range p.wants {
 		if w := &p.wants[i]; w.reorder == nil && !p.notResolved(w) {
+			if len(asked) == 0 || asked[len(asked)-1].rollout != w.rollout {
+				avoid = p.failedOn(w.rollout)
+			}
+			w.request.Avoid = avoid
 			asked, requests = append(asked, w), append(requests, w.request)
 		}
 	}

@@ -127,7 +127,7 @@ func oddRequests(t *rapid.T) (all []scheduler.Request) {
 			case 0:
 				r.Leaves = name()
 			case 1:
-				r.Avoid = name()
+				r.Avoid = []string{name(), name()}
 			case 2:
 				r.Except = []string{name()}
 			case 3:

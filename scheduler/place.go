@@ -97,7 +97,7 @@ func (d *deal) byPriority(a, b *group) int {
 // alike is whether two requests ask the same, but for the slot.
 func alike(a, b *Request) bool {
 	return a.Workload == b.Workload && a.Only == b.Only && a.Stays == b.Stays && a.Leaves == b.Leaves &&
-		a.Avoid == b.Avoid && slices.Equal(a.Except, b.Except)
+		slices.Equal(a.Avoid, b.Avoid) && slices.Equal(a.Except, b.Except)
 }
 
 // serve asks each tree of pools who comes next, until nobody asks any more.

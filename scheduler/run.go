@@ -20,8 +20,8 @@ type run struct {
 	rules    []verdict // of the rules on attributes, by class
 	goods    []good
 	counters []counter
-	// leaves and avoid are the nodes of the request's fields; −1 is none.
-	leaves, avoid int32
+	// leaves is the node of the request's field; −1 is none.
+	leaves int32
 
 	views []view // of the classes that the rules let in
 	// bound is whether only nodes that are looked at one by one can take it.
@@ -69,7 +69,7 @@ const (
 
 func (t *Table) run(r *Request) *run {
 	w := r.Workload
-	g := &run{t: t, r: r, work: t.work(w.Name), goods: goodsOf(w), counters: countersOf(w), leaves: t.at(r.Leaves), avoid: t.at(r.Avoid)}
+	g := &run{t: t, r: r, work: t.work(w.Name), goods: goodsOf(w), counters: countersOf(w), leaves: t.at(r.Leaves)}
 	g.q = query{cpu: int64(w.Resources.CPU), mem: int64(w.Resources.Memory)}
 	if p := t.tree.Find(w.Pool); p != nil {
 		g.q.level = p.Place == "emptiest"
@@ -80,11 +80,10 @@ func (t *Table) run(r *Request) *run {
 		c.see(g)
 		g.bound = g.bound || c.each && c.kind == nears && c.near.Must && !c.near.Apart
 	}
-	for _, name := range r.Except {
+	for _, name := range slices.Concat(r.Except, r.Avoid) {
 		g.single(t.at(name))
 	}
 	g.single(g.leaves)
-	g.single(g.avoid)
 	if r.Only != "" {
 		g.bound = true
 		g.single(t.at(r.Only))
@@ -287,11 +286,15 @@ func (g *run) crowd(n int32) int32 {
 	return k
 }
 
+func (g *run) avoids(n int32) bool {
+	return len(g.r.Avoid) > 0 && slices.Contains(g.r.Avoid, g.t.nodes[n].Node.Name)
+}
+
 // alone is what a node scores by itself, without what its class adds.
 func (g *run) alone(n int32) int32 {
 	t := g.t
 	s := g.q.score(t.cpu[n], t.mem[n], t.capCPU[n], t.capMem[n]) + int32(crowding(int(g.crowd(n))))
-	if g.avoid == n {
+	if g.avoids(n) {
 		s += avoided
 	}
 	for k := range g.counters {
@@ -337,7 +340,7 @@ func (g *run) scoreOf(n int32) Score {
 			s.Spread += int(c.score(g, i, n))
 		}
 	}
-	if g.avoid == n {
+	if g.avoids(n) {
 		s.Avoid = avoided
 	}
 	return s

@@ -57,7 +57,7 @@ func TestWeigh_Table(t *testing.T) {
 				n.Reserved = nodes.Capacity{CPU: cpu, Memory: mem}
 				n.Slots = map[string]int{"a/web": c.slots}
 				r := request(work("a/web"), 0)
-				r.Leaves, r.Avoid = c.leaves, c.avoid
+				r.Leaves, r.Avoid = c.leaves, []string{c.avoid}
 				s := weigh(&n, &r)
 				fmt.Fprintf(&b, "%5s %4s · %d · %2s · %2s → %5d %5d %5d %5d\n", cpu, mem.Human(), c.slots, c.leaves, c.avoid, s.Fit, s.Spread, s.Avoid, s.Total())
 			}

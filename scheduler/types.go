@@ -69,9 +69,9 @@ type Request struct {
 	// Leaves is the node of the instance that it takes over from ("" is none):
 	// that one does not count as crowding, since it goes.
 	Leaves string
-	// Avoid is a node that is taken only if no other fits: where the slot
-	// failed lately.
-	Avoid string
+	// Avoid are nodes that are taken only if no other fits nearly as well: where
+	// the workload failed lately.
+	Avoid []string
 }
 
 // Placement is the place that a request got.
@@ -92,7 +92,7 @@ type Score struct {
 	// Spread is minus the share of the workload's slots already there, 0 to
 	// −1000, and what slots above the share of its zone (or other attribute) cost.
 	Spread int
-	// Avoid is −1000 on the node where the slot failed lately.
+	// Avoid is −1000 on a node where the workload failed lately.
 	Avoid int
 	// Affinity sums the weights of the wishes about attributes that the node
 	// fulfils.
