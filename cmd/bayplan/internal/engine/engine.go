@@ -13,6 +13,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/bayplan/bayplan/nodes/agent"
 	"github.com/bayplan/bayplan/nodes/docker"
 )
@@ -41,7 +43,9 @@ type Config struct {
 	Publish string
 	// Images is how images are come by; the Docker Engine has settings of its own.
 	Images Images
-	Log    *slog.Logger
+	// Metrics takes the built-in runtime's collectors; nil is none.
+	Metrics prometheus.Registerer
+	Log     *slog.Logger
 }
 
 // Images are the built-in runtime's settings for images.

@@ -8,14 +8,12 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/bayplan/bayplan/cmd/bayplan/internal/monitor"
 	"github.com/bayplan/bayplan/nodes/native"
 	"github.com/bayplan/bayplan/nodes/native/bridge"
-	"github.com/bayplan/bayplan/nodes/native/images"
 	nativemonitor "github.com/bayplan/bayplan/nodes/native/monitor"
 )
 
@@ -47,26 +45,14 @@ func openNative(cfg Config) (*Engine, error) {
 	if rt, err = native.New(own); err != nil {
 		return nil, errors.Join(err, closeParts(false))
 	}
+	store.tend(cfg.Log)
 	return &Engine{Runtime: rt, Name: Native, close: func(retire bool) error { return errors.Join(rt.Close(), closeParts(retire)) }}, nil
 }
 
 // Monitor opens the program that stands by each container.
 func Monitor() (io.ReadCloser, error) { return monitor.Find(nativemonitor.Able == "") }
 
-func openImages(cfg Config, inUse func(context.Context) ([]string, error)) (*images.Store, error) {
-	mirrors := map[string][]string{}
-	for _, m := range cfg.Images.Mirrors {
-		registry, mirror, ok := strings.Cut(m, "=")
-		if !ok || registry == "" || mirror == "" {
-			return nil, fmt.Errorf("mirror %q: want REGISTRY=MIRROR, such as docker.io=mirror.example:5000", m)
-		}
-		mirrors[registry] = append(mirrors[registry], mirror)
-	}
-	return images.Open(images.Config{
-		Dir: filepath.Join(cfg.Dir, "images"), AuthFile: cfg.Images.AuthFile, Mirrors: mirrors,
-		High: cfg.Images.High, Low: cfg.Images.Low, InUse: inUse, Log: cfg.Log,
-	})
-}
+func imagesDir(cfg Config) string { return filepath.Join(cfg.Dir, "images") }
 
 func openBridge(cfg Config) (*bridge.Network, error) {
 	publish := netip.IPv4Unspecified()

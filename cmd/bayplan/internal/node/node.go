@@ -56,12 +56,12 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	if err != nil {
 		return err
 	}
-	rt, err := openRuntime(ctx, &cfg, creds)
+	registry := telemetry.NewRegistry()
+	rt, err := openRuntime(ctx, &cfg, creds, registry)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, rt.Close()) }()
-	registry := telemetry.NewRegistry()
 	a, err := build(&cfg, creds, rt.Runtime, registry)
 	if err != nil {
 		return err
@@ -125,9 +125,9 @@ func build(cfg *Config, creds wire.Credentials, rt agent.Runtime, metrics promet
 }
 
 // openRuntime opens what runs containers here.
-func openRuntime(ctx context.Context, cfg *Config, creds wire.Credentials) (*engine.Engine, error) {
+func openRuntime(ctx context.Context, cfg *Config, creds wire.Credentials, metrics prometheus.Registerer) (*engine.Engine, error) {
 	return engine.Open(ctx, engine.Config{Runtime: cfg.Runtime, DockerHost: cfg.DockerHost, Dir: cfg.Dir,
-		Cluster: creds.Cluster, Node: creds.Name, Publish: cfg.Publish, Images: cfg.Images, Log: cfg.Log})
+		Cluster: creds.Cluster, Node: creds.Name, Publish: cfg.Publish, Images: cfg.Images, Metrics: metrics, Log: cfg.Log})
 }
 
 // addressTowards is this machine's address on the way to the server. Nothing is
