@@ -134,6 +134,7 @@ func (p *pass) allBlocked() []Blocked {
 		all = append(all, Blocked{Code: "nodes-silent", Text: "more than a third of the nodes are silent; nothing is replaced until they return",
 			Next: "look at the network between server and nodes: bayplan node ls"})
 	}
+	all = append(all, p.poolTroubles()...)
 	slices.SortStableFunc(all, func(a, b Blocked) int {
 		return cmp.Or(strings.Compare(a.Workload, b.Workload), a.Slot.Compare(b.Slot))
 	})

@@ -69,6 +69,9 @@ func (w *world) setPools(t *testing.T, input string) {
 				p.Guarantee = cpu()
 			case "limit":
 				p.Limit = cpu()
+			case "nodes":
+				a, b, _ := strings.Cut(v, ":")
+				p.Nodes = []schema.Constraint{{Attribute: a, Op: "=", Value: b}}
 			case "lend":
 				p.Lend = true
 			}

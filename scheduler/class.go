@@ -109,7 +109,7 @@ func (t *Table) classify() {
 	known := map[string]int32{}
 	var key []byte
 	for i := range t.nodes {
-		owner := t.tree.Owner(t.nodes[i].Node, t.known)
+		owner, _ := t.tree.Owner(t.nodes[i].Node, t.known)
 		key = t.key(key[:0], int32(i), owner)
 		c, ok := known[string(key)]
 		if !ok {

@@ -14,6 +14,7 @@ const (
 	filterNode = iota
 	filterClosed
 	filterEnding
+	filterAmount
 	filterPool
 	filterTaint
 	filterConstraint
@@ -27,7 +28,7 @@ const (
 	filterCount
 )
 
-var filterNames = [filterCount]string{"node", "closed", "ending", "pool", "taint", "constraint", "near", "most",
+var filterNames = [filterCount]string{"node", "closed", "ending", "amount", "pool", "taint", "constraint", "near", "most",
 	"cpu", "memory", "disk", "device", "port"}
 
 // Verdict is what a node says to a request.
@@ -79,6 +80,8 @@ func (g *run) missText(filter int, i int32) string {
 		return fmt.Sprintf("%s is %s", name, n.Closed)
 	case filterEnding:
 		return fmt.Sprintf("on %s the same instance is still ending", name)
+	case filterAmount:
+		return "asks for an amount that is none"
 	case filterPool:
 		return fmt.Sprintf("wants pool %q; %s is in %q", w.Pool, name, g.t.classes[g.t.class[i]].owner)
 	case filterTaint:

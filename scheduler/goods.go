@@ -68,6 +68,18 @@ func (n *Node) reserve(w *schema.Workload) {
 	n.Reserved.Memory = schema.Bytes(add(int64(n.Reserved.Memory), int64(w.Resources.Memory)))
 }
 
+// oddAmount is whether w asks for less than nothing of something, or for no
+// pieces of a device: no file that was checked does.
+func oddAmount(w *schema.Workload) bool {
+	r := &w.Resources
+	for _, d := range r.Devices {
+		if d.Count <= 0 {
+			return true
+		}
+	}
+	return r.CPU < 0 || r.Memory < 0 || r.Disk < 0
+}
+
 // stock is one good on all nodes.
 type stock struct{ free, all []int64 }
 

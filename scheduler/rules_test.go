@@ -200,3 +200,29 @@ func TestPlace_Spread(t *testing.T) {
 		}
 	}
 }
+
+// TestPlace_OddAmounts: what is less than nothing is refused, and no sum wraps.
+func TestPlace_OddAmounts(t *testing.T) {
+	const most = 1<<63 - 1
+	for _, c := range []struct {
+		r    schema.Resources
+		want string
+	}{
+		{schema.Resources{CPU: -1}, "none of 1 nodes can take it: 1 refused by amount (asks for an amount that is none)"},
+		{schema.Resources{Memory: -1 << 40}, "none of 1 nodes can take it: 1 refused by amount (asks for an amount that is none)"},
+		{schema.Resources{Devices: map[string]schema.Device{"gpu": {}}}, "none of 1 nodes can take it: 1 refused by amount (asks for an amount that is none)"},
+		{schema.Resources{CPU: 3000}, "none of 1 nodes can take it: 1 refused by cpu (needs 3 cpu; n1 has 0 free of 2, 9223372036854775807m reserved); no node ever could: it needs 3 cpu, and the largest node has 2"},
+		{schema.Resources{CPU: most, Memory: most}, "none of 1 nodes can take it: 1 refused by cpu (needs 9223372036854775807m cpu; n1 has 0 free of 2, 9223372036854775807m reserved); no node ever could: it needs 9223372036854775807m cpu, and the largest node has 2"},
+	} {
+		n, w := node("n1"), work("a/web")
+		w.Resources = schema.Resources{CPU: most}
+		n.Hold(w)
+		n.Hold(w)
+		w.Resources = c.r
+		pool := scheduler.Pool{Nodes: []scheduler.Node{n}, Tree: scheduler.Tree{{Name: "default", Weight: 1}}, Use: map[string]scheduler.Use{"default": {CPU: most, Memory: most}}}
+		_, unplaced := scheduler.Place(pool, []scheduler.Request{request(w, 0), request(w, 1)})
+		if len(unplaced) != 2 || unplaced[0].Why.String() != c.want {
+			t.Errorf("%+v: %v", c.r, unplaced)
+		}
+	}
+}

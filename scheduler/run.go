@@ -99,7 +99,9 @@ func (g *run) judge() {
 	for c := range t.classes {
 		head := &t.nodes[t.classes[c].head]
 		g.rules[c] = verdict{filter: -1}
-		if !r.Stays {
+		if oddAmount(r.Workload) {
+			g.rules[c].filter = filterAmount
+		} else if !r.Stays {
 			g.rules[c].filter, g.rules[c].by = t.refuseRules(int32(c), r.Workload)
 		}
 		if g.rules[c].filter < 0 && head.Closed == "" {

@@ -23,18 +23,27 @@ func (t Tree) Find(name string) *schema.Pool {
 	return &t[i]
 }
 
-// Owner is the pool that a node belongs to: the first that selects it, or else
-// the one that the node names.
-func (t Tree) Owner(n *nodes.Node, known schema.Patterns) string {
+// Owner is the pool that a node belongs to: the innermost that selects it, or
+// else the one that the node names. Of pools that select it and are no parts of
+// each other it is the first; then rival is the next.
+func (t Tree) Owner(n *nodes.Node, known schema.Patterns) (owner, rival string) {
 	for i := range t {
-		if len(t[i].Nodes) > 0 && broken(n, t[i].Nodes, known) < 0 {
-			return t[i].Name
+		p := &t[i]
+		switch {
+		case len(p.Nodes) == 0 || broken(n, p.Nodes, known) >= 0 || t.Within(owner, p.Name):
+		case owner == "" || t.Within(p.Name, owner):
+			owner = p.Name
+		case rival == "":
+			rival = p.Name
 		}
 	}
-	if p := n.Attributes["pool"]; p != "" {
-		return p
+	if owner == "" {
+		owner = n.Attributes["pool"]
 	}
-	return DefaultPool
+	if owner == "" {
+		owner = DefaultPool
+	}
+	return owner, rival
 }
 
 // Within is whether pool is outer or a part of it, however deep.
@@ -63,7 +72,7 @@ func (t Tree) Matches(n *nodes.Node, w *schema.Workload) bool {
 // refuseRules asks the filters that see nothing of a node but its pool and its
 // attributes.
 func refuseRules(n *nodes.Node, w *schema.Workload, t Tree, known schema.Patterns) (filter int, by int64) {
-	if !t.Within(w.Pool, t.Owner(n, known)) {
+	if owner, _ := t.Owner(n, known); !t.Within(w.Pool, owner) {
 		return filterPool, 0
 	}
 	return refuseAttributes(n, w, known)

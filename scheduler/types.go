@@ -145,7 +145,7 @@ type Why struct {
 
 // Refusal is one filter's part.
 type Refusal struct {
-	// Filter is "limit" or "guarantee" of the pool, which refuse all nodes, or "node", "closed", "ending", "pool", "taint", "constraint", "near",
+	// Filter is "limit" or "guarantee" of the pool, which refuse all nodes, or "node", "closed", "ending", "amount", "pool", "taint", "constraint", "near",
 	// "most", "cpu", "memory", "disk", "device" or "port".
 	Filter string
 	Nodes  int
