@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,16 +19,17 @@ import (
 func TestWhenever_AfterPullsAndHourly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		poked, looks := make(chan struct{}, 1), 0
-		go whenever(ctx, poked, func() { looks++ })
+		poked := make(chan struct{}, 1)
+		var looks atomic.Int32
+		go whenever(ctx, poked, func() { looks.Add(1) })
 		poked <- struct{}{}
 		synctest.Wait()
-		if looks != 1 {
+		if looks := looks.Load(); looks != 1 {
 			t.Errorf("%d looks after a pull", looks)
 		}
 		time.Sleep(2*tendEvery + time.Minute)
 		synctest.Wait()
-		if looks != 3 {
+		if looks := looks.Load(); looks != 3 {
 			t.Errorf("%d looks after two hours", looks)
 		}
 		cancel()
