@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -96,6 +97,28 @@ func TestStart_OnAHostPortInUse(t *testing.T) {
 	_, err := r.Start(t.Context(), in)
 	wantFailure(t, err, nodes.PortInUse, "in use")
 	taken.Close()
+	c.starts(r, in)
+	c.ends(r, in)
+}
+
+// A program that is told its port by the agent listens on every address, whatever
+// the node publishes on.
+func TestStart_OnAChosenPortInUseOnAnotherAddress(t *testing.T) {
+	c := newCrash(t)
+	r := c.openWith("n", func(cfg *native.Config) { cfg.PublishIP = "127.0.0.1" })
+	in := c.container("sleep")
+	in.Workload.Network = schema.Host
+	port := freePort(t)
+	taken, err := net.Listen("tcp", net.JoinHostPort("127.0.0.2", strconv.Itoa(port)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	in.Ports = map[string]int{"http": port}
+	in.Workload.Ports = map[string]schema.Port{"http": {}}
+	_, err = r.Start(t.Context(), in)
+	wantFailure(t, err, nodes.PortInUse, "in use")
+	in.Workload.Ports = map[string]schema.Port{"http": {Host: port}} // its own wish: it knows its address
 	c.starts(r, in)
 	c.ends(r, in)
 }

@@ -36,8 +36,9 @@ type Config struct {
 	// when the first container starts. Required.
 	Monitor func() (io.ReadCloser, error)
 	// PublishIP is the address of this machine on which a program on the host's
-	// network is expected to listen, and whose ports must be free for it; empty
-	// is every one.
+	// network is expected to listen where its workload names the port: that must
+	// be free there. A port that was chosen for it must be free on every address;
+	// empty is the same for all.
 	PublishIP string
 	// StartWithin bounds a monitor's start; zero is 30 s.
 	StartWithin time.Duration
