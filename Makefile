@@ -41,6 +41,7 @@ e2e: build
 # A table of what was promised and what was found, after some five minutes. The
 # packages have benchmarks of their own: go test -bench . ./reconciler/ledger
 bench: build
+	@$(ENGINE) have runc conmon
 	$(ENGINE) run $(GO) test -count=1 -run '^$$' -bench . -benchtime 1x -timeout 20m ./testenv/bench
 	$(GO) test -count=1 -run '^$$' -bench Place -benchtime 3x ./scheduler
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # engine.sh run CMD ARGS...   runs CMD with a Docker Engine in reach
 # engine.sh check             says in one line what cannot be tested here
+# engine.sh have PACKAGE...   installs what is missing of them, as root on Debian
 #
 # An Engine that answers already (DOCKER_HOST, or the usual socket) is used as it
 # is. Otherwise, as root on Debian, what is missing is installed and an Engine of
@@ -22,9 +23,10 @@ why_not() {
   if [ "$(id -u)" != 0 ]; then echo "not root"; elif [ ! -e /etc/debian_version ]; then echo "not Debian"; fi
 }
 
+# install_missing PACKAGE...
 install_missing() {
   local p missing=() apt=(env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -qq -o DPkg::Lock::Timeout=120)
-  for p in "${packages[@]}"; do
+  for p in "$@"; do
     dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null | grep -qx installed || missing+=("$p")
   done
   if [ ${#missing[@]} = 0 ]; then return; fi
@@ -76,7 +78,7 @@ enter() {
   flock 8
   trap leave EXIT
   trap 'exit 130' INT TERM HUP
-  install_missing
+  install_missing "${packages[@]}"
   flock -s 9
   if ! answers "$ours"; then start; fi
   flock -u 8
@@ -86,6 +88,15 @@ leave() {
   trap '' INT TERM HUP
   flock 8
   if flock -xn 9; then halt; fi
+}
+
+# have goes without what cannot be had: who needs it says so.
+have() {
+  if [ "$(id -u)" != 0 ] || [ ! -e /etc/debian_version ]; then return; fi
+  mkdir -p "$dir"
+  exec 8>"$dir/door"
+  flock 8
+  install_missing "$@" || true
 }
 
 # run outlives CMD. Ctrl-C reaches CMD by itself; TERM and HUP are passed on, and
@@ -103,6 +114,7 @@ run() {
 
 reason=$(why_not)
 case "${1-}:$reason" in
+have:*) have "${@:2}" ;;
 check:) say "a Docker Engine is here or can be started: no test needs to be left out (the long ones, of whole clusters, run by make e2e)" ;;
 check:*) say "no Docker Engine answers and none can be started ($reason): tests that need one are left out, and make e2e and the demo cannot run" ;;
 run:*)
@@ -113,5 +125,5 @@ run:*)
     export BAYPLAN_TEST_ENGINE=required # a test that finds no Engine fails
   fi
   run "${@:2}" ;;
-*) sed -n '2,3s/^# //p' "$0" >&2 && exit 64 ;;
+*) sed -n '2,4s/^# //p' "$0" >&2 && exit 64 ;;
 esac

@@ -19,6 +19,12 @@ import (
 // patience bounds every wait for something that takes seconds.
 const patience = 2 * time.Minute
 
+// The runtimes that a cluster may run its containers by.
+const (
+	docker  = "docker"
+	builtin = "native"
+)
+
 // cluster is a `bayplan dev` in a folder of its own, with a clone of its
 // repository and its events as they come.
 type cluster struct {
@@ -34,14 +40,14 @@ type cluster struct {
 }
 
 // up brings a cluster up and has it taken down when b ends.
-func up(b *testing.B, nodes int) *cluster {
+func up(b *testing.B, runtime string, nodes int) *cluster {
 	b.Helper()
 	if life.Err() != nil {
 		b.Fatal("interrupted")
 	}
 	c := &cluster{b: b, dir: b.TempDir(), clone: filepath.Join(b.TempDir(), "clone"), env: os.Environ()}
 	began := time.Now()
-	lines, stop := c.spawn("dev", "--dir", c.dir, "--nodes", strconv.Itoa(nodes))
+	lines, stop := c.spawn("dev", "--dir", c.dir, "--runtime", runtime, "--nodes", strconv.Itoa(nodes))
 	b.Cleanup(func() {
 		if err := stop(); err != nil {
 			b.Errorf("bayplan dev ended with %v", err)
@@ -232,10 +238,21 @@ func (c *cluster) web(name, tag string, replicas int, more string) string {
 	image:     "%s:%s"
 	replicas:  %d
 	resources: {cpu: "10m", memory: "8Mi", limit: {cpu: "1", memory: "64Mi"}}
-	ports: http: container: 8080
 	env: DRAIN: "0s"
-	update: {maxSurge: 1, minHealthyTime: "0s"}
 	%s
 }
 `, name, c.image, tag, replicas, more)
 }
+
+// What web takes besides: a port of its own or one of the host's, and whether it
+// is asked if it is well.
+const (
+	onBridge = `ports: http: container: 8080
+	update: {maxSurge: 1, minHealthyTime: "0s"}
+	`
+	onHost = `network: "host"
+	ports: http: {}
+	`
+	checked = `health: {http: {path: "/up", port: "http"}, interval: "1s"}
+	`
+)

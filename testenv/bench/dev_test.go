@@ -12,7 +12,7 @@ func BenchmarkDev(b *testing.B) {
 	var took series
 	for range times {
 		b.Run("start", func(b *testing.B) {
-			took = append(took, up(b, 3).took)
+			took = append(took, up(b, docker, 3).took)
 			report(b, took[len(took)-1], "to-healthy")
 		})
 	}

@@ -13,7 +13,7 @@ import (
 // each time beside a `docker run` of the same.
 func BenchmarkPush(b *testing.B) {
 	const times, orderLimit, aboveLimit = 10, 150 * time.Millisecond, 300 * time.Millisecond
-	c := up(b, 1)
+	c := up(b, docker, 1)
 	c.follow()
 	e := dial(b)
 	var ordered, fromRef, healthy, plain series
@@ -54,7 +54,7 @@ type pushed struct{ ordered, fromRef, healthy time.Duration }
 // server heard of it: the agent knew a little earlier.
 func pushOnce(c *cluster, tag string) pushed {
 	c.b.Helper()
-	commit := c.commit(c.web("web", tag, 1, `health: {http: {path: "/up", port: "http"}, interval: "1s"}`))
+	commit := c.commit(c.web("web", tag, 1, onBridge+checked))
 	began, moved := c.push()
 	c.await("order", func(e status.Event) bool { return e.Kind == "order" && e.Commit == commit })
 	taken := c.await("phase", func(e status.Event) bool { return e.Kind == "phase" })

@@ -18,7 +18,7 @@ import (
 // a machine that gets busier or an engine that gets slower favours neither.
 func BenchmarkStarts(b *testing.B) {
 	const slots, times, limit = 50, 7, 0.9
-	c := up(b, 1)
+	c := up(b, docker, 1)
 	c.follow()
 	s := &starts{c: c, e: dial(b), slots: slots}
 	startSlots(c, 1) // the node pulls the image
@@ -83,7 +83,7 @@ func (s *starts) byClient() {
 // until the server has heard that the last of them runs.
 func startSlots(c *cluster, slots int) time.Duration {
 	c.b.Helper()
-	commit := c.commit(c.web("web", "1", slots, ""))
+	commit := c.commit(c.web("web", "1", slots, onBridge))
 	began, _ := c.push()
 	end := began
 	for left := slots; left > 0; left-- {
