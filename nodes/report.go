@@ -87,6 +87,8 @@ const (
 	ImageUnauthorized   FailureCode = "image-unauthorized"
 	RegistryUnreachable FailureCode = "registry-unreachable"
 	PullFailed          FailureCode = "pull-failed"
+	ArtifactInvalid     FailureCode = "artifact-invalid"
+	ArtifactUnreachable FailureCode = "artifact-unreachable"
 	StartFailed         FailureCode = "start-failed"
 	CommandNotFound     FailureCode = "command-not-found"
 	PortInUse           FailureCode = "port-in-use"

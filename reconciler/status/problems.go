@@ -198,6 +198,10 @@ func failureNext(s *Slot) string {
 		return "give node " + s.Node + " the registry's password (docker login there, or its agent's --registry-auth)"
 	case nodes.RegistryUnreachable, nodes.PullFailed:
 		return "see that node " + s.Node + " reaches the registry; it is tried again by itself"
+	case nodes.ArtifactInvalid:
+		return "correct the artifact's url or sha256, or what lies there"
+	case nodes.ArtifactUnreachable:
+		return "see that node " + s.Node + " reaches the artifact's url; it is tried again by itself"
 	case nodes.PortInUse:
 		return "free the port on node " + s.Node + ", or let the scheduler choose one"
 	case nodes.CommandNotFound:
