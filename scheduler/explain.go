@@ -13,6 +13,7 @@ import (
 func (t *Table) Explain(r *Request) Why {
 	t.tell([]Request{*r})
 	g := t.run(r)
+	defer t.end(g)
 	t.hold(g)
 	return *g.explain()
 }

@@ -45,6 +45,7 @@ type Verdict struct {
 func (t *Table) Ask(i int, r *Request) Verdict {
 	t.tell([]Request{*r})
 	g := t.run(r)
+	defer t.end(g)
 	t.hold(g)
 	return g.verdict(int32(i))
 }
@@ -53,6 +54,7 @@ func (t *Table) Ask(i int, r *Request) Verdict {
 func (t *Table) AskAll(r *Request) []Verdict {
 	t.tell([]Request{*r})
 	g := t.run(r)
+	defer t.end(g)
 	t.hold(g)
 	all := make([]Verdict, len(t.nodes))
 	for i := range all {

@@ -31,6 +31,7 @@ func (t *Table) Place(requests []Request) (placed []Placement, unplaced []Unplac
 func (t *Table) Take(r *Request) (Placement, bool) {
 	t.tell([]Request{*r})
 	g := t.run(r)
+	defer t.end(g)
 	n := g.next()
 	if n < 0 {
 		return Placement{}, false
@@ -123,10 +124,17 @@ func (d *deal) one(leaf int32) {
 	switch {
 	case d.requests[g.from].Workload.Gang:
 		d.gang(x)
-	case !d.try(g):
+	case !d.try(g) || g.from+g.done == g.to:
 		x.queue = x.queue[1:]
-	case g.from+g.done == g.to:
-		x.queue = x.queue[1:]
+		d.over(g)
+	}
+}
+
+// over ends the run of a group that asks no more.
+func (d *deal) over(g *group) {
+	if g.run != nil && !waits(d.requests[g.from].Workload) {
+		d.t.end(g.run)
+		g.run = nil
 	}
 }
 
@@ -214,6 +222,9 @@ func (d *deal) gang(x *share) {
 				return
 			}
 		}
+	}
+	for _, g := range gang {
+		d.over(g)
 	}
 }
 

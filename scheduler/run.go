@@ -69,7 +69,9 @@ const (
 
 func (t *Table) run(r *Request) *run {
 	w := r.Workload
-	g := &run{t: t, r: r, work: t.work(w.Name), goods: goodsOf(w), counters: countersOf(w), leaves: t.at(r.Leaves)}
+	g := t.fresh()
+	*g = run{t: t, r: r, work: t.work(w.Name), goods: goodsOf(w), counters: countersOf(w), leaves: t.at(r.Leaves),
+		rules: g.rules, views: g.views, aside: g.aside}
 	g.q = query{cpu: int64(w.Resources.CPU), mem: int64(w.Resources.Memory)}
 	if p := t.tree.Find(w.Pool); p != nil {
 		g.q.level = p.Place == "emptiest"
@@ -91,11 +93,30 @@ func (t *Table) run(r *Request) *run {
 	return g
 }
 
+// fresh is a run to be made, in the memory of one that is over if there is any.
+func (t *Table) fresh() *run {
+	k := len(t.over)
+	if k == 0 {
+		return &run{}
+	}
+	g := t.over[k-1]
+	t.over = t.over[:k-1]
+	return g
+}
+
+// end gives back a run that nobody asks any more.
+func (t *Table) end(g *run) {
+	if t.held == g {
+		t.hold(nil)
+	}
+	t.over = append(t.over, g)
+}
+
 // judge asks the rules on attributes, once a class.
 func (g *run) judge() {
 	t, r := g.t, g.r
-	g.rules = make([]verdict, len(t.classes))
-	g.views = make([]view, 0, len(t.classes))
+	g.rules = slices.Grow(g.rules[:0], len(t.classes))[:len(t.classes)]
+	g.views = g.views[:0]
 	for c := range t.classes {
 		head := &t.nodes[t.classes[c].head]
 		g.rules[c] = verdict{filter: -1}
@@ -105,9 +126,20 @@ func (g *run) judge() {
 			g.rules[c].filter, g.rules[c].by = t.refuseRules(int32(c), r.Workload)
 		}
 		if g.rules[c].filter < 0 && head.Closed == "" {
-			g.views = append(g.views, view{class: int32(c), wishes: t.wishes(head, r.Workload)})
+			g.look(int32(c), t.wishes(head, r.Workload))
 		}
 	}
+}
+
+// look adds a view, in the memory of an earlier one if there is any.
+func (g *run) look(class, wishes int32) {
+	if k := len(g.views); k < cap(g.views) {
+		g.views = g.views[:k+1]
+	} else {
+		g.views = append(g.views, view{})
+	}
+	v := &g.views[len(g.views)-1]
+	*v = view{class: class, wishes: wishes, fresh: v.fresh[:0], near: v.near[:0]}
 }
 
 // refuseRules is as the function of that name, the class's pool being known.

@@ -29,7 +29,8 @@ type Table struct {
 	classes []class
 	index   index
 	works   map[string]*work
-	held    *run // the run that has nodes out of the index
+	held    *run   // the run that has nodes out of the index
+	over    []*run // runs whose memory can be used again
 
 	// Of the nodes that the held run looks at one by one: mark is its turn, spot
 	// where in its work's spots each is.
