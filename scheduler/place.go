@@ -1,10 +1,8 @@
 package scheduler
 
 import (
-	"fmt"
 	"slices"
 
-	"github.com/bayplan/bayplan/nodes"
 	"github.com/bayplan/bayplan/schema"
 )
 
@@ -160,118 +158,8 @@ func (d *deal) try(g *group) bool {
 	return true
 }
 
-// wait keeps room for those of a group that would fit where orders are ending.
-func (d *deal) wait(g *group) {
-	for i := g.from + g.done; i < g.to; i++ {
-		n := d.t.awaits(&d.requests[i])
-		if n < 0 {
-			return
-		}
-		if d.waits == nil {
-			d.waits = map[int]string{}
-		}
-		d.waits[i] = d.t.Name(int(n))
-		d.t.shares.count(g.leaf, amountsOf(d.requests[i].Workload), 1)
-	}
-}
-
-// awaits reserves room for a request on the first node that would take it once
-// its Ending orders have gone; −1 if none would.
-func (t *Table) awaits(r *Request) int32 {
-	for i := range t.nodes {
-		n := int32(i)
-		ending := t.nodes[i].Ending
-		if ending == (nodes.Capacity{}) {
-			continue
-		}
-		t.hold(nil)
-		now := t.nodes[i]
-		then := now
-		then.Reserved = nodes.Capacity{CPU: now.Reserved.CPU - ending.CPU, Memory: now.Reserved.Memory - ending.Memory}
-		t.set(n, then, t.ownPorts[i])
-		fits := t.Ask(i, r).Fits
-		t.hold(nil)
-		if fits {
-			now.reserve(r.Workload)
-		}
-		t.set(n, now, t.ownPorts[i])
-		if fits {
-			return n
-		}
-	}
-	return -1
-}
-
 func amountsOf(w *schema.Workload) amounts {
 	return amounts{int64(w.Resources.CPU), int64(w.Resources.Memory)}
-}
-
-// gang places all that the queue's first workload asks for, or nothing of it.
-func (d *deal) gang(x *share) {
-	name := d.requests[x.queue[0].from].Workload.Name
-	k := 0
-	for k < len(x.queue) && d.requests[x.queue[k].from].Workload.Name == name {
-		k++
-	}
-	gang := x.queue[:k]
-	x.queue = x.queue[k:]
-	for _, g := range gang {
-		for g.from+g.done < g.to {
-			if !d.try(g) {
-				d.disband(gang, g.why)
-				return
-			}
-		}
-	}
-	for _, g := range gang {
-		d.over(g)
-	}
-}
-
-// disband takes back what a gang got.
-func (d *deal) disband(gang []*group, why *Why) {
-	d.t.hold(nil)
-	got, all := 0, 0
-	for _, g := range gang {
-		got, all = got+g.done, all+g.to-g.from
-		for ; g.done > 0; g.done-- {
-			p := &d.placed[g.from+g.done-1]
-			w := d.requests[g.from].Workload
-			at := d.t.at(p.Node)
-			d.t.set(at, d.t.nodes[at].without(w, p.Ports), true)
-			d.t.count(at, w, -1)
-			d.t.shares.count(g.leaf, amounts{}.minus(amountsOf(w)), -1)
-			*p = Placement{}
-		}
-	}
-	told := *why
-	told.Gang = fmt.Sprintf("all of its %d slots are placed or none, and %d of them fit", all, got)
-	for _, g := range gang {
-		g.why = &told
-	}
-}
-
-// again asks once more for what waited for the slots of another workload, as
-// long as that helps.
-func (d *deal) again() {
-	for more := true; more; {
-		more = false
-		for i := range d.groups {
-			g := &d.groups[i]
-			if g.run == nil || g.run.why == nil || !waits(d.requests[g.from].Workload) {
-				continue
-			}
-			g.run.why = nil
-			for g.from+g.done < g.to && d.try(g) {
-				more = true
-			}
-		}
-	}
-}
-
-// waits is whether the workload must be near another, which may come later.
-func waits(w *schema.Workload) bool {
-	return !w.Gang && slices.ContainsFunc(w.Near, func(n schema.Near) bool { return n.Must && !n.Apart })
 }
 
 // results are in the requests' order.
@@ -285,62 +173,4 @@ func (d *deal) results() (placed []Placement, unplaced []Unplaced) {
 		}
 	}
 	return placed, unplaced
-}
-
-// forbid is why a pool may not have one more of w: a limit, or what is
-// guaranteed to others.
-func (s *shares) forbid(leaf int32, w *schema.Workload, nodes int) *Why {
-	want := amountsOf(w)
-	for at := leaf; at >= 0; at = s.all[at].parent {
-		if x := &s.all[at]; x.limit != unbounded && x.use.plus(want).above(x.limit) {
-			return poolWhy(nodes, "limit", x, want, x.limit, x.use)
-		}
-	}
-	return s.kept(leaf, w, nodes)
-}
-
-// kept is why what is guaranteed to others leaves no room for one more of w.
-func (s *shares) kept(leaf int32, w *schema.Workload, nodes int) *Why {
-	want, top := amountsOf(w), &s.all[s.top(leaf)]
-	if top.idle == (amounts{}) || s.owed(leaf, want) {
-		return nil
-	}
-	if idle := s.idleAfter(leaf, want, w.Revocable); top.use.plus(want).plus(idle).above(top.whole) {
-		return poolWhy(nodes, "guarantee", top, want, top.whole.minus(idle), top.use)
-	}
-	return nil
-}
-
-// idleAfter is what would be kept for others once a leaf had one more.
-func (s *shares) idleAfter(leaf int32, want amounts, revocable bool) amounts {
-	var less amounts
-	var out amounts
-	for at := leaf; at >= 0; at = s.all[at].parent {
-		x := &s.all[at]
-		below, now := x.below.idle, x.idle
-		if revocable {
-			below, now = x.below.kept, x.kept
-		}
-		out = below.minus(less)
-		if !revocable || !x.lend {
-			out = out.most(x.guarantee.minus(x.use.plus(want)))
-		}
-		out = out.most(amounts{})
-		less = now.minus(out)
-	}
-	return out
-}
-
-// poolWhy tells what of a pool's is short.
-func poolWhy(nodes int, filter string, x *share, want, all, use amounts) *Why {
-	text := ""
-	if use.plus(want)[0] > all[0] {
-		text = fmt.Sprintf("needs %s cpu; pool %s has %s of %s", schema.CPU(want[0]), x.name, schema.CPU(use[0]), schema.CPU(max(all[0], 0)))
-	} else {
-		text = fmt.Sprintf("needs %s memory; pool %s has %s of %s", schema.Bytes(want[1]).Human(), x.name, schema.Bytes(use[1]).Human(), schema.Bytes(max(all[1], 0)).Human())
-	}
-	if filter == "guarantee" {
-		text += " that are not kept for others"
-	}
-	return &Why{Nodes: nodes, Refusals: []Refusal{{filter, nodes, text}}}
 }

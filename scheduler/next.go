@@ -1,0 +1,135 @@
+package scheduler
+
+import "github.com/bayplan/bayplan/schema"
+
+// next is the best node for one more; −1 if there is none.
+func (g *run) next() (node int32) {
+	if g.why != nil {
+		return -1
+	}
+	g.t.hold(g)
+	best := uint64(noRank)
+	for i := range g.views {
+		extra, shut := int32(0), false
+		if v := &g.views[i]; len(g.counters) > 0 {
+			extra, shut = g.extra(i)
+		} else {
+			extra = v.wishes
+		}
+		if shut {
+			continue
+		}
+		if k := g.leader(i); k != noRank && k-uint64(int64(extra))<<44 < best {
+			best, node = k-uint64(int64(extra))<<44, int32(k%maxNodes)
+		}
+	}
+	if best == noRank {
+		g.why = g.explain()
+		return -1
+	}
+	return node
+}
+
+// leader is the rank of the best node of a class.
+func (g *run) leader(i int) uint64 {
+	v := &g.views[i]
+	k := uint64(noRank)
+	if !g.bound {
+		k = g.freshest(v)
+	}
+	if len(v.near) > 0 {
+		k = min(k, v.near[0])
+	}
+	return k
+}
+
+// freshest is the rank of the best node of the class that is not looked at by
+// itself.
+func (g *run) freshest(v *view) uint64 {
+	x := &g.t.index
+	for {
+		if !v.sought {
+			v.score, v.fresh = x.best(v.class, &g.q, v.fresh[:0])
+			v.sought = true
+		}
+		if v.score < 0 {
+			return noRank
+		}
+		for len(v.fresh) > 0 {
+			n, id := unpair(v.fresh[0])
+			now := x.first(id)
+			switch {
+			case x.states[id].live == 0 || now < 0:
+				v.fresh = pop(v.fresh)
+			case now != n:
+				v.fresh = push(pop(v.fresh), pair(now, id))
+			case g.t.mark[n] == g.t.turn || !g.takes(n):
+				g.setAside(n)
+			default:
+				return rank(v.score, 0, n)
+			}
+		}
+		v.sought = false
+	}
+}
+
+// takes is whether a node with enough cpu and memory, of a class that is not
+// shut, takes the request.
+func (g *run) takes(n int32) bool {
+	if len(g.goods) == 0 && len(g.r.Workload.Ports) == 0 {
+		return true
+	}
+	if _, f, _ := g.refuseGoods(n); f >= 0 {
+		return false
+	}
+	node, w := &g.t.nodes[n], g.r.Workload
+	return len(w.Ports) == 0 || takenPort(node, w) == 0 && !lacksPorts(node, w)
+}
+
+func (g *run) setAside(n int32) {
+	if g.t.index.of[n] >= 0 {
+		g.t.index.leave(n)
+		g.aside = append(g.aside, n)
+	}
+}
+
+// take gives the node to a slot.
+func (g *run) take(n int32, slot schema.Slot) Placement {
+	t, i := g.t, g.viewOf(n)
+	p := Placement{Slot: slot, Node: t.nodes[n].Node.Name, Score: g.scoreOf(n)}
+	if v := &g.views[i]; len(v.near) > 0 && int32(v.near[0]%maxNodes) == n {
+		v.near = pop(v.near)
+	}
+	g.setAside(n)
+	if t.mark[n] != t.turn {
+		g.mark(n)
+	}
+	g.work.spots[t.spot[n]].slots++
+	for k := range g.counters {
+		if c := &g.counters[k]; c.kind != nears {
+			c.total++
+			if !c.each && c.of[i] >= 0 {
+				c.counts[c.of[i]]++
+			}
+		}
+	}
+	p.Ports = t.give(n, g.r, slot)
+	for k := range g.goods {
+		t.stockOf(g.goods[k].name).free[n] -= g.goods[k].amount
+	}
+	g.appraise(n)
+	return p
+}
+
+// give takes the request's share off the node.
+func (t *Table) give(n int32, r *Request, slot schema.Slot) map[string]int {
+	node := &t.nodes[n]
+	node.reserve(r.Workload)
+	t.reckon(n)
+	ports := choosePorts(node, r, slot)
+	if len(ports) > 0 {
+		node.Ports = withPorts(node.Ports, ports, t.ownPorts[n])
+		t.ownPorts[n] = true
+	}
+	return ports
+}
