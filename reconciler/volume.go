@@ -10,10 +10,11 @@ import (
 // service's slot with volumes therefore stays where they are: it is updated in
 // place, the old instance gone before the new one starts, it waits for its
 // node however long that is silent, and the rules for where a slot may be
-// count only when it is first placed.
+// count only when it is first placed. A host volume is the node's: it ties nobody,
+// and several may write to it, since who shares it is who says so.
 
 func holdsVolume(w *schema.Workload) bool {
-	return w.Kind == schema.Service && len(w.Volumes) > 0
+	return w.Kind == schema.Service && w.OwnsVolumes()
 }
 
 // home is the node that holds the slot's volumes; "" while it has none.

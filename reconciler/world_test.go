@@ -132,6 +132,8 @@ func setField(w *schema.Workload, k, v string) (err error) {
 		w.Gang = v == "yes"
 	case "pool":
 		w.Pool = v
+	case "host":
+		w.Volumes = map[string]schema.Volume{"shared": {Path: "/shared", Host: v}}
 	case "volume":
 		w.Volumes = map[string]schema.Volume{v: {Path: "/data"}}
 	case "strategy":

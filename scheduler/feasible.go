@@ -116,13 +116,23 @@ func needMiss(n *nodes.Node, w *schema.Workload, known schema.Patterns) string {
 	needs := w.Needs()
 	i := broken(n, needs, known)
 	miss := constraintMiss(n, &needs[i])
+	volume, isVolume := schema.HostVolumeName(needs[i].Attribute)
 	switch {
 	case i < len(w.Constraints):
 		return miss
+	case isVolume:
+		return hostVolumeMiss(n, volume)
 	case needs[i].Attribute == "java":
 		return "a Java program without an image " + miss
 	}
 	return "an artifact " + miss
+}
+
+func hostVolumeMiss(n *nodes.Node, name string) string {
+	if _, declared := n.Attributes[schema.HostVolume(name)]; declared {
+		return fmt.Sprintf("needs host volume %q to write to; %s declares it read-only", name, n.Name)
+	}
+	return fmt.Sprintf("needs host volume %q; %s declares none of that name", name, n.Name)
 }
 
 func constraintMiss(n *nodes.Node, c *schema.Constraint) string {

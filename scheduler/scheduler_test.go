@@ -83,6 +83,16 @@ func golden(t *testing.T, name, got string) {
 	}
 }
 
+// hostVolume asks for the volume on a node that declares it so.
+func hostVolume(readOnly bool, declared string) func(*scheduler.Node, *scheduler.Request) {
+	return func(n *scheduler.Node, r *scheduler.Request) {
+		r.Workload.Volumes = map[string]schema.Volume{"data": {Path: "/data", Host: "media", ReadOnly: readOnly}}
+		if declared != "" {
+			n.Node.Attributes = map[string]string{"host-volume.media": declared}
+		}
+	}
+}
+
 // TestFeasible_EachFilter shows each filter's refusal with its words, and that
 // one step less is taken.
 func TestFeasible_EachFilter(t *testing.T) {
@@ -123,6 +133,8 @@ func TestFeasible_EachFilter(t *testing.T) {
 				r.Workload.Image, r.Workload.Artifact, r.Workload.Java = "x", &schema.Artifact{}, &schema.Java{}
 				n.Node.Attributes = map[string]string{"runtime": "native"}
 			}},
+		{"constraint", `needs host volume "media"; n1 declares none of that name`, hostVolume(false, ""), hostVolume(false, "rw")},
+		{"constraint", `needs host volume "media" to write to; n1 declares it read-only`, hostVolume(false, "ro"), hostVolume(true, "ro")},
 		{"cpu", "needs 500m cpu; n1 has 499m free of 2, 1501m reserved", reserved(1501, 0), reserved(1500, 0)},
 		{"cpu", "needs 500m cpu; n1 has 0 free of 2, 3 reserved", reserved(3000, 0), nil},
 		{"memory", "needs 1Gi memory; n1 has 1023Mi free of 4Gi, 3Gi reserved", reserved(0, 3<<30+1<<20), reserved(0, 3<<30)},

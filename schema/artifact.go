@@ -97,16 +97,24 @@ func (w *Workload) Program() (entrypoint, args []string) {
 }
 
 // Needs are the workload's constraints and those that what it runs brings along:
-// an archive is for nodes with the built-in runtime, and a Java program without an
-// image for those that have a JVM.
+// an archive is for nodes with the built-in runtime, a Java program without an
+// image for those that have a JVM, and a host volume for those that declare it.
 func (w *Workload) Needs() []Constraint {
-	if w.Artifact == nil {
+	if w.Artifact == nil && !w.usesHostVolumes() {
 		return w.Constraints
 	}
-	if w.Java != nil && w.Image == "" {
-		return slices.Concat(w.Constraints, needJava)
+	return slices.Concat(w.Constraints, w.runs(), w.hostVolumes())
+}
+
+// runs are the constraints that the artifact stands for.
+func (w *Workload) runs() []Constraint {
+	switch {
+	case w.Artifact == nil:
+		return nil
+	case w.Java != nil && w.Image == "":
+		return needJava
 	}
-	return slices.Concat(w.Constraints, needNative)
+	return needNative
 }
 
 var (

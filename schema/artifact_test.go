@@ -91,6 +91,9 @@ func TestNeeds(t *testing.T) {
 		"runtime = native":                           {Image: "x", Artifact: app, Java: &Java{}},
 		"runtime = native, java exists":              {Artifact: app, Java: &Java{}},
 		"zone exists, runtime = native, java exists": {Artifact: app, Java: &Java{}, Constraints: []Constraint{zone}},
+		"host-volume.b exists, host-volume.c = rw": {Image: "x", Volumes: map[string]Volume{
+			"own": {Path: "/a"}, "read": {Path: "/b", Host: "b", ReadOnly: true}, "write": {Path: "/c", Host: "c"}}},
+		"runtime = native, host-volume.c = rw": {Artifact: app, Volumes: map[string]Volume{"write": {Path: "/c", Host: "c"}}},
 	} {
 		if got := names(w); got != want {
 			t.Errorf("got %q, want %q", got, want)

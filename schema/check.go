@@ -119,17 +119,6 @@ func (c *checker) container(name string, p Port) {
 // EnvName is a port's name as part of a variable's: "admin-ui" is ADMIN_UI.
 func EnvName(port string) string { return strings.ToUpper(strings.ReplaceAll(port, "-", "_")) }
 
-// volumes and tmpfs share the container's folders.
-func (c *checker) volumes() {
-	owner := map[string]string{}
-	for _, name := range slices.Sorted(maps.Keys(c.w.Volumes)) {
-		c.folder(owner, "volumes", "volume", name, c.w.Volumes[name].Path)
-	}
-	for _, name := range slices.Sorted(maps.Keys(c.w.Tmpfs)) {
-		c.folder(owner, "tmpfs", "tmpfs", name, c.w.Tmpfs[name].Path)
-	}
-}
-
 // folder finds what speaks against a place in the container; owner says who has
 // which already.
 func (c *checker) folder(owner map[string]string, field, kind, name, at string) {

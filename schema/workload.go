@@ -134,13 +134,6 @@ type Port struct {
 	Protocol string `json:"protocol"`
 }
 
-// Volume is a named directory of the node that outlives its containers.
-type Volume struct {
-	// Path is where the container sees it.
-	Path     string `json:"path"`
-	ReadOnly bool   `json:"readOnly,omitempty"`
-}
-
 // Tmpfs is a folder in memory that is empty at each start.
 type Tmpfs struct {
 	Path string `json:"path"`

@@ -25,7 +25,7 @@ const populated = `
 	resources: {cpu: "1500m", memory: "1Gi", disk: "2Gi", devices: gpu: {count: 2, constraints: [{attribute: "model", op: "in", values: ["a"]}, {attribute: "mem", op: ">", value: "8"}]}, limit: {cpu: "2", memory: "2Gi", pids: 100, files: 2000}}
 	network: "bridge"
 	ports: http: {container: 80, host: 8080, protocol: "tcp"}
-	volumes: data: {path: "/data", readOnly: true}
+	volumes: {data: {path: "/data", readOnly: true, host: "shared"}, own: {path: "/own", size: "10Gi"}}
 	tmpfs: run: {path: "/run", size: "16Mi"}
 	readOnlyRoot: true
 	health: {%s, interval: "1m30s", timeout: "3s", retries: 5, startPeriod: "1s"}
