@@ -1,6 +1,8 @@
 package load_test
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -20,6 +22,7 @@ func TestExamples(t *testing.T) {
 	}
 	want := map[string]string{
 		"hello": "hello/web",
+		"java":  "greeter/web",
 		"shop":  "infra/edge/mailer infra/edge/proxy storefront/search-de storefront/search-fr storefront/web",
 	}
 	got := map[string]string{}
@@ -46,6 +49,27 @@ func names(spec schema.Spec) string {
 		list[i] = w.Name
 	}
 	return strings.Join(list, " ")
+}
+
+// The JAR that is named is the one that is there.
+func TestExamples_Java(t *testing.T) {
+	spec, err := load.Load(os.DirFS("../../examples/java"), schema.Revision{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := spec.Workloads[0]
+	jar, err := os.ReadFile("../../examples/java/server/hello.jar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if sum := fmt.Sprintf("%x", sha256.Sum256(jar)); w.Artifact.SHA256 != sum {
+		t.Errorf("the example wants %s, and hello.jar is %s", w.Artifact.SHA256, sum)
+	}
+	command, args := w.Program()
+	want := "java -XX:MaxRAMPercentage=50 -XX:+UseSerialGC -jar /app/hello.jar Bayplan"
+	if got := strings.Join(append(command, args...), " "); got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
 }
 
 // The demo hangs on the details of this one.
