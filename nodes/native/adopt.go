@@ -208,8 +208,7 @@ func (r *Runtime) sweep(ctx context.Context, boxes []*box) {
 	groups, err := cgroup.List(r.names.group)
 	for _, g := range groups {
 		if !known[g] {
-			path := r.names.cgroup(g)
-			err = errors.Join(err, cgroup.Kill(path), cgroup.Remove(path))
+			err = errors.Join(err, cgroup.Clear(r.names.cgroup(g)))
 		}
 	}
 	if r.cfg.Network != nil {

@@ -149,7 +149,7 @@ const buryAgain = 5 * time.Second
 // once that is true, however long it takes; false is that Close came first.
 func (r *Runtime) bury(b *box) bool {
 	for {
-		err := errors.Join(cgroup.Kill(r.names.cgroup(b.folder)), cgroup.Remove(r.names.cgroup(b.folder)))
+		err := cgroup.Clear(r.names.cgroup(b.folder))
 		if err == nil {
 			return true
 		}

@@ -13,7 +13,6 @@ import (
 	"github.com/bayplan/bayplan/nodes/native/bridge"
 	"github.com/bayplan/bayplan/nodes/native/bundle"
 	"github.com/bayplan/bayplan/nodes/native/cgroup"
-	"github.com/bayplan/bayplan/nodes/native/images"
 	"github.com/bayplan/bayplan/nodes/native/monitor/launch"
 )
 
@@ -27,11 +26,11 @@ func (r *Runtime) Start(ctx context.Context, c agent.Container) (agent.Status, e
 }
 
 func (r *Runtime) start(ctx context.Context, c agent.Container) (*box, error) {
-	image, release, err := r.cfg.Images.Use(c.Image())
+	on, err := r.groundOf(c)
 	if err != nil {
 		return nil, err
 	}
-	defer release()
+	defer on.release()
 	b, err := r.claim(ctx, c.ID)
 	if err != nil {
 		return nil, err
@@ -41,7 +40,7 @@ func (r *Runtime) start(ctx context.Context, c agent.Container) (*box, error) {
 		return b, nil
 	}
 	r.step("claimed")
-	err = r.begin(ctx, b, c, image)
+	err = r.begin(ctx, b, c, on)
 	b.mu.Lock()
 	b.trouble = ""
 	if err != nil {
@@ -92,8 +91,8 @@ func (r *Runtime) leave(b *box) {
 }
 
 // begin begins a life. The turn is the caller's.
-func (r *Runtime) begin(ctx context.Context, b *box, c agent.Container, image images.Image) error {
-	cfg, err := r.config(c, image)
+func (r *Runtime) begin(ctx context.Context, b *box, c agent.Container, on ground) error {
+	cfg, err := r.config(c, on)
 	if err != nil {
 		return err
 	}
@@ -200,6 +199,5 @@ func (r *Runtime) launch(ctx context.Context, b *box) error {
 
 // clearCgroup is for a monitor that was killed while it made one.
 func (r *Runtime) clearCgroup(b *box) error {
-	group := r.names.cgroup(b.folder)
-	return errors.Join(cgroup.Kill(group), cgroup.Remove(group))
+	return cgroup.Clear(r.names.cgroup(b.folder))
 }

@@ -136,6 +136,35 @@ func TestKill_EndsAllAndRemoveLeavesNothing(t *testing.T) {
 	}
 }
 
+func TestClear_EndsWhatRunsBelowToo(t *testing.T) {
+	path, commands := group(t)
+	h, err := Mounted()
+	if err != nil {
+		t.Fatal(err)
+	}
+	below := filepath.Join(h.dirs(path)[0], "below")
+	if err := os.Mkdir(below, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	join(t, below, commands[0].Process.Pid)
+	done := make(chan error)
+	go func() { done <- Clear(path) }()
+	for _, cmd := range commands {
+		if err := cmd.Wait(); err == nil {
+			t.Error("a process ended by itself")
+		}
+	}
+	if err := errors.Join(<-done, Clear(path)); err != nil {
+		t.Fatal(err)
+	}
+	if names, err := List("/"); slices.Contains(names, filepath.Base(path)) || err != nil {
+		t.Errorf("it is still there (%v)", err)
+	}
+	if err := Clear("/"); !errors.Is(err, errRoot) {
+		t.Errorf("the root: %v", err)
+	}
+}
+
 func TestKillIf_EndsOnlyWhatFits(t *testing.T) {
 	path, commands := group(t)
 	mine := commands[0].Process.Pid

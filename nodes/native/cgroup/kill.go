@@ -84,15 +84,22 @@ func killTree(dir string) (bool, error) {
 	if err := os.WriteFile(filepath.Join(dir, "cgroup.kill"), []byte("1"), 0); err == nil {
 		return populated(dir)
 	}
-	some := false
-	err := filepath.WalkDir(dir, func(at string, d fs.DirEntry, err error) error {
-		if err != nil || !d.IsDir() {
-			return gone(err)
-		}
-		found, err := killGroup(at)
+	return killEach(dir)
+}
+
+func killEach(dir string) (bool, error) {
+	some, err := killGroup(dir)
+	if err != nil {
+		return some, err
+	}
+	below, err := groups(dir)
+	for _, name := range below {
+		found, err := killEach(filepath.Join(dir, name))
 		some = some || found
-		return err
-	})
+		if err != nil {
+			return some, err
+		}
+	}
 	return some, err
 }
 

@@ -3,12 +3,31 @@ package cgroup
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"syscall"
 )
+
+// Clear ends what runs in the group and removes it. Where nothing does, which is
+// what it usually finds, that is one system call for each hierarchy.
+func Clear(path string) error {
+	h, err := Mounted()
+	if err != nil {
+		return err
+	}
+	left := false
+	for _, dir := range h.dirs(path) {
+		if slices.Contains(h.roots(), dir) {
+			return errRoot
+		}
+		left = gone(syscall.Rmdir(dir)) != nil || left
+	}
+	if !left {
+		return nil
+	}
+	return errors.Join(Kill(path), Remove(path))
+}
 
 // Remove removes the group and those below it from every hierarchy. It waits
 // for processes that are ending, and ends none. A group that is not there is no
@@ -36,18 +55,34 @@ func removeTree(dir string) error {
 	if err == nil {
 		return nil
 	}
-	below, readErr := os.ReadDir(dir)
-	if readErr != nil {
-		return gone(readErr)
-	}
-	for _, d := range below {
-		if d.IsDir() {
-			if err := removeTree(filepath.Join(dir, d.Name())); err != nil {
-				return err
-			}
+	below, readErr := groups(dir)
+	for _, name := range below {
+		if err := removeTree(filepath.Join(dir, name)); err != nil {
+			return err
 		}
 	}
+	if readErr != nil {
+		return readErr
+	}
 	return gone(syscall.Rmdir(dir))
+}
+
+// groups are the names of the groups right below the one of dir. A group has a
+// link for each and two of its own, so one that has none is not read: it has
+// dozens of files.
+func groups(dir string) ([]string, error) {
+	var at syscall.Stat_t
+	if err := syscall.Stat(dir, &at); err != nil || at.Nlink <= 2 {
+		return nil, gone(err)
+	}
+	below, err := os.ReadDir(dir)
+	var all []string
+	for _, d := range below {
+		if d.IsDir() {
+			all = append(all, d.Name())
+		}
+	}
+	return all, gone(err)
 }
 
 // List is the names of the groups right below the parent in any hierarchy,
@@ -59,15 +94,11 @@ func List(parent string) ([]string, error) {
 	}
 	var all []string
 	for _, dir := range h.dirs(parent) {
-		below, err := os.ReadDir(dir)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		below, err := groups(dir)
+		if err != nil {
 			return nil, err
 		}
-		for _, d := range below {
-			if d.IsDir() {
-				all = append(all, d.Name())
-			}
-		}
+		all = append(all, below...)
 	}
 	slices.Sort(all)
 	return slices.Compact(all), nil

@@ -22,7 +22,7 @@
 // it leave a process: the first process of the container dies with it, and with
 // that one all the others; a program that is itself the first process (no Init)
 // and changed its user is the exception, and ends with cgroup.Kill. Only the
-// directories of its control group are left for the agent (cgroup.Remove).
+// directories of its control group are left for the agent (cgroup.Clear).
 //
 // A monitor ends when its program has ended, after it wrote exit.json and removed
 // the control group; the lock of the folder is free then.

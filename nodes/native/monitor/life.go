@@ -114,10 +114,7 @@ func (m *monitor) sweep() error {
 	if err := os.RemoveAll(filepath.Join(m.folder, stateDir)); err != nil {
 		return err
 	}
-	if err := cgroup.Kill(m.cfg.Cgroup); err != nil {
-		return err
-	}
-	return cgroup.Remove(m.cfg.Cgroup)
+	return cgroup.Clear(m.cfg.Cgroup)
 }
 
 // run runs the program: when it returns, that is executed, or there is nothing.
@@ -202,7 +199,7 @@ func (m *monitor) discard() error {
 	if m.listener != nil && m.init == nil {
 		_ = m.listener.Close()
 	}
-	return errors.Join(cgroup.Kill(m.cfg.Cgroup), cgroup.Remove(m.cfg.Cgroup), os.RemoveAll(filepath.Join(m.folder, stateDir)))
+	return errors.Join(cgroup.Clear(m.cfg.Cgroup), os.RemoveAll(filepath.Join(m.folder, stateDir)))
 }
 
 func closeAll(files []*os.File) error {

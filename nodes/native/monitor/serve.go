@@ -121,10 +121,19 @@ func (m *monitor) stop(signal string, grace time.Duration) {
 	case <-timer.C:
 	}
 	m.killed.Store(true)
-	_ = m.init.Signal(unix.SIGKILL)
-	_ = cgroup.Kill(m.cfg.Cgroup)
-	<-m.ended
+	_ = m.init.Signal(unix.SIGKILL) // the kernel ends the others with it
+	timer.Reset(killTime)
+	select {
+	case <-m.ended:
+	case <-timer.C:
+		_ = cgroup.Kill(m.cfg.Cgroup)
+		<-m.ended
+	}
 }
+
+// killTime is how long the kernel may take for that before each process is
+// killed by itself.
+const killTime = time.Second
 
 // number is a signal by its name, with or without SIG; what is none is SIGTERM.
 func number(name string) syscall.Signal {
