@@ -34,7 +34,8 @@ func (r *Runtime) Info(ctx context.Context) (agent.Info, error) {
 	}
 	return agent.Info{
 		Name: "native", Version: release, OS: runtime.GOOS, Arch: runtime.GOARCH,
-		Capacity: nodes.Capacity{CPU: schema.CPU(runtime.NumCPU()) * 1000, Memory: memory},
+		Capacity:   nodes.Capacity{CPU: schema.CPU(runtime.NumCPU()) * 1000, Memory: memory},
+		Attributes: findJava("/", r.cfg.HostPaths).attributes(),
 	}, nil
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/bayplan/bayplan/nodes/native/bridge"
 	"github.com/bayplan/bayplan/nodes/native/cgroup"
 	"github.com/bayplan/bayplan/nodes/native/images"
+	"github.com/bayplan/bayplan/schema"
 )
 
 // Config says where the containers are, and whose.
@@ -30,6 +31,12 @@ type Config struct {
 	Cluster, Node string
 	// Images is the node's store. Its InUse is [Runtime.ImagesInUse]. Required.
 	Images Images
+	// Archives is the node's store of them; nil refuses workloads that want one. Its
+	// InUse is [Runtime.ArchivesInUse].
+	Archives Archives
+	// HostPaths are what programs without an image see of the machine, read-only;
+	// nil is [HostPaths].
+	HostPaths []string
 	// Network is the node's bridge; nil refuses workloads that want one.
 	Network Network
 	// Monitor opens the program that stands by each container; it is read once,
@@ -116,6 +123,12 @@ func New(cfg Config) (*Runtime, error) {
 	if err != nil {
 		return nil, fmt.Errorf("native: %w", err)
 	}
+	if cfg.HostPaths == nil {
+		cfg.HostPaths = HostPaths
+	}
+	if err := checkHostPaths(cfg.HostPaths, dir); err != nil {
+		return nil, fmt.Errorf("native: %w", err)
+	}
 	if cfg.StartWithin == 0 {
 		cfg.StartWithin = usualStart
 	}
@@ -167,8 +180,11 @@ func (r *Runtime) leaveGroup() {
 	}
 }
 
-// Pull makes the image present.
+// Pull makes the image present, or the archive.
 func (r *Runtime) Pull(ctx context.Context, image string) error {
+	if a, ok := schema.ParseArtifactRef(image); ok {
+		return r.pullArchive(ctx, a)
+	}
 	_, err := r.cfg.Images.Pull(ctx, image)
 	return err
 }

@@ -26,8 +26,8 @@ var etcFiles = map[string]string{"hosts": "/etc/hosts", "resolv.conf": "/etc/res
 
 // config is the container as its monitor wants to read it, but for the network
 // namespace, which is made for each life.
-func (r *Runtime) config(c agent.Container, image images.Image) (bundle.Config, error) {
-	w := c.Workload
+func (r *Runtime) config(c agent.Container, on ground) (bundle.Config, error) {
+	w, image := c.Workload, on.image
 	if err := checkPorts(c); err != nil {
 		return bundle.Config{}, err
 	}
@@ -38,14 +38,14 @@ func (r *Runtime) config(c agent.Container, image images.Image) (bundle.Config, 
 	folder := r.names.folder(c.ID)
 	cfg := bundle.Config{
 		ID: c.ID, Cluster: r.cfg.Cluster, Node: r.cfg.Node, Slot: c.Slot.String(), Digest: string(c.Digest), Ports: c.Ports,
-		Image: image.Digest, Layers: image.Layers, ReadOnly: w.ReadOnlyRoot,
+		Image: image.Digest, Archive: on.tree, Layers: image.Layers, ReadOnly: w.ReadOnlyRoot,
 		Args: args, Workdir: cmp.Or(w.Workdir, image.Config.WorkingDir, "/"), User: cmp.Or(w.User, image.Config.User),
 		Init:     true, // a program as PID 1 would ignore the stop signal unless it handles it
 		Hostname: hostname(c), Cgroup: r.names.cgroup(folder), Resources: resources(w.Resources),
 		Log: bundle.Log{FileSize: agent.LogFileSize, Files: agent.LogFiles},
 	}
 	cfg.Env = environment(image.Config.Env, cfg.Hostname, c.Environ())
-	cfg.Mounts = slices.Concat(r.etc(folder, w.ReadOnlyRoot), r.volumes(c), tmpfs(w))
+	cfg.Mounts = slices.Concat(on.mounts, r.etc(folder, w.ReadOnlyRoot), r.volumes(c), tmpfs(w))
 	return cfg, nil
 }
 
@@ -62,7 +62,7 @@ func checkPorts(c agent.Container) error {
 // command is entrypoint and arguments: who sets the entrypoint drops the image's
 // arguments with it, as with Docker.
 func command(w *schema.Workload, image images.RunConfig) []string {
-	entry, args := w.Command, w.Args
+	entry, args := w.Program()
 	if len(entry) == 0 {
 		entry = image.Entrypoint
 		if len(args) == 0 {

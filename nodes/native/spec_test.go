@@ -64,7 +64,7 @@ func databaseImage() images.Image {
 // TestConfig_IsTheContainerWhole is what a monitor gets, in a golden file.
 func TestConfig_IsTheContainerWhole(t *testing.T) {
 	r := testRuntime(t)
-	cfg, err := r.config(database(), databaseImage())
+	cfg, err := r.config(database(), ground{image: databaseImage()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,12 +114,12 @@ func TestConfig_Refuses(t *testing.T) {
 	r := testRuntime(t)
 	c := database()
 	c.Workload.Args = nil
-	_, err := r.config(c, images.Image{})
+	_, err := r.config(c, ground{})
 	if e, ok := err.(*agent.Error); !ok || e.Failure.Code != nodes.CommandNotFound {
 		t.Errorf("without a command: %v", err)
 	}
 	c.Ports = map[string]int{"http": 80}
-	if _, err := r.config(c, databaseImage()); err == nil || !strings.Contains(err.Error(), "no port of that name") {
+	if _, err := r.config(c, ground{image: databaseImage()}); err == nil || !strings.Contains(err.Error(), "no port of that name") {
 		t.Errorf("a port of another name: %v", err)
 	}
 }

@@ -18,6 +18,8 @@ type Config struct {
 
 	// Image is the digest of the image whose layers these are.
 	Image string `json:"image,omitempty"`
+	// Archive is the key of the archive that is one of the layers; the agent's.
+	Archive string `json:"archive,omitempty"`
 	// Layers are unpacked layers, the lowest first. They are shared and never
 	// written to.
 	Layers []string `json:"layers"`
