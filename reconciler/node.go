@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/bayplan/bayplan/nodes"
+	"github.com/bayplan/bayplan/scheduler"
 	"github.com/bayplan/bayplan/schema"
 )
 
@@ -15,6 +16,8 @@ type nodeView struct {
 	seen *nodes.Seen
 	// silence is how long nothing was heard, counted from the leader's start.
 	silence time.Duration
+	// home is who may come to it at all; without a pool until someone asks.
+	home scheduler.Home
 }
 
 func (n *nodeView) fresh() bool { return n.seen != nil && n.silence < UnreachableAfter }

@@ -14,16 +14,16 @@ func (p *pass) poolTroubles() (all []Blocked) {
 	if len(tree) == 0 {
 		return nil
 	}
-	known, have := schema.Patterns{}, map[string]schema.Quantity{}
+	have := map[string]schema.Quantity{}
 	for i := range p.nodes {
 		n := &p.nodes[i].fact.Node
-		owner, rival := tree.Owner(n, known)
-		if rival != "" {
-			all = append(all, Blocked{Code: "pool-rivals", Text: fmt.Sprintf("node %s is claimed by pools %s and %s; it counts as %s's", n.Name, owner, rival, owner),
+		h := tree.Home(n, p.known)
+		if h.Rival != "" {
+			all = append(all, Blocked{Code: "pool-rivals", Text: fmt.Sprintf("node %s is claimed by pools %s and %s; it counts as %s's", n.Name, h.Pool, h.Rival, h.Pool),
 				Next: "make one a part of the other, or let their nodes differ"})
 		}
 		for _, outer := range tree {
-			if tree.Within(owner, outer.Name) || tree.Within(outer.Name, owner) {
+			if tree.Within(h.Pool, outer.Name) || tree.Within(outer.Name, h.Pool) {
 				q := have[outer.Name]
 				have[outer.Name] = schema.Quantity{CPU: q.CPU + n.Allocatable.CPU, Memory: q.Memory + n.Allocatable.Memory}
 			}

@@ -63,7 +63,11 @@ type Scratch struct {
 	edits   []edit
 	homes   []int32 // of a daemon: 1 + the index of the slot that is at home on each node
 	outcome []slotCount
+	known   schema.Patterns
 }
+
+// maxPatterns is how many compiled patterns are kept from pass to pass.
+const maxPatterns = 1000
 
 // entry is one instance: ordered, observed, or both.
 type entry struct {
@@ -95,6 +99,9 @@ func newPass(in Input) *pass {
 		s = &Scratch{}
 	}
 	s.wants, s.edits = s.wants[:0], s.edits[:0]
+	if s.known == nil || len(s.known) > maxPatterns {
+		s.known = schema.Patterns{}
+	}
 	return &pass{in: in, facts: in.Facts, Scratch: s}
 }
 

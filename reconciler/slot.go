@@ -258,5 +258,7 @@ func (p *pass) tree() scheduler.Tree { return p.facts.Spec.Pools }
 // Matches is whether the workload may run on the node at all: its pool, the
 // node's taints and all its constraints agree.
 func Matches(pools []schema.Pool, n *nodes.Node, w *schema.Workload) bool {
-	return scheduler.Tree(pools).Matches(n, w)
+	tree := scheduler.Tree(pools)
+	home := tree.Home(n, nil)
+	return tree.Matches(&home, n, w, nil)
 }

@@ -257,5 +257,11 @@ func (p *pass) replaceReason(e *entry, goal *schema.Workload, r *Rollout) nodes.
 
 // mayStay is whether an instance may stay on its node as the node is now.
 func (p *pass) mayStay(n *nodeView, w *schema.Workload) bool {
-	return holdsVolume(w) || p.tree().Matches(&n.fact.Node, w)
+	if holdsVolume(w) {
+		return true
+	}
+	if n.home.Pool == "" {
+		n.home = p.tree().Home(&n.fact.Node, p.known)
+	}
+	return p.tree().Matches(&n.home, &n.fact.Node, w, p.known)
 }

@@ -30,17 +30,6 @@ func (t *Table) trait(attribute string) *trait {
 	return &t.traits[i]
 }
 
-// tellTaints makes classes tell all taints apart.
-func (t *Table) tellTaints() {
-	for i := range t.nodes {
-		for name := range t.nodes[i].Node.Attributes {
-			if strings.HasPrefix(name, taintPrefix) {
-				t.trait(name).whole = true
-			}
-		}
-	}
-}
-
 // tell makes classes tell apart what requests ask about.
 func (t *Table) tell(requests []Request) {
 	var last *schema.Workload
@@ -109,13 +98,13 @@ func (t *Table) classify() {
 	known := map[string]int32{}
 	var key []byte
 	for i := range t.nodes {
-		owner, _ := t.tree.Owner(t.nodes[i].Node, t.known)
-		key = t.key(key[:0], int32(i), owner)
+		home := t.tree.Home(t.nodes[i].Node, t.known)
+		key = t.key(key[:0], int32(i), &home)
 		c, ok := known[string(key)]
 		if !ok {
 			c = int32(len(t.classes))
 			known[string(key)] = c
-			t.classes = append(t.classes, class{head: int32(i), owner: owner})
+			t.classes = append(t.classes, class{head: int32(i), home: home})
 			t.index.shelf = append(t.index.shelf, shelf{leastCPU: math.MaxInt64, leastMem: math.MaxInt64})
 		}
 		t.class[i] = c
@@ -141,10 +130,13 @@ func (t *Table) hasMany(attribute string) bool {
 
 // key is equal for nodes of one class: those of about the same size for which
 // every rule on attributes has the same answer.
-func (t *Table) key(b []byte, i int32, owner string) []byte {
+func (t *Table) key(b []byte, i int32, home *Home) []byte {
 	n := &t.nodes[i]
 	b = append(b, rung(t.capCPU[i]), rung(t.capMem[i]))
-	b = append(append(append(append(b, n.Closed...), 0), owner...), 0)
+	b = append(append(append(append(b, n.Closed...), 0), home.Pool...), 0)
+	for _, taint := range home.Taints {
+		b = append(append(b, 1), taint...)
+	}
 	for k := range t.traits {
 		b = t.traits[k].answer(b, n, t.known)
 	}

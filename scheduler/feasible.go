@@ -85,9 +85,9 @@ func (g *run) missText(filter int, i int32) string {
 	case filterAmount:
 		return "asks for an amount that is none"
 	case filterPool:
-		return fmt.Sprintf("wants pool %q; %s is in %q", w.Pool, name, g.t.classes[g.t.class[i]].owner)
+		return fmt.Sprintf("wants pool %q; %s is in %q", w.Pool, name, g.t.classes[g.t.class[i]].home.Pool)
 	case filterTaint:
-		return fmt.Sprintf("%s has the taint %q", name, taint(n.Node, w))
+		return fmt.Sprintf("%s has the taint %q", name, g.t.classes[g.t.class[i]].home.repels(w))
 	case filterConstraint:
 		return needMiss(n.Node, w, g.t.known)
 	case filterNear, filterMost:

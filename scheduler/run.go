@@ -123,7 +123,7 @@ func (g *run) judge() {
 		if oddAmount(r.Workload) {
 			g.rules[c].filter = filterAmount
 		} else if !r.Stays {
-			g.rules[c].filter, g.rules[c].by = t.refuseRules(int32(c), r.Workload)
+			g.rules[c].filter, g.rules[c].by = t.tree.refuse(&t.classes[c].home, head.Node, r.Workload, t.known)
 		}
 		if g.rules[c].filter < 0 && head.Closed == "" {
 			g.look(int32(c), t.wishes(head, r.Workload))
@@ -140,15 +140,6 @@ func (g *run) look(class, wishes int32) {
 	}
 	v := &g.views[len(g.views)-1]
 	*v = view{class: class, wishes: wishes, fresh: v.fresh[:0], near: v.near[:0]}
-}
-
-// refuseRules is as the function of that name, the class's pool being known.
-func (t *Table) refuseRules(c int32, w *schema.Workload) (filter int, by int64) {
-	head := t.nodes[t.classes[c].head].Node
-	if !t.tree.Within(w.Pool, t.classes[c].owner) {
-		return filterPool, 0
-	}
-	return refuseAttributes(head, w, t.known)
 }
 
 // wishes sums the workload's affinities that a node fulfils.

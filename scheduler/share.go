@@ -111,7 +111,7 @@ func (s *shares) adopt(id, parent int32) {
 // measure sums what the nodes of each tree have, and what is guaranteed.
 func (s *shares) measure(t *Table) {
 	for i := range t.nodes {
-		owner := t.classes[t.class[i]].owner
+		owner := t.classes[t.class[i]].home.Pool
 		id, known := s.byName[owner]
 		if !known {
 			id = s.add(owner, -1, 1)

@@ -56,7 +56,7 @@ func (a amounts) least(b amounts) amounts { return amounts{min(a[0], b[0]), min(
 
 func (t *Table) owned(pool string) (count int) {
 	for i := range t.nodes {
-		if t.classes[t.class[i]].owner == pool {
+		if t.classes[t.class[i]].home.Pool == pool {
 			count++
 		}
 	}
@@ -70,7 +70,7 @@ func (t *Table) largestLeft(id int32) amounts {
 	most, at := -1.0, amounts{}
 	for i := range t.nodes {
 		n := &t.nodes[i]
-		if n.Closed != "" || !t.tree.Within(t.shares.all[id].name, t.classes[t.class[i]].owner) {
+		if n.Closed != "" || !t.tree.Within(t.shares.all[id].name, t.classes[t.class[i]].home.Pool) {
 			continue
 		}
 		free := amounts{t.cpu[i], t.mem[i]}.most(amounts{}).least(left)

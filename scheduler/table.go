@@ -42,8 +42,8 @@ type Table struct {
 type class struct {
 	// head is its first node, which stands for all in rules on attributes.
 	head int32
-	// owner is the pool of its nodes.
-	owner string
+	// home is that of its nodes.
+	home Home
 	// view is where the run that holds the index has it among its views, if it
 	// has.
 	view int32
@@ -78,7 +78,6 @@ func Open(pool Pool) *Table {
 			}
 		}
 	}
-	t.tellTaints()
 	t.classify()
 	t.shares = t.sharesOf(pool.Use)
 	return t

@@ -23,27 +23,41 @@ func (t Tree) Find(name string) *schema.Pool {
 	return &t[i]
 }
 
-// Owner is the pool that a node belongs to: the innermost that selects it, or
-// else the one that the node names. Of pools that select it and are no parts of
-// each other it is the first; then rival is the next.
-func (t Tree) Owner(n *nodes.Node, known schema.Patterns) (owner, rival string) {
+// Home is what a node's attributes say of who may come to it at all.
+type Home struct {
+	// Pool is the one that the node belongs to: the innermost that selects it, or
+	// else the one that the node names. Of pools that select it and are no parts
+	// of each other it is the first; then Rival is the next.
+	Pool, Rival string
+	// Taints are sorted.
+	Taints []string
+}
+
+// Home reads a node's.
+func (t Tree) Home(n *nodes.Node, known schema.Patterns) (h Home) {
 	for i := range t {
 		p := &t[i]
 		switch {
-		case len(p.Nodes) == 0 || broken(n, p.Nodes, known) >= 0 || t.Within(owner, p.Name):
-		case owner == "" || t.Within(p.Name, owner):
-			owner = p.Name
-		case rival == "":
-			rival = p.Name
+		case len(p.Nodes) == 0 || broken(n, p.Nodes, known) >= 0 || t.Within(h.Pool, p.Name):
+		case h.Pool == "" || t.Within(p.Name, h.Pool):
+			h.Pool = p.Name
+		case h.Rival == "":
+			h.Rival = p.Name
 		}
 	}
-	if owner == "" {
-		owner = n.Attributes["pool"]
+	if h.Pool == "" {
+		h.Pool = n.Attributes["pool"]
 	}
-	if owner == "" {
-		owner = DefaultPool
+	if h.Pool == "" {
+		h.Pool = DefaultPool
 	}
-	return owner, rival
+	for name := range n.Attributes {
+		if taint, is := strings.CutPrefix(name, taintPrefix); is {
+			h.Taints = append(h.Taints, taint)
+		}
+	}
+	slices.Sort(h.Taints)
+	return h
 }
 
 // Within is whether pool is outer or a part of it, however deep.
@@ -63,23 +77,18 @@ func (t Tree) Within(pool, outer string) bool {
 
 // Matches is whether the node is of the workload's pool, has no taint that it
 // does not tolerate and satisfies every constraint: the rule for where a daemon
-// runs and for whether an instance may stay.
-func (t Tree) Matches(n *nodes.Node, w *schema.Workload) bool {
-	f, _ := refuseRules(n, w, t, nil)
+// runs and for whether an instance may stay. The Home is the node's.
+func (t Tree) Matches(h *Home, n *nodes.Node, w *schema.Workload, known schema.Patterns) bool {
+	f, _ := t.refuse(h, n, w, known)
 	return f < 0
 }
 
-// refuseRules asks the filters that see nothing of a node but its pool and its
-// attributes.
-func refuseRules(n *nodes.Node, w *schema.Workload, t Tree, known schema.Patterns) (filter int, by int64) {
-	if owner, _ := t.Owner(n, known); !t.Within(w.Pool, owner) {
+// refuse asks the filters that see nothing of a node but its attributes.
+func (t Tree) refuse(h *Home, n *nodes.Node, w *schema.Workload, known schema.Patterns) (filter int, by int64) {
+	if !t.Within(w.Pool, h.Pool) {
 		return filterPool, 0
 	}
-	return refuseAttributes(n, w, known)
-}
-
-func refuseAttributes(n *nodes.Node, w *schema.Workload, known schema.Patterns) (filter int, by int64) {
-	if taint(n, w) != "" {
+	if h.repels(w) != "" {
 		return filterTaint, 0
 	}
 	needs := w.Needs()
@@ -91,15 +100,14 @@ func refuseAttributes(n *nodes.Node, w *schema.Workload, known schema.Patterns) 
 
 const taintPrefix = "taint."
 
-// taint is the first taint of the node that the workload does not tolerate.
-func taint(n *nodes.Node, w *schema.Workload) (first string) {
-	for name := range n.Attributes {
-		t, is := strings.CutPrefix(name, taintPrefix)
-		if is && (first == "" || t < first) && !slices.Contains(w.Tolerates, t) {
-			first = t
+// repels is the first taint that the workload does not tolerate.
+func (h *Home) repels(w *schema.Workload) string {
+	for _, taint := range h.Taints {
+		if !slices.Contains(w.Tolerates, taint) {
+			return taint
 		}
 	}
-	return first
+	return ""
 }
 
 // broken is the index of the first constraint that the node breaks, or −1.
