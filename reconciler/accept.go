@@ -54,12 +54,21 @@ func (p *pass) backAt(r schema.Revision) {
 	c.Outcome, c.Reason, c.Ended = Superseded, "the branch is back at "+r.Short(), p.in.Now
 }
 
+// Registries are those of d, or the last accepted ones where d's root did not
+// evaluate.
+func Registries(d, last *schema.Spec) []schema.Registry {
+	if failing(d, "") {
+		return last.Registries
+	}
+	return d.Registries
+}
+
 // mergeSpec is d with the last accepted text for every team that did not
 // evaluate, for the pools if the root did not, and for every workload whose image
 // is not known.
 func (p *pass) mergeSpec(d *schema.Spec) schema.Spec {
 	last := &p.facts.Spec
-	m := schema.Spec{Revision: d.Revision, Teams: slices.Clone(d.Teams), Pools: d.Pools}
+	m := schema.Spec{Revision: d.Revision, Teams: slices.Clone(d.Teams), Pools: d.Pools, Registries: Registries(d, last)}
 	if failing(d, "") { // the root's errors
 		m.Pools = last.Pools
 	}

@@ -45,6 +45,8 @@ type Spec struct {
 	Workloads []Workload `json:"workloads"`
 	// Pools are the shares that the nodes are divided into, sorted by name.
 	Pools []Pool `json:"pools,omitempty"`
+	// Registries are how images are reached, sorted by name.
+	Registries []Registry `json:"registries,omitempty"`
 	// Hash is set by Seal: equal Specs have equal hashes.
 	Hash string `json:"hash,omitempty"`
 }

@@ -57,6 +57,7 @@ func newServerCommand() *cobra.Command {
 	f.StringVar(&cfg.Source.URL, "repo", "", "repository: a path, file://, https:// or ssh://")
 	f.StringVar(&cfg.Source.Branch, "branch", "main", "branch that is reconciled")
 	f.StringVar(&cfg.Source.Root, "root", "", "folder of the repository that is reconciled")
+	f.StringVar(&cfg.RegistryAuth, "registry-auth", "", "docker config file with the registries' passwords (~/.docker/config.json)")
 	f.DurationVar(&cfg.EvalTimeout, "eval-timeout", load.DefaultPackageTime, evalTimeoutUsage)
 	f.DurationVar(&cfg.Source.Poll, "poll", 0, "time between two looks at a remote (15s)")
 	f.StringVar(&cfg.Source.UserFile, "git-user-file", "", "file with the user for https")

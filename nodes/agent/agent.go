@@ -83,6 +83,8 @@ type Agent struct {
 	wake    *time.Timer
 	local   *Local
 	held    nodes.Assignment
+	// settings are the cluster's, as far as they are known.
+	settings nodes.Settings
 	// refused is an Assignment that could not be written down yet.
 	refused *nodes.Assignment
 	info    Info
@@ -112,10 +114,11 @@ func New(cfg Config) (*Agent, error) {
 		cfg: cfg, log: cfg.Log.With("node", cfg.Node), tel: newTelemetry(cfg.Metrics), store: st,
 		prober: newProber(cfg), clock: newClock(), changed: make(chan struct{}, 1),
 		relist: make(chan struct{}, 1), durable: make(chan struct{}, 1), news: make(chan struct{}, 1), first: make(chan struct{}),
-		cancels: map[string]context.CancelCauseFunc{}, local: NewLocal(kept.Memory), held: kept.Assignment, info: kept.Info,
+		cancels: map[string]context.CancelCauseFunc{}, local: NewLocal(kept.Memory), held: kept.Assignment, settings: kept.Settings, info: kept.Info,
 	}
 	a.tel.assigned(a.held.Version)
 	a.describe()
+	a.useSettings(&a.settings)
 	return a, nil
 }
 

@@ -31,7 +31,7 @@ func (a *Agent) Assign(next nodes.Assignment) error {
 // takeOver writes an Assignment down, then lives by it. keeping is held.
 func (a *Agent) takeOver(next nodes.Assignment) error {
 	a.mu.Lock()
-	kept := state{Assignment: next, Memory: a.clock.onDisk(a.local.Memories()), Info: a.info}
+	kept := state{Assignment: next, Settings: a.settings, Memory: a.clock.onDisk(a.local.Memories()), Info: a.info}
 	a.mu.Unlock()
 	if err := a.store.write(kept); err != nil {
 		a.mu.Lock()
@@ -125,7 +125,7 @@ func (a *Agent) keep() error {
 	a.keeping.Lock()
 	defer a.keeping.Unlock()
 	a.mu.Lock()
-	kept := state{Assignment: a.held, Memory: a.clock.onDisk(a.local.Memories()), Info: a.info}
+	kept := state{Assignment: a.held, Settings: a.settings, Memory: a.clock.onDisk(a.local.Memories()), Info: a.info}
 	refused := a.refused
 	a.mu.Unlock()
 	if refused != nil && refused.Version.Compare(kept.Assignment.Version) > 0 {

@@ -17,7 +17,9 @@ type state struct {
 	// Format is raised when an older agent could not read the file.
 	Format     int              `json:"format"`
 	Assignment nodes.Assignment `json:"assignment"`
-	Memory     []Memory         `json:"memory"`
+	// Settings are the cluster's.
+	Settings nodes.Settings `json:"settings,omitzero"`
+	Memory   []Memory       `json:"memory"`
 	// Info is the engine's last word on itself, so that a node whose engine is
 	// down at the agent's start keeps its size.
 	Info Info `json:"info"`

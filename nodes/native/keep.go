@@ -6,9 +6,13 @@ import (
 
 	"github.com/bayplan/bayplan/nodes"
 	"github.com/bayplan/bayplan/nodes/agent"
+	"github.com/bayplan/bayplan/schema"
 )
 
-var _ agent.Images = (*Runtime)(nil)
+var (
+	_ agent.Images     = (*Runtime)(nil)
+	_ agent.Registries = (*Runtime)(nil)
+)
 
 // Images are those of the node's store.
 func (r *Runtime) Images(ctx context.Context) ([]nodes.Image, error) {
@@ -28,3 +32,6 @@ func (r *Runtime) PruneImages(ctx context.Context, unusedFor time.Duration) (nod
 	p, err := r.cfg.Images.Prune(ctx, unusedFor)
 	return nodes.Pruned{Images: p.Images, Layers: p.Layers, Bytes: p.Bytes}, explain("clearing images", err)
 }
+
+// UseRegistries is for the pulls that begin from now on.
+func (r *Runtime) UseRegistries(all []schema.Registry) { r.cfg.Images.SetRegistries(all) }

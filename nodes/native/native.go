@@ -62,6 +62,7 @@ type Images interface {
 	Use(ref string) (image images.Image, release func(), err error)
 	List(ctx context.Context) ([]images.Entry, error)
 	Prune(ctx context.Context, unusedFor time.Duration) (images.Pruned, error)
+	SetRegistries(cluster []schema.Registry)
 }
 
 // Network is what is needed of [bridge.Network].

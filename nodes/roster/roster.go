@@ -22,6 +22,10 @@ type Roster struct {
 
 	mu    sync.Mutex
 	nodes []*entry // sorted by name
+	// settings are nil until somebody knows them; resettled is closed when others
+	// take their place.
+	settings  *nodes.Settings
+	resettled chan struct{}
 	// snapshot is the last one taken; nil once something differs from it.
 	snapshot []nodes.Seen
 }
@@ -41,7 +45,7 @@ type entry struct {
 // New is an empty Roster. now must read the monotonic clock too, as time.Now
 // does, so that a jump of the wall clock ages no node (I23).
 func New(now func() time.Time) *Roster {
-	return &Roster{now: now, changed: make(chan struct{}, 1)}
+	return &Roster{now: now, changed: make(chan struct{}, 1), resettled: make(chan struct{})}
 }
 
 // Changed yields after the Snapshot came to differ in more than At; signals
@@ -132,6 +136,26 @@ func (r *Roster) Parked(node string) (nodes.Assignment, <-chan struct{}) {
 	defer r.mu.Unlock()
 	e := r.entry(node)
 	return e.parked, e.newer
+}
+
+// Settle says what holds for every node from now on.
+func (r *Roster) Settle(s nodes.Settings) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.settings != nil && r.settings.Equal(&s) {
+		return
+	}
+	r.settings = &s
+	close(r.resettled)
+	r.resettled = make(chan struct{})
+}
+
+// Settings are what was settled last, nil before that, with a channel that is
+// closed once there are others. They must not be changed.
+func (r *Roster) Settings() (*nodes.Settings, <-chan struct{}) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.settings, r.resettled
 }
 
 // Forget drops all that is known of a node that left the cluster.

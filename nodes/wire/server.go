@@ -38,6 +38,9 @@ type Roster interface {
 	// Parked is the newest Assignment, with a channel that is closed once a
 	// newer one is there. A zero Version is none.
 	Parked(node string) (nodes.Assignment, <-chan struct{})
+	// Settings are what holds for every node, nil while that is not known, with
+	// a channel that is closed once there are others.
+	Settings() (*nodes.Settings, <-chan struct{})
 }
 
 // Enrolled is one join, as the record wants it (I39).

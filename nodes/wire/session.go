@@ -205,8 +205,17 @@ func (e *session) write(ctx context.Context) error {
 	err := send(&wirepb.ServerMessage{Body: &wirepb.ServerMessage_Welcome{Welcome: &wirepb.Welcome{
 		Run: e.s.run, HeartbeatMs: uint32(e.s.cfg.Heartbeat.Milliseconds()), Cluster: e.s.cfg.CA.Cluster(),
 	}}})
+	var told *nodes.Settings
 	for again := false; err == nil; {
 		a, newer := e.s.cfg.Roster.Parked(e.peer.Name)
+		// They are no older than the Assignment, which may need them.
+		settings, resettled := e.s.cfg.Roster.Settings()
+		if settings != told {
+			told = settings
+			if err = e.settle(settings, send); err != nil {
+				return err
+			}
+		}
 		if m := e.assignment(a, again); m != nil {
 			if err = send(m); err != nil {
 				return err
@@ -217,6 +226,7 @@ func (e *session) write(ctx context.Context) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-newer:
+		case <-resettled:
 		case <-e.again:
 			again = true
 		case m := <-e.control:
@@ -224,6 +234,14 @@ func (e *session) write(ctx context.Context) error {
 		}
 	}
 	return err
+}
+
+func (e *session) settle(s *nodes.Settings, send func(*wirepb.ServerMessage) error) error {
+	b, err := json.Marshal(s)
+	if err != nil {
+		return fmt.Errorf("writing the settings: %w", err)
+	}
+	return send(&wirepb.ServerMessage{Body: &wirepb.ServerMessage_Settings{Settings: &wirepb.Settings{Json: b}}})
 }
 
 // assignment is the message that delivers a; nil where it was delivered, or

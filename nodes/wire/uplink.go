@@ -201,6 +201,8 @@ func (u *uplink) handle(ctx context.Context, m *wirepb.ServerMessage) {
 		u.assign(decodeAssignment(b.Assignment, u.name))
 	case *wirepb.ServerMessage_SharedAssignment:
 		u.assign(decodeShared(b.SharedAssignment, u.name))
+	case *wirepb.ServerMessage_Settings:
+		u.settle(b.Settings)
 	case *wirepb.ServerMessage_Resync:
 		put(u.resync, struct{}{})
 	case *wirepb.ServerMessage_OpenConsole:
@@ -221,6 +223,21 @@ func (u *uplink) assign(a nodes.Assignment, err error) {
 	}
 	u.c.cfg.Log.Error("assignment refused", "epoch", a.Version.Epoch, "serial", a.Version.Serial, "err", err)
 	put(u.refusals, &wirepb.Refused{Epoch: a.Version.Epoch, Serial: a.Version.Serial, Why: err.Error()})
+}
+
+// settle hands settings to the node. What this agent does not know of them it
+// goes without.
+func (u *uplink) settle(m *wirepb.Settings) {
+	n, ok := u.node.(agent.Settled)
+	if !ok || u.c.cfg.plain {
+		return
+	}
+	var s nodes.Settings
+	if err := json.Unmarshal(m.Json, &s); err != nil {
+		u.c.cfg.Log.Warn("settings not understood", "err", err)
+		return
+	}
+	n.Settle(s)
 }
 
 // keepCertificate renews it in time, and ends the session then, so that the

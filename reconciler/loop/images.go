@@ -57,11 +57,15 @@ func (d *desired) pin(ctx context.Context, dr *draft) {
 
 // ask puts the question after a wait and pins again with the answer.
 func (d *desired) ask(ctx context.Context, image string, q *asked, wait time.Duration) {
+	var by []schema.Registry
+	if d.draft != nil {
+		by = reconciler.Registries(&d.draft.spec, &d.t.facts.Spec)
+	}
 	d.t.wg.Go(func() {
 		if !sleep(ctx, wait) {
 			return
 		}
-		pinned, why := d.t.cfg.Resolver.Resolve(ctx, image)
+		pinned, why := d.t.cfg.Resolver.Resolve(ctx, image, by)
 		d.t.tell(ctx, func(*term) { d.answered(ctx, image, q, pinned, why) })
 	})
 }

@@ -35,6 +35,9 @@ type Fleet interface {
 	// Assign parks what one node should run, for delivery now or when it
 	// connects.
 	Assign(nodes.Assignment)
+	// Settle says what holds for every node, before the Assignments that may
+	// need it.
+	Settle(nodes.Settings)
 }
 
 // Ledger is the durable memory; reconciler/ledger has the real one.
@@ -57,7 +60,9 @@ type Term interface {
 
 // Resolver finds image digests; reconciler/registry has the real one.
 type Resolver interface {
-	Resolve(ctx context.Context, image string) (pinned string, why *nodes.Failure)
+	// Resolve is the image by digest, or why there is none; by is how the
+	// cluster's machines reach registries.
+	Resolve(ctx context.Context, image string, by []schema.Registry) (pinned string, why *nodes.Failure)
 }
 
 // Config is what a Loop works with. All but Log, Metrics, Now and Troubles are

@@ -60,6 +60,7 @@ func (t *term) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer t.wg.Wait()
 	defer cancel()
+	t.settleNodes()
 	for i := range t.facts.Nodes {
 		if a := t.facts.Nodes[i].Assignment; a.Version != (nodes.Version{}) {
 			t.cfg.Fleet.Assign(a)
@@ -236,6 +237,7 @@ func (t *term) carryOut(ctx context.Context, plan *reconciler.Plan) error {
 	if t.desired.passedOver() != nil {
 		t.desired.overtaken = nil
 	}
+	t.settleNodes()
 	for _, a := range plan.Assignments {
 		t.cfg.Fleet.Assign(a)
 	}
@@ -244,4 +246,10 @@ func (t *term) carryOut(ctx context.Context, plan *reconciler.Plan) error {
 		t.log.Info(e.Text, "kind", e.Kind, "workload", e.Workload, "slot", e.Slot, "node", e.Node)
 	}
 	return nil
+}
+
+// settleNodes tells the nodes what the accepted text says for all of them; that it
+// is the same as before costs nothing.
+func (t *term) settleNodes() {
+	t.cfg.Fleet.Settle(nodes.Settings{Registries: t.facts.Spec.Registries})
 }

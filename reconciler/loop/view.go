@@ -103,13 +103,13 @@ func previewRevision(r schema.Revision) schema.Revision {
 // pinForPreview resolves what it can; a place is foreseen for the rest as well,
 // under the tag.
 func (l *Loop) pinForPreview(ctx context.Context, spec, accepted *schema.Spec) (unresolved []reconciler.Unresolved) {
-	unknown := reconciler.Pin(spec, accepted, nil)
+	unknown, by := reconciler.Pin(spec, accepted, nil), reconciler.Registries(spec, accepted)
 	known := map[string]string{}
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	for _, image := range unknown {
 		wg.Go(func() {
-			pinned, why := l.cfg.Resolver.Resolve(ctx, image)
+			pinned, why := l.cfg.Resolver.Resolve(ctx, image, by)
 			mu.Lock()
 			defer mu.Unlock()
 			known[image] = cmp.Or(pinned, image)

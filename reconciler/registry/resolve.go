@@ -17,31 +17,72 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
 	"github.com/bayplan/bayplan/nodes"
+	"github.com/bayplan/bayplan/nodes/registries"
+	"github.com/bayplan/bayplan/schema"
 )
 
 // Timeout bounds one question to a registry: long enough for a token exchange
 // over a slow link, short enough that a registry that hangs is told of soon.
 const Timeout = 10 * time.Second
 
-// Resolver asks registries with the credentials of the docker config file
-// (DOCKER_CONFIG or ~/.docker/config.json). The zero value is ready.
-type Resolver struct{}
+// mirrorTime bounds one question to a mirror: it stands for its registry only as
+// long as it is quick.
+const mirrorTime = 3 * time.Second
 
-// Resolve is the image by digest ("repo@sha256:…"), or why there is none.
-// Registries on loopback are spoken to in plain HTTP, as engines do.
-func (Resolver) Resolve(ctx context.Context, image string) (string, *nodes.Failure) {
+// Resolver asks registries. The zero value is ready.
+type Resolver struct {
+	// AuthFile is a docker config file with the registries' passwords; "" is
+	// Docker's own (DOCKER_CONFIG or ~/.docker/config.json).
+	AuthFile string
+}
+
+// Resolve is the image by digest ("repo@sha256:…"), or why there is none. The
+// mirrors are asked before the registry, whose word counts where none of them
+// has the image. Registries on loopback are spoken to in plain HTTP, as engines
+// do.
+func (r Resolver) Resolve(ctx context.Context, image string, by []schema.Registry) (string, *nodes.Failure) {
 	ref, err := name.ParseReference(image)
 	if err != nil {
 		return "", failure(nodes.ImageNotFound, "image %q is no reference: %v", image, err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, Timeout)
+	places, err := registries.NewAccess(nil, nil, by).Sources(ref.Context())
+	if err != nil {
+		return "", failure(nodes.RegistryUnreachable, "image %s: %v", ref, err)
+	}
+	for i, place := range places {
+		within := mirrorTime
+		if i == len(places)-1 {
+			within = Timeout
+		}
+		var digest string
+		if digest, err = r.head(ctx, at(place, ref), within); err == nil {
+			return ref.Context().Digest(digest).String(), nil
+		}
+	}
+	return "", explain(ref, err)
+}
+
+// at is the same tag or digest at another place.
+func at(place name.Repository, ref name.Reference) name.Reference {
+	if _, ok := ref.(name.Digest); ok {
+		return place.Digest(ref.Identifier())
+	}
+	return place.Tag(ref.Identifier())
+}
+
+func (r Resolver) head(ctx context.Context, ref name.Reference, within time.Duration) (digest string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	desc, err := remote.Head(ref, remote.WithContext(ctx), remote.WithAuthFromKeychain(authn.DefaultKeychain),
+	auth, err := registries.Keychain(r.AuthFile).Resolve(ref.Context())
+	if err != nil {
+		auth = authn.Anonymous // a file that cannot be read must not keep public images away
+	}
+	desc, err := remote.Head(ref, remote.WithContext(ctx), remote.WithAuth(auth),
 		remote.WithRetryBackoff(remote.Backoff{Duration: 200 * time.Millisecond, Factor: 2, Steps: 2}))
 	if err != nil {
-		return "", explain(ref, err)
+		return "", err
 	}
-	return ref.Context().Digest(desc.Digest.String()).String(), nil
+	return desc.Digest.String(), nil
 }
 
 // explain sorts an error by its HTTP status; one without is a registry that

@@ -20,7 +20,9 @@ type result struct {
 	team      bool
 	workloads []schema.Workload
 	pools     []schema.Pool // of the root
-	errs      []*Error
+	// registries are of the root, too.
+	registries []schema.Registry
+	errs       []*Error
 	// policy tells, for the root, that there is one; broken, that nobody can
 	// tell, and then no team may be applied past it.
 	policy, broken bool

@@ -16,7 +16,7 @@ import (
 )
 
 // candidate is one workload on its way from a user's value to a schema.Workload,
-// or one pool.
+// or one pool or registry.
 type candidate struct {
 	// under is where it stands: "workloads", or "cluster" and "pools".
 	under  []string
@@ -125,7 +125,7 @@ func (c *candidate) inside(path []string) []string {
 	switch {
 	case len(path) >= 2 && path[0] == "#Kinds":
 		return path[2:]
-	case len(path) >= 1 && path[0] == "#Pool":
+	case len(path) >= 1 && (path[0] == "#Pool" || path[0] == "#Registry"):
 		return path[1:]
 	case len(path) > k && slices.Equal(path[:k], c.under):
 		return path[k+1:]

@@ -104,7 +104,7 @@ func assemble(t *tree, results []result, rev schema.Revision) (schema.Spec, erro
 		some = some || r.team || !root
 		errs = append(errs, r.errs...)
 		if root && sound {
-			spec.Pools = r.pools
+			spec.Pools, spec.Registries = r.pools, r.registries
 		}
 		if sound && (root || !r.team) {
 			continue

@@ -32,6 +32,7 @@ func (e *evaluation) root() {
 	if ok {
 		e.cluster(value.LookupPath(cue.ParsePath("cluster")))
 		e.pools(value.LookupPath(cue.ParsePath("cluster.pools")))
+		e.registries(value.LookupPath(cue.ParsePath("cluster.registries")))
 		e.out.policy = value.LookupPath(policyPath).Exists()
 		if err := value.Validate(); err != nil {
 			e.out.errs = append(e.out.errs, plainErrors(".", err)...)

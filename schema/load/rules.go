@@ -60,6 +60,7 @@ func (r *rule) names() []string {
 type ruleBook struct {
 	kinds         map[string]*rule
 	cluster, pool *rule
+	registry      *rule
 }
 
 // rules reads the embedded schema once per process. The schema is part of the
@@ -70,7 +71,7 @@ var rules = sync.OnceValue(func() *ruleBook {
 		panic("the embedded schema: " + err.Error())
 	}
 	book := &ruleBook{kinds: map[string]*rule{}, cluster: readRule(root.LookupPath(cue.ParsePath("#Cluster")))}
-	book.pool = readRule(root.LookupPath(poolPath))
+	book.pool, book.registry = readRule(root.LookupPath(poolPath)), readRule(root.LookupPath(registryPath))
 	for it, _ := root.LookupPath(kindsPath).Fields(); it.Next(); {
 		book.kinds[it.Selector().Unquoted()] = readRule(it.Value())
 	}
@@ -78,8 +79,9 @@ var rules = sync.OnceValue(func() *ruleBook {
 })
 
 var (
-	kindsPath = cue.ParsePath("#Kinds")
-	poolPath  = cue.ParsePath("#Pool")
+	kindsPath    = cue.ParsePath("#Kinds")
+	poolPath     = cue.ParsePath("#Pool")
+	registryPath = cue.ParsePath("#Registry")
 )
 
 // schemaPath is the import path of the embedded schema.

@@ -75,7 +75,7 @@ func (i *Images) Hang(hangs bool) {
 }
 
 // Resolve answers as a registry would.
-func (i *Images) Resolve(ctx context.Context, ref string) (string, *nodes.Failure) {
+func (i *Images) Resolve(ctx context.Context, ref string, _ []schema.Registry) (string, *nodes.Failure) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	switch {
@@ -168,6 +168,15 @@ func (c *Cluster) StartAgent(name string) {
 		c.t.Fatal(err)
 	}
 	c.kill[name] = c.background(func(ctx context.Context) error { return a.Run(ctx, link) })
+}
+
+// Settings are what the server says to every node.
+func (c *Cluster) Settings() nodes.Settings {
+	to, _ := c.links[""].state()
+	if s, _ := to.Settings(); s != nil {
+		return *s
+	}
+	return nodes.Settings{}
 }
 
 // StopAgent ends an agent; its containers go on.

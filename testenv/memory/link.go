@@ -61,6 +61,10 @@ func session(ctx context.Context, n agent.Node, to *roster.Roster, moved <-chan 
 	defer tick.Stop()
 	for {
 		parked, newer := to.Parked(name)
+		settings, resettled := to.Settings()
+		if s, ok := n.(agent.Settled); ok && settings != nil {
+			s.Settle(*settings)
+		}
 		if parked.Version.Compare(n.Holds().Version) > 0 {
 			if err := n.Assign(parked); err != nil {
 				to.Refused(name, parked.Version, err.Error())
@@ -76,6 +80,7 @@ func session(ctx context.Context, n agent.Node, to *roster.Roster, moved <-chan 
 		case <-tick.C:
 			to.Heard(name)
 		case <-newer:
+		case <-resettled:
 		}
 	}
 }

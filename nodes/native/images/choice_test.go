@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/bayplan/bayplan/schema"
 )
 
 func TestChoose_TakesTheBestForThePlatform(t *testing.T) {
@@ -79,27 +81,15 @@ func TestReference_Keys(t *testing.T) {
 	}
 }
 
-func TestAccess_PlainHTTPOnlyWhereItIsSaid(t *testing.T) {
-	a := access{map[string][]string{"docker.io": {"mirror.example", "http://10.0.0.1:5000/hub"}}, []string{"plain.example:80"}}
-	for host, want := range map[string]bool{
-		"10.0.0.1:5000": true, "plain.example:80": true, "mirror.example": false, "10.0.0.1": false, "plain.example": false,
-	} {
-		if a.mayBePlain(host) != want {
-			t.Errorf("%s: %v", host, !want)
-		}
-	}
-}
-
 func TestSources_MirrorsBeforeTheRegistry(t *testing.T) {
-	s := &Store{}
-	s.SetAccess(nil, nil)
-	s.SetAccess(map[string][]string{
+	s := &Store{cfg: Config{PlainHTTP: []string{"plain.example"}, Mirrors: map[string][]string{
 		"docker.io":        {"mirror.example:5000/hub", "http://10.0.0.1:5000/"},
 		"registry.example": {"https://plain.example"},
 		"bad.example":      {"http://[::1"},
-	}, []string{"plain.example"})
+	}}}
+	s.SetRegistries([]schema.Registry{{Name: "index.docker.io", Mirrors: []string{"last.example"}}})
 	for given, want := range map[string]string{
-		"web:1":                  "https mirror.example:5000/hub/library/web, http 10.0.0.1:5000/library/web, https index.docker.io/library/web",
+		"web:1":                  "https mirror.example:5000/hub/library/web, http 10.0.0.1:5000/library/web, https last.example/library/web, https index.docker.io/library/web",
 		"registry.example/a/b:1": "http plain.example/a/b, https registry.example/a/b",
 		"other.example/a:1":      "https other.example/a",
 		"plain.example/a:1":      "http plain.example/a",

@@ -19,6 +19,8 @@ import (
 
 	"github.com/bayplan/bayplan/nodes"
 	"github.com/bayplan/bayplan/nodes/native/images"
+
+	"github.com/bayplan/bayplan/schema"
 )
 
 func TestFaulty_LayerThatUnpacksToSomethingElse(t *testing.T) {
@@ -187,13 +189,13 @@ func TestFaulty_TagThatMoved(t *testing.T) {
 }
 
 // Mirrors that become known while the node runs count from the next pull on.
-func TestSetAccess_CountsForTheNextPull(t *testing.T) {
+func TestSetRegistries_CountsForTheNextPull(t *testing.T) {
 	origin, mirror := newFaulty(t), newFaulty(t)
 	img := big(t, 10<<10)
 	ref := origin.add(t, "1", img)
 	mirror.add(t, "1", img)
 	s := open(t, images.Config{})
-	s.SetAccess(map[string][]string{origin.addr(): {mirror.addr()}}, nil)
+	s.SetRegistries([]schema.Registry{{Name: origin.addr(), Mirrors: []string{mirror.addr()}}})
 	mustPull(t, s, ref)
 	if len(origin.asked) > 0 {
 		t.Errorf("origin was asked for %v", origin.asked)

@@ -23,20 +23,15 @@ type source struct {
 // sources are the mirrors in their order and the registry itself, whose word
 // counts last.
 func (s *Store) sources(repo name.Repository) ([]*source, error) {
-	var all []*source
-	host, by := repo.RegistryStr(), s.access.Load()
-	for _, mirror := range by.of(host) {
-		m, err := by.mirrored(mirror, repo)
-		if err != nil {
-			return nil, fmt.Errorf("mirror %s of %s: %w", mirror, host, err)
-		}
-		all = append(all, s.source(m))
-	}
-	repo, err := name.NewRepository(repo.Name(), by.options(host)...)
+	places, err := s.access.Load().Sources(repo)
 	if err != nil {
 		return nil, err
 	}
-	return append(all, s.source(repo)), nil
+	var all []*source
+	for _, p := range places {
+		all = append(all, s.source(p))
+	}
+	return all, nil
 }
 
 func (s *Store) source(repo name.Repository) *source {

@@ -13,6 +13,9 @@ import (
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/bayplan/bayplan/nodes/registries"
+	"github.com/bayplan/bayplan/schema"
 )
 
 // Store is a node's images. It is safe for concurrent use; one process has it
@@ -32,7 +35,7 @@ type Store struct {
 	cancel context.CancelCauseFunc
 	pulls  *flights[Image]
 	parts  *flights[layerInfo]
-	access atomic.Pointer[access]
+	access atomic.Pointer[registries.Access]
 
 	mu     sync.Mutex
 	images map[string]*record   // by Digest
@@ -60,7 +63,7 @@ func Open(cfg Config) (*Store, error) {
 		images: map[string]*record{}, names: map[string]string{}, layers: map[string]layerInfo{},
 		wanted: map[string]int{}, held: map[string]int{}, touched: map[string]bool{},
 	}
-	s.SetAccess(cfg.Mirrors, cfg.PlainHTTP)
+	s.SetRegistries(nil)
 	if err := s.take(); err != nil {
 		return nil, fmt.Errorf("image store %s: %w", cfg.Dir, err)
 	}
@@ -68,10 +71,17 @@ func Open(cfg Config) (*Store, error) {
 		s.lock.Close()
 		return nil, fmt.Errorf("image store %s: %w", cfg.Dir, err)
 	}
-	s.base, s.wire = newTransport(cfg, func(host string) bool { return s.access.Load().mayBePlain(host) })
+	s.base, s.wire = newTransport(cfg, func(host string) bool { return s.access.Load().MayBePlain(host) })
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	s.pulls, s.parts = newFlights[Image](s.ctx, cfg.Log, false), newFlights[layerInfo](s.ctx, cfg.Log, true)
 	return s, nil
+}
+
+// SetRegistries puts the cluster's settings behind [Config.Mirrors] and
+// [Config.PlainHTTP], in place of those before, for the pulls that begin from now
+// on.
+func (s *Store) SetRegistries(cluster []schema.Registry) {
+	s.access.Store(registries.NewAccess(s.cfg.Mirrors, s.cfg.PlainHTTP, cluster))
 }
 
 // Close ends the pulls in flight and lets another process open the directory.

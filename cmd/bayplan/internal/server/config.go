@@ -37,9 +37,12 @@ type Config struct {
 	// EvalTimeout is how long one folder of a commit may be evaluated; zero is
 	// the loader's default.
 	EvalTimeout time.Duration
-	Source      source.Config
-	Version     string
-	Log         *slog.Logger
+	// RegistryAuth is a docker config file with the registries' passwords; empty
+	// is Docker's own.
+	RegistryAuth string
+	Source       source.Config
+	Version      string
+	Log          *slog.Logger
 }
 
 // minNodeLife leaves a node seconds to renew its certificate in.

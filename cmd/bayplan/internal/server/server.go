@@ -103,7 +103,7 @@ func (s *server) openLoop(ctx context.Context, ca *wire.CA) (err error) {
 		Enrolled: s.enrolled, Admit: s.admit, NodeLife: s.NodeLife})
 	s.loop, err = loop.New(loop.Config{
 		Cluster: s.cluster.ID, Source: s.source, Fleet: s.roster, Ledger: memory{s.ledger},
-		Resolver: registry.Resolver{}, Load: evaluator(s.EvalTimeout), Troubles: s.troubles, Log: s.Log, Metrics: s.registry,
+		Resolver: registry.Resolver{AuthFile: s.RegistryAuth}, Load: evaluator(s.EvalTimeout), Troubles: s.troubles, Log: s.Log, Metrics: s.registry,
 	})
 	if err != nil {
 		return err
