@@ -40,13 +40,15 @@ var mayImport = []struct {
 	{"nodes/native/cgroup", nil},
 	{"nodes/native/seccomp", nil},
 	{"nodes/native/monitor/...", []string{"nodes/native/..."}},
-	{"nodes/native/...", []string{"schema", "nodes", "nodes/agent", "nodes/native/..."}},
+	{"nodes/native/...", []string{"schema", "nodes", "nodes/agent", "nodes/registries", "nodes/native/..."}},
+	// Server and nodes reach registries by the same ways.
+	{"nodes/registries", []string{"schema"}},
 	{"nodes/...", []string{"schema", "nodes", "nodes/agent"}},
 	{"scheduler", []string{"schema", "nodes"}},
 	{"reconciler", []string{"schema", "nodes", "scheduler"}},
 	{"reconciler/status", []string{"schema", "nodes", "reconciler"}},
 	{"reconciler/source", []string{"schema"}},
-	{"reconciler/registry", []string{"schema", "nodes"}},
+	{"reconciler/registry", []string{"schema", "nodes", "nodes/registries"}},
 	{"reconciler/ledger", []string{"schema", "nodes", "scheduler", "reconciler", "reconciler/status"}},
 	{"reconciler/loop", []string{"schema", "nodes", "scheduler", "reconciler", "reconciler/status", "reconciler/source"}},
 	{"reconciler/serve/controlpb/...", []string{"reconciler/serve/controlpb"}},
@@ -73,7 +75,7 @@ var onlyIn = []struct {
 	{"github.com/containerd/containerd", []string{"nodes/native/images"}},
 	{"github.com/vishvananda/netlink", []string{"nodes/native/bridge"}},
 	{"github.com/google/nftables", []string{"nodes/native/bridge"}},
-	{"github.com/google/go-containerregistry", []string{"nodes/docker", "nodes/native/images", "reconciler/registry", "cmd/bayplan/internal/demo/...", "testenv/..."}},
+	{"github.com/google/go-containerregistry", []string{"nodes/docker", "nodes/native/images", "nodes/registries", "reconciler/registry", "cmd/bayplan/internal/demo/...", "testenv/..."}},
 }
 
 // withoutIn are packages whose whole import graph keeps a module out: what runs
