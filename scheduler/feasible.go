@@ -50,15 +50,19 @@ func (t *Table) Ask(i int, r *Request) Verdict {
 	return g.verdict(int32(i))
 }
 
-// AskAll asks every node.
+// AskAll asks every node, and the request's pool, which may refuse them all.
 func (t *Table) AskAll(r *Request) []Verdict {
 	t.tell([]Request{*r})
 	g := t.run(r)
 	defer t.end(g)
 	t.hold(g)
 	all := make([]Verdict, len(t.nodes))
+	why := t.shares.forbid(t.shares.leaf(t, r.Workload.Pool), r.Workload, len(all))
 	for i := range all {
 		all[i] = g.verdict(int32(i))
+		if why != nil && all[i].Fits {
+			all[i] = Verdict{Filter: why.Refusals[0].Filter, Miss: why.Refusals[0].Nearest}
+		}
 	}
 	return all
 }

@@ -165,6 +165,11 @@ func TestPlace_Limit(t *testing.T) {
 	pool.Use = map[string]scheduler.Use{"org2": {CPU: 450, Slots: 4}}
 	pool.Nodes[0].Reserved.CPU = 450
 	_, unplaced := scheduler.Place(pool, requests[:1])
+	for _, v := range scheduler.Open(pool).AskAll(&requests[0]) {
+		if v.Fits || v.Filter != "limit" {
+			t.Error(v)
+		}
+	}
 	want := "none of 2 nodes can take it: 2 refused by limit (needs 100m cpu; pool org has 450m of 500m)"
 	if got := unplaced[0].Why.String(); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)

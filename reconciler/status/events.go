@@ -136,6 +136,9 @@ func changeEvent(c *reconciler.Change, commit string, at time.Time) Event {
 		e.Kind, verb = "stop", "to stop on"
 	}
 	e.Text = fmt.Sprintf("%s@%s %s %s: %s", c.Slot, c.Digest.Short(), verb, c.Node, c.Reason)
+	if c.Why != "" {
+		e.Text += " " + c.Why
+	}
 	return e
 }
 
