@@ -27,6 +27,9 @@ func newPoolCommand() *cobra.Command {
 	return cmd
 }
 
+const poolLong = `Each line is a pool: what is guaranteed to it, what it uses of it and above it,
+what it has lent, and the largest slot that it could still place.`
+
 func newPoolVerb(name, short, example string, draw func(io.Writer, []status.Pool, view.Look)) *cobra.Command {
 	r := &reading{}
 	text := func(st *status.Status, l view.Look) string {
@@ -34,7 +37,7 @@ func newPoolVerb(name, short, example string, draw func(io.Writer, []status.Pool
 		draw(&b, st.Pools, l)
 		return b.String()
 	}
-	cmd := &cobra.Command{Use: name, Short: short, Example: "  " + example, Args: takes(),
+	cmd := &cobra.Command{Use: name, Short: short, Long: poolLong, Example: "  " + example, Args: takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error { return r.part(cmd, text, poolsOf) }}
 	r.addFlags(cmd)
 	r.addWatch(cmd)
