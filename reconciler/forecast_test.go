@@ -25,6 +25,7 @@ func TestForesee_IsWhatHappens(t *testing.T) {
 		}
 		f.round(time.Second)
 		for range rapid.IntRange(1, 4).Draw(rt, "commits") {
+			f.pools = rapid.SampledFrom([][]schema.Pool{nil, somePools(1000, 500)}).Draw(rt, "pools")
 			f.push(goodWorkloads(rt, f), nil)
 			forecast := reconciler.Foresee(f.input())
 			if !forecast.Complete {

@@ -24,10 +24,36 @@ func (f *fleet) check(in reconciler.Input, p *reconciler.Plan) {
 	}
 	f.checkShape(in, p)
 	f.checkRoom(p)
+	f.checkLimits(p)
 	f.checkStops(in, p)
 	f.checkDown(in, p)
 	f.checkSpec(in, p)
 	f.checkWriters(p)
+}
+
+// checkLimits: nothing is placed that takes a pool past its limit (I19).
+func (f *fleet) checkLimits(p *reconciler.Plan) {
+	for _, pool := range p.Facts.Spec.Pools {
+		if pool.Limit == nil {
+			continue
+		}
+		var held schema.CPU
+		placed := false
+		for i := range p.Facts.Nodes {
+			for _, o := range p.Facts.Nodes[i].Assignment.Orders {
+				if o.Workload == nil || o.Workload.Pool != pool.Name {
+					continue
+				}
+				held += o.Workload.Resources.CPU
+				placed = placed || slices.ContainsFunc(p.Changes, func(c reconciler.Change) bool {
+					return !c.Stop && c.Slot == o.Slot && c.Digest == o.Digest && c.Reason != nodes.PortConflict
+				})
+			}
+		}
+		if placed && held > pool.Limit.CPU {
+			f.t.Fatalf("I19: pool %s holds %s of %s: %s", pool.Name, held, pool.Limit.CPU, encode(f.t, p.Changes))
+		}
+	}
 }
 
 // checkWriters: a slot with a volume has one instance that may write to it,
@@ -241,7 +267,7 @@ func wantedSlots(goal *schema.Workload, before map[schema.Slot][]view, p *reconc
 	}
 	for s, vs := range before {
 		now := nodeFact(&p.Facts, vs[0].node.Name)
-		if s.Workload == goal.Name && reconciler.Matches(nil, &now.Node, goal) {
+		if s.Workload == goal.Name && reconciler.Matches(p.Facts.Spec.Pools, &now.Node, goal) {
 			slots = append(slots, s)
 		}
 	}

@@ -86,9 +86,17 @@ func (a actions) commit(t *rapid.T) {
 		}
 	}
 	slices.SortFunc(ws, func(x, y schema.Workload) int { return strings.Compare(x.Name, y.Name) })
+	a.pools = rapid.SampledFrom([][]schema.Pool{nil, nil, somePools(1000, 500), somePools(300, 900)}).Draw(t, "pools")
 	a.push(ws, list)
 	a.rewritten = rapid.IntRange(0, 9).Draw(t, "rewritten") == 0
 	a.pass()
+}
+
+// somePools are two parts of the default pool: one bounded, one with a guarantee
+// that it lends.
+func somePools(limit, guarantee schema.CPU) []schema.Pool {
+	return []schema.Pool{{Name: "default", Weight: 1}, {Name: "part", Parent: "default", Weight: 1, Limit: &schema.Quantity{CPU: limit}},
+		{Name: "sure", Parent: "default", Weight: 2, Guarantee: &schema.Quantity{CPU: guarantee}, Lend: true}}
 }
 
 // workload is either as it was, so that most of a commit is old, or any.
@@ -102,7 +110,7 @@ func (a actions) workload(t *rapid.T, name string) schema.Workload {
 	fields = append(fields, pick("kind", "replicas=0", "replicas=1", "replicas=2", "replicas=3", "replicas=4", "kind=daemon"))
 	for _, f := range []string{pick("port", "", "", "port=http:80", "port=http:80:8080"), pick("check", "", "check=/up"),
 		pick("strategy", "", "", "strategy=recreate"), pick("on", "", "", "on=zone:a"), pick("volume", "", "", "", "volume=data"),
-		pick("priority", "", "", "priority=-1", "priority=1"), pick("revocable", "", "", "", "revocable=yes"), pick("gang", "", "", "", "gang=yes")} {
+		pick("priority", "", "", "priority=-1", "priority=1"), pick("revocable", "", "", "", "revocable=yes"), pick("gang", "", "", "", "gang=yes"), pick("pool", "", "", "", "pool=part", "pool=sure")} {
 		if f != "" {
 			fields = append(fields, f)
 		}

@@ -117,7 +117,7 @@ func (f *fleet) wrongStop(n, was *reconciler.NodeFact, old, o *nodes.Order, p *r
 			return "nothing has taken its place (I33)"
 		}
 	case nodes.Moved:
-		if reconciler.Matches(nil, &n.Node, goal) && goal.Kind == schema.Service {
+		if reconciler.Matches(p.Facts.Spec.Pools, &n.Node, goal) && goal.Kind == schema.Service {
 			return "it may stay there"
 		}
 	case nodes.Replaced, nodes.RolledBack:
@@ -143,12 +143,12 @@ func evictedWrongly(p *reconciler.Plan, old *nodes.Order) string {
 		if c.Slot != old.Slot || c.Reason != nodes.Evicted || !c.Stop {
 			continue
 		}
-		who, _, _ := strings.Cut(strings.TrimPrefix(c.Why, "for "), ": ")
+		who, right, _ := strings.Cut(strings.TrimPrefix(c.Why, "for "), ": ")
 		slot, _ := schema.ParseSlot(who)
 		for _, b := range p.Blocked {
 			if b.Slot == slot && strings.Contains(b.Text, "room is being made") {
 				w := goalOf(rolloutOf(&p.Facts, slot.Workload))
-				if old.Workload.Revocable && !w.Revocable || old.Workload.Revocable == w.Revocable && old.Workload.Priority < w.Priority {
+				if strings.HasPrefix(right, "pool ") || old.Workload.Revocable && !w.Revocable || old.Workload.Revocable == w.Revocable && old.Workload.Priority < w.Priority {
 					return ""
 				}
 			}
