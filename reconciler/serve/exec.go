@@ -177,6 +177,9 @@ func phaseText(all []instance) string {
 		return "it has no place"
 	}
 	x := all[len(all)-1].slot
+	if x.Unknown {
+		return fmt.Sprintf("its node %s is not heard since the server started", x.Node)
+	}
 	text := fmt.Sprintf("%s on %s", x.Phase, x.Node)
 	if x.Failure != nil {
 		text += ": " + x.Failure.Text

@@ -106,6 +106,10 @@ func nodeOf(f *reconciler.NodeFact, seen *nodes.Seen, in *Input) Node {
 // lostAfter is when a node is called lost here; each workload has its own.
 const lostAfter = 30 * time.Second
 
+// nodeExpected is a node that the ledger knows and this run of the server has not
+// heard yet, before its silence says anything.
+const nodeExpected = "expected"
+
 // refusedText begins the reason of a node that runs on by older orders.
 const refusedText = "it does not take over its newest orders: "
 
@@ -121,7 +125,7 @@ func nodeState(seen *nodes.Seen, in *Input) (state, reason string) {
 	case silence >= reconciler.UnreachableAfter:
 		return "unreachable", "silent for " + silence.Truncate(time.Second).String()
 	case seen == nil:
-		return "expected", "not heard since the server started"
+		return nodeExpected, "not heard since the server started"
 	case seen.Report.Node.Trouble != "":
 		return "troubled", seen.Report.Node.Trouble
 	case seen.Refusal != "":
@@ -160,7 +164,8 @@ func slotOf(o *nodes.Order, inst *nodes.Instance, n *Node) Slot {
 		s.Phase, s.Health, s.Container = inst.Phase, inst.Health, inst.Container
 		s.Since, s.Started, s.Restarts, s.Failure = inst.Since, inst.Started, inst.Restarts, inst.Failure
 	}
-	if n.State == "unreachable" || n.State == "lost" || n.State == "expected" {
+	s.Unknown = inst == nil && n.State == nodeExpected
+	if n.State == "unreachable" || n.State == "lost" || n.State == nodeExpected {
 		s.Health = nodes.HealthUnknown
 	}
 	if s.Ports == nil {
@@ -206,9 +211,12 @@ func (b *builder) desired(w *schema.Workload) int {
 // count counts slots, not instances: a slot with an old and a new instance is
 // one.
 func (b *builder) count(w *Workload, r *reconciler.Rollout) {
-	running, healthy, updated := map[string]bool{}, map[string]bool{}, map[string]bool{}
+	running, healthy, updated, unknown := map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for i := range w.Slots {
 		s := &w.Slots[i]
+		if s.Unknown && !s.Stopping {
+			unknown[s.Slot] = true
+		}
 		if s.Stopping || s.Phase != nodes.Running {
 			continue
 		}
@@ -219,6 +227,11 @@ func (b *builder) count(w *Workload, r *reconciler.Rollout) {
 		}
 	}
 	w.Running, w.Healthy = len(running), len(healthy)
+	for slot := range unknown {
+		if !running[slot] {
+			w.Unknown++
+		}
+	}
 	for _, is := range updated {
 		if is {
 			w.Updated++
@@ -234,7 +247,7 @@ func (b *builder) stateOf(w *Workload, r *reconciler.Rollout) (state, reason str
 	trouble := firstFailure(w.Slots)
 	switch r.Stage {
 	case reconciler.Rolling:
-		return "rolling", cmp.Or(trouble, fmt.Sprintf("%d of %d slots are on %s", w.Updated, w.Desired, r.Target.Short()))
+		return "rolling", cmp.Or(trouble, fmt.Sprintf("%d of %d slots are on %s", w.Updated, w.Desired, r.Target.Short())+unheard(w, "; "))
 	case reconciler.Reverting:
 		return "reverting", r.Reason
 	case reconciler.Reverted:
@@ -244,10 +257,33 @@ func (b *builder) stateOf(w *Workload, r *reconciler.Rollout) (state, reason str
 	case reconciler.Removing:
 		return "removing", fmt.Sprintf("%d instances are ending", len(w.Slots))
 	}
-	if w.Healthy < w.Desired {
-		return "degraded", cmp.Or(trouble, b.blockedText(r.Workload), fmt.Sprintf("%d of %d slots are healthy", w.Healthy, w.Desired))
+	switch missing := w.Desired - w.Healthy; {
+	case missing <= 0:
+		return "running", ""
+	case missing <= w.Unknown:
+		return "unknown", unheard(w, "")
 	}
-	return "running", ""
+	return "degraded", cmp.Or(trouble, b.blockedText(r.Workload), fmt.Sprintf("%d of %d slots are healthy", w.Healthy, w.Desired)+unheard(w, "; "))
+}
+
+// unheard tells of the slots of which nothing is known yet, after a beginning; ""
+// where there are none.
+func unheard(w *Workload, after string) string {
+	if w.Unknown == 0 {
+		return ""
+	}
+	var names []string
+	for i := range w.Slots {
+		if s := &w.Slots[i]; s.Unknown && !slices.Contains(names, s.Node) {
+			names = append(names, s.Node)
+		}
+	}
+	const shown = 3
+	slices.Sort(names)
+	if more := len(names) - shown; more > 0 {
+		names = append(names[:shown:shown], fmt.Sprintf("%d more", more))
+	}
+	return fmt.Sprintf("%s%d of %d slots are on nodes not heard since the server started: %s", after, w.Unknown, w.Desired, strings.Join(names, ", "))
 }
 
 func (b *builder) blockedText(workload string) string {

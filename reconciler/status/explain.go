@@ -69,6 +69,9 @@ func explainText(w *Workload, x *Explanation, slot schema.Slot) string {
 			continue
 		}
 		text := fmt.Sprintf("%s is %s on %s, health %s: %s", i.Slot, i.Phase, i.Node, i.Health, i.Reason)
+		if i.Unknown {
+			text = fmt.Sprintf("%s is ordered on %s (%s), which is not heard since the server started", i.Slot, i.Node, i.Reason)
+		}
 		if i.Failure != nil {
 			text += "; " + i.Failure.Text
 		}

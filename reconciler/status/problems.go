@@ -26,7 +26,8 @@ func (b *builder) problems(s *Status) []Problem {
 		told[x.Workload] = true
 	}
 	for i := range s.Nodes {
-		if n := &s.Nodes[i]; n.State != "ready" {
+		// One that is only expected has not had the time to be a problem.
+		if n := &s.Nodes[i]; n.State != "ready" && n.State != nodeExpected {
 			all = append(all, nodeProblem(n))
 		}
 	}

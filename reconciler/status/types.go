@@ -59,13 +59,17 @@ type Workload struct {
 	Desired int    `json:"desired"`
 	// Running, Healthy and Updated count slots: with a running instance, with
 	// an available one, with an available one of the target digest.
-	Running int           `json:"running"`
-	Healthy int           `json:"healthy"`
-	Updated int           `json:"updated"`
+	Running int `json:"running"`
+	Healthy int `json:"healthy"`
+	Updated int `json:"updated"`
+	// Unknown counts slots that are to run on nodes not heard since the server
+	// started: they are neither there nor gone.
+	Unknown int           `json:"unknown,omitempty"`
 	Digest  schema.Digest `json:"digest"`
 	Image   string        `json:"image"`
 	// State is one word: "running", "rolling", "reverting", "reverted",
-	// "failed", "removing", "waiting" or "degraded".
+	// "failed", "removing", "waiting", "degraded", or "unknown": as desired, but
+	// for slots of which nothing is known yet.
 	State string `json:"state"`
 	// Reason is why it is in that state; empty when it is as desired.
 	Reason string `json:"reason"`
@@ -74,8 +78,11 @@ type Workload struct {
 
 // Slot is one instance of a slot; while a rollout surges a slot has two.
 type Slot struct {
-	Slot      string         `json:"slot"`
-	Node      string         `json:"node"`
+	Slot string `json:"slot"`
+	Node string `json:"node"`
+	// Unknown is whether its node was not heard since the server started: Phase
+	// says nothing then.
+	Unknown   bool           `json:"unknown,omitempty"`
 	Phase     nodes.Phase    `json:"phase"`
 	Health    nodes.Health   `json:"health"`
 	Digest    schema.Digest  `json:"digest"`

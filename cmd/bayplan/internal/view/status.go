@@ -74,7 +74,7 @@ func workloads(w io.Writer, all []status.Workload, l Look) {
 	t := show.NewColumns(l.Paint, heading...)
 	for i := range all {
 		x := &all[i]
-		row := []any{x.Name, x.Kind, x.Desired, part(x.Running, x.Desired), part(x.Healthy, x.Desired), part(x.Updated, x.Desired), show.Cell{Text: x.State, Colour: stateColour(x.State)}}
+		row := []any{x.Name, x.Kind, x.Desired, part(x.Running, x), part(x.Healthy, x), part(x.Updated, x), show.Cell{Text: x.State, Colour: stateColour(x.State)}}
 		if l.Wide {
 			row = append(row, dash(x.Digest.Short()), x.Image)
 		}
@@ -83,10 +83,14 @@ func workloads(w io.Writer, all []status.Workload, l Look) {
 	t.Print(w)
 }
 
-// part colours a count that is below what is desired.
-func part(n, of int) show.Cell {
+// part colours a count that is below what is desired: "2", or "2+1?" where one
+// more may be so.
+func part(n int, of *status.Workload) show.Cell {
 	c := show.Cell{Text: itoa(n)}
-	if n < of {
+	if of.Unknown > 0 {
+		c.Text += "+" + itoa(of.Unknown) + "?"
+	}
+	if n < of.Desired {
 		c.Colour = show.Warn
 	}
 	return c
@@ -110,6 +114,8 @@ func slots(w io.Writer, all []status.Workload, l Look) {
 
 func phase(s *status.Slot) show.Cell {
 	switch {
+	case s.Unknown:
+		return show.Cell{Text: "unknown", Colour: show.Warn}
 	case s.Stopping && s.Phase < nodes.Stopping:
 		return show.Cell{Text: s.Phase.String() + ", to stop", Colour: show.Warn}
 	case s.Phase == nodes.Running:
