@@ -97,6 +97,7 @@ const (
 	HealthFailing       FailureCode = "health-failing"
 	EngineDown          FailureCode = "engine-down"
 	DiskFull            FailureCode = "disk-full"
+	VolumeUnavailable   FailureCode = "volume-unavailable"
 )
 
 // Failure is one thing that went wrong, as data and as text.

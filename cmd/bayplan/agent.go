@@ -12,6 +12,7 @@ import (
 	"github.com/bayplan/bayplan/cmd/bayplan/internal/engine"
 	"github.com/bayplan/bayplan/cmd/bayplan/internal/node"
 	"github.com/bayplan/bayplan/cmd/bayplan/internal/telemetry"
+	"github.com/bayplan/bayplan/nodes/agent"
 )
 
 const agentLong = `Run the agent: it makes this machine a node, runs what the server assigns to it,
@@ -22,6 +23,7 @@ certificate in --data-dir is enough, and it renews itself.`
 func newAgentCommand() *cobra.Command {
 	var cfg node.Config
 	var debug bool
+	var volumes []string
 	cmd := &cobra.Command{
 		Use:     "agent --join LINE",
 		Short:   "Make this machine a node of a cluster",
@@ -29,6 +31,10 @@ func newAgentCommand() *cobra.Command {
 		Example: "  bayplan agent --join 'bayplan://TOKEN@bay1.example:7443?ca=…'",
 		Args:    takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			var err error
+			if cfg.HostVolumes, err = agent.ParseHostVolumes(volumes); err != nil {
+				return err
+			}
 			cfg.Version = build.Version()
 			cfg.Log = telemetry.Log(cmd.ErrOrStderr(), levelOf(debug))
 			slog.SetDefault(cfg.Log)
@@ -55,6 +61,7 @@ func newAgentCommand() *cobra.Command {
 	f.IntVar(&cfg.Images.Low, "images-low", 75, "percentage of the disk's use at which no more images are removed")
 	f.StringVar(&cfg.DockerHost, "docker-host", "", "address of the Docker Engine (DOCKER_HOST, or its usual socket)")
 	f.StringToStringVar(&cfg.Attributes, "attribute", nil, "name=value that constraints see; pool=NAME puts the node into a pool")
+	f.StringArrayVar(&volumes, "host-volume", nil, "NAME=FOLDER or NAME=FOLDER:ro that workloads may mount by its name; may be repeated")
 	f.StringVar(&cfg.Ports, "ports", "20000-32000", "host ports that the scheduler may choose from")
 	f.StringVar(&cfg.ReserveCPU, "reserve-cpu", "", "cpu kept for the machine itself (5%)")
 	f.StringVar(&cfg.ReserveMemory, "reserve-memory", "", "memory kept for the machine itself (256Mi, or a tenth)")

@@ -27,6 +27,8 @@ type Config struct {
 	// PublishIP is the address of this machine that ports are published on;
 	// empty is every one.
 	PublishIP string
+	// HostVolumes are the folders of this machine that workloads may name.
+	HostVolumes agent.HostVolumes
 	// Keychain has the registries' passwords; nil is Docker's own config file
 	// (~/.docker/config.json) with its credential helpers.
 	Keychain authn.Keychain

@@ -103,9 +103,11 @@ func TestRuntime_KeepsTheContract(t *testing.T) {
 	c := plainClient(t)
 	reg := image.NewRegistry(t)
 	ref, cluster := pushed(t, c, reg), newCluster(t, c)
+	shared := t.TempDir()
 	runtimetest.Run(t, runtimetest.Engine{
+		HostVolume: shared,
 		Runtime: func(t *testing.T, node string) agent.Runtime {
-			return open(t, docker.Config{Cluster: cluster, Node: node})
+			return open(t, docker.Config{Cluster: cluster, Node: node, HostVolumes: runtimetest.HostVolumes(shared)})
 		},
 		Program: func(w *schema.Workload, steps ...string) {
 			w.Image, w.Pinned, w.Args = reg.Addr()+"/test/program:1", ref, steps

@@ -78,6 +78,8 @@ func (r *Runtime) explainStart(c agent.Container, err error) error {
 		e := fail(nodes.PortInUse, err, "port %d of this node is in use by something else", port)
 		e.Failure.Port = port
 		return e
+	case says(err, "bind source path does not exist"):
+		return fail(nodes.VolumeUnavailable, err, "the folder of a host volume is not there on the engine's machine: %s", words(err))
 	case errdefs.IsNotFound(err) && says(err, "no such image"):
 		return fail(nodes.ImageNotFound, err, "the image %s is not on this node", c.Workload.Image)
 	case says(err, "executable file not found", "exec format error") || says(err, "exec:") && says(err, "no such file", "permission denied"):

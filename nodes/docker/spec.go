@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/distribution/reference"
@@ -31,6 +32,10 @@ func (r *Runtime) spec(c agent.Container) (client.ContainerCreateOptions, error)
 	if err != nil {
 		return client.ContainerCreateOptions{}, err
 	}
+	mounts, err := r.mounts(c)
+	if err != nil {
+		return client.ContainerCreateOptions{}, err
+	}
 	exposed := network.PortSet{}
 	for p := range ports {
 		exposed[p] = struct{}{}
@@ -46,7 +51,7 @@ func (r *Runtime) spec(c agent.Container) (client.ContainerCreateOptions, error)
 			RestartPolicy: container.RestartPolicy{Name: container.RestartPolicyDisabled},
 			LogConfig:     container.LogConfig{Type: "json-file", Config: logBounds},
 			PortBindings:  ports,
-			Mounts:        r.mounts(c),
+			Mounts:        mounts,
 			Resources:     resources(w.Resources),
 			NetworkMode:   networkMode(w.Network),
 
@@ -90,24 +95,47 @@ func (r *Runtime) bindings(c agent.Container) (network.PortMap, error) {
 	return all, nil
 }
 
-// mounts are the workload's volumes, which the Engine makes when they are first
-// used.
-func (r *Runtime) mounts(c agent.Container) []mount.Mount {
-	var all []mount.Mount
+// mounts are the workload's volumes: its own, which the Engine makes when they
+// are first used, and the node's.
+func (r *Runtime) mounts(c agent.Container) (all []mount.Mount, err error) {
 	for _, name := range slices.Sorted(maps.Keys(c.Workload.Volumes)) {
-		v := c.Workload.Volumes[name]
-		all = append(all, mount.Mount{
-			Type: mount.TypeVolume, Source: r.volumeName(c.Slot, name), Target: v.Path, ReadOnly: v.ReadOnly,
-			VolumeOptions: &mount.VolumeOptions{Labels: map[string]string{
-				labelCluster: r.cfg.Cluster, labelNode: r.cfg.Node, labelSlot: c.Slot.String(), labelVolume: name,
-			}},
-		})
+		m := r.ownVolume(c.Slot, name, c.Workload.Volumes[name])
+		if v := c.Workload.Volumes[name]; v.Host != "" {
+			if m, err = r.hostVolume(v); err != nil {
+				return nil, err
+			}
+		}
+		all = append(all, m)
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Workload.Tmpfs)) {
 		t := c.Workload.Tmpfs[name]
 		all = append(all, mount.Mount{Type: mount.TypeTmpfs, Target: t.Path, TmpfsOptions: &mount.TmpfsOptions{SizeBytes: int64(t.Size)}})
 	}
-	return all
+	return all, nil
+}
+
+// ownVolume has no bound, whatever its Size: most Engines refuse one.
+func (r *Runtime) ownVolume(slot schema.Slot, name string, v schema.Volume) mount.Mount {
+	return mount.Mount{
+		Type: mount.TypeVolume, Source: r.volumeName(slot, name), Target: v.Path, ReadOnly: v.ReadOnly,
+		VolumeOptions: &mount.VolumeOptions{Labels: map[string]string{
+			labelCluster: r.cfg.Cluster, labelNode: r.cfg.Node, labelSlot: slot.String(), labelVolume: name,
+		}},
+	}
+}
+
+// hostVolume is the folder alone: of what is mounted below it an Engine before 25
+// would let a container write to all, read-only or not. The Engine looks for the
+// path once more by itself; the built-in runtime mounts what was looked at.
+func (r *Runtime) hostVolume(v schema.Volume) (mount.Mount, error) {
+	found, err := r.cfg.HostVolumes.Find(v)
+	if err == nil && strings.HasPrefix(r.api.DaemonHost(), "unix:") { // on this machine
+		err = found.Check(v.Host)
+	}
+	return mount.Mount{
+		Type: mount.TypeBind, Source: found.Path, Target: v.Path, ReadOnly: v.ReadOnly,
+		BindOptions: &mount.BindOptions{NonRecursive: true, Propagation: mount.PropagationRPrivate},
+	}, err
 }
 
 // networkMode is the host's own, or the Engine's bridge.

@@ -3,6 +3,8 @@ package docker
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/client"
@@ -28,6 +30,7 @@ func (r *Runtime) start(ctx context.Context, c agent.Container) (agent.Status, e
 	if err != nil {
 		return agent.Status{}, err
 	}
+	r.warnOfSizes(c)
 	defer r.seen.begins(c.ID)()
 	created, err := r.api.ContainerCreate(ctx, spec)
 	if errdefs.IsConflict(err) {
@@ -37,6 +40,17 @@ func (r *Runtime) start(ctx context.Context, c agent.Container) (agent.Status, e
 		return agent.Status{}, err
 	}
 	return r.run(ctx, created.ID)
+}
+
+// warnOfSizes tells of volumes that should be bounded, which is the Engine's own
+// volumes' to do and is beyond most.
+func (r *Runtime) warnOfSizes(c agent.Container) {
+	for _, name := range slices.Sorted(maps.Keys(c.Workload.Volumes)) {
+		if v := c.Workload.Volumes[name]; v.Size > 0 {
+			r.cfg.Log.Warn("a volume without a bound: Docker has none for it", "workload", c.Workload.Name, "slot", c.Slot.String(),
+				"volume", name, "size", v.Size.String())
+		}
+	}
 }
 
 // startAgain is for a container that is there: what runs is left alone, what was

@@ -20,7 +20,8 @@ import (
 
 // nowhere is a runtime whose engine is never called.
 func nowhere(t testing.TB, cluster, node string) *docker.Runtime {
-	return open(t, docker.Config{Host: "unix:///nowhere.sock", Cluster: cluster, Node: node, PublishIP: "192.0.2.7"})
+	return open(t, docker.Config{Host: "unix:///nowhere.sock", Cluster: cluster, Node: node, PublishIP: "192.0.2.7",
+		HostVolumes: agent.HostVolumes{"all": {Path: "/", ReadOnly: true}, "away": {Path: "/none/here"}}})
 }
 
 func TestSpec_SaysAllOfAWorkload(t *testing.T) {
@@ -29,7 +30,7 @@ func TestSpec_SaysAllOfAWorkload(t *testing.T) {
 		Command: []string{"/db"}, Args: []string{"--fast"}, Env: map[string]string{"B": "2", "A": "1"}, User: "app", Workdir: "/srv",
 		Resources: schema.Resources{CPU: 500, Memory: 64 << 20, Limit: schema.Limits{CPU: 64000, Memory: 128 << 20}},
 		Ports:     map[string]schema.Port{"sql": {Container: 5432, Protocol: "tcp"}, "gossip": {Container: 7946, Protocol: "udp"}, "hidden": {Container: 1}},
-		Volumes:   map[string]schema.Volume{"data": {Path: "/data"}, "conf": {Path: "/conf", ReadOnly: true}},
+		Volumes:   map[string]schema.Volume{"data": {Path: "/data"}, "conf": {Path: "/conf", ReadOnly: true}, "host": {Path: "/host", Host: "all", ReadOnly: true}},
 		Stop:      schema.Stop{Signal: "SIGINT", Grace: schema.Duration(1500 * time.Millisecond)},
 		Labels:    map[string]string{"tier": "data", "io.bayplan.node": "forged"},
 	}
@@ -71,8 +72,11 @@ func make64(c byte) []byte {
 func TestSpec_RefusesWhatIsNone(t *testing.T) {
 	r := nowhere(t, "c", "n")
 	for name, c := range map[string]agent.Container{
-		"an image that is no reference": {Workload: &schema.Workload{Image: "web:"}},
-		"a port without a name":         {Workload: &schema.Workload{Image: "web"}, Ports: map[string]int{"http": 1}},
+		"an image that is no reference":  {Workload: &schema.Workload{Image: "web:"}},
+		"a host volume of no node":       {Workload: &schema.Workload{Image: "web", Volumes: map[string]schema.Volume{"x": {Path: "/x", Host: "none"}}}},
+		"a host volume that is not here": {Workload: &schema.Workload{Image: "web", Volumes: map[string]schema.Volume{"x": {Path: "/x", Host: "away"}}}},
+		"a host volume to write to":      {Workload: &schema.Workload{Image: "web", Volumes: map[string]schema.Volume{"x": {Path: "/x", Host: "all"}}}},
+		"a port without a name":          {Workload: &schema.Workload{Image: "web"}, Ports: map[string]int{"http": 1}},
 	} {
 		if _, err := r.Spec(c); err == nil {
 			t.Errorf("%s was taken", name)
@@ -114,11 +118,12 @@ func TestStart_ExplainsWhatTheEngineSays(t *testing.T) {
 		"failed to set up container networking: driver failed programming external connectivity on endpoint x (y): failed to bind host port 0.0.0.0:31000/tcp: address already in use": nodes.PortInUse,
 		"OCI runtime create failed: container_linux.go: starting container process caused: exec: \"/nope\": stat /nope: no such file or directory: unknown":                            nodes.CommandNotFound,
 		"failed to create shim task: OCI runtime create failed: exec: \"nope\": executable file not found in $PATH: unknown":                                                           nodes.CommandNotFound,
-		"exec /web: exec format error":                                     nodes.CommandNotFound,
-		"unable to find user nobody-here: no matching entries":             nodes.StartFailed,
-		"Minimum memory limit allowed is 6MB":                              nodes.StartFailed,
-		"mkdir /var/lib/docker/overlay2/x: no space left on device":        nodes.DiskFull,
-		"something is wrong with 0.0.0.0:31000 but nobody says it is used": nodes.StartFailed,
+		"exec /web: exec format error":                                                      nodes.CommandNotFound,
+		"unable to find user nobody-here: no matching entries":                              nodes.StartFailed,
+		`invalid mount config for type "bind": bind source path does not exist: /srv/media`: nodes.VolumeUnavailable,
+		"Minimum memory limit allowed is 6MB":                                               nodes.StartFailed,
+		"mkdir /var/lib/docker/overlay2/x: no space left on device":                         nodes.DiskFull,
+		"something is wrong with 0.0.0.0:31000 but nobody says it is used":                  nodes.StartFailed,
 	} {
 		err := nowhere(t, "c", "n").ExplainStart(c, errors.New("Error response from daemon: "+text))
 		e, ok := errors.AsType[*agent.Error](err)

@@ -171,11 +171,14 @@ func freePort(t *testing.T) int {
 
 func TestRuntime_KeepsTheContract(t *testing.T) {
 	m := newMachine(t)
+	shared := t.TempDir()
+	declare := func(cfg *native.Config) { cfg.HostVolumes = runtimetest.HostVolumes(shared) }
 	runtimetest.Run(t, runtimetest.Engine{
-		Runtime:  func(t *testing.T, node string) agent.Runtime { return m.open(node) },
-		Program:  m.program,
-		Missing:  m.reg.Addr() + "/test/missing:1",
-		FreePort: freePort,
+		HostVolume: shared,
+		Runtime:    func(t *testing.T, node string) agent.Runtime { return m.openWith(node, declare) },
+		Program:    m.program,
+		Missing:    m.reg.Addr() + "/test/missing:1",
+		FreePort:   freePort,
 	})
 	m.isClean()
 }

@@ -42,6 +42,8 @@ type Config struct {
 	// Monitor opens the program that stands by each container; it is read once,
 	// when the first container starts. Required.
 	Monitor func() (io.ReadCloser, error)
+	// HostVolumes are the folders of this machine that workloads may name.
+	HostVolumes agent.HostVolumes
 	// PublishIP is the address of this machine on which a program on the host's
 	// network is expected to listen where its workload names the port: that must
 	// be free there. A port that was chosen for it must be free on every address;

@@ -45,8 +45,9 @@ func (r *Runtime) config(c agent.Container, on ground) (bundle.Config, error) {
 		Log: bundle.Log{FileSize: agent.LogFileSize, Files: agent.LogFiles},
 	}
 	cfg.Env = environment(image.Config.Env, cfg.Hostname, c.Environ())
-	cfg.Mounts = slices.Concat(on.mounts, r.etc(folder, w.ReadOnlyRoot), r.volumes(c), tmpfs(w))
-	return cfg, nil
+	volumes, err := r.volumes(c)
+	cfg.Mounts = slices.Concat(on.mounts, r.etc(folder, w.ReadOnlyRoot), volumes, tmpfs(w))
+	return cfg, err
 }
 
 // checkPorts refuses an order that cannot be met.
@@ -126,15 +127,6 @@ func (r *Runtime) etc(folder string, readOnly bool) []bundle.Mount {
 	var all []bundle.Mount
 	for _, name := range slices.Sorted(maps.Keys(etcFiles)) {
 		all = append(all, bundle.Mount{Source: filepath.Join(r.names.path(folder), name), Target: etcFiles[name], ReadOnly: readOnly})
-	}
-	return all
-}
-
-func (r *Runtime) volumes(c agent.Container) []bundle.Mount {
-	var all []bundle.Mount
-	for _, name := range slices.Sorted(maps.Keys(c.Workload.Volumes)) {
-		v := c.Workload.Volumes[name]
-		all = append(all, bundle.Mount{Source: r.names.volume(c.Slot, name), Target: v.Path, ReadOnly: v.ReadOnly, Fill: true})
 	}
 	return all
 }

@@ -2,11 +2,41 @@ package native
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 
+	"github.com/bayplan/bayplan/nodes/agent"
 	"github.com/bayplan/bayplan/nodes/native/bundle"
+	"github.com/bayplan/bayplan/schema"
 )
+
+// volumes are the slot's own and the node's, in the order of their names.
+func (r *Runtime) volumes(c agent.Container) ([]bundle.Mount, error) {
+	var all []bundle.Mount
+	for _, name := range slices.Sorted(maps.Keys(c.Workload.Volumes)) {
+		v := c.Workload.Volumes[name]
+		m := bundle.Mount{Source: r.names.volume(c.Slot, name), Target: v.Path, ReadOnly: v.ReadOnly, Fill: true}
+		if v.Host != "" {
+			source, err := r.hostVolume(v)
+			if err != nil {
+				return nil, err
+			}
+			m.Source, m.Fill, m.Declared = source, false, true
+		}
+		all = append(all, m)
+	}
+	return all, nil
+}
+
+func (r *Runtime) hostVolume(v schema.Volume) (path string, err error) {
+	found, err := r.cfg.HostVolumes.Find(v)
+	if err != nil {
+		return "", err
+	}
+	return found.Path, found.Check(v.Host)
+}
 
 // makeVolumes makes the folders that the container's volumes are in. The volumes
 // themselves the monitor makes, which sees the image whole: each begins as what

@@ -209,7 +209,7 @@ func failureNext(s *Slot) string {
 		return "correct the workload's command, or its image"
 	case nodes.OOMKilled:
 		return "raise resources.limit.memory"
-	case nodes.EngineDown, nodes.DiskFull:
+	case nodes.EngineDown, nodes.DiskFull, nodes.VolumeUnavailable:
 		return "mend it on node " + s.Node
 	}
 	if s.Container == "" {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -31,6 +33,9 @@ var insides = []contract{
 	{"Root_IsReadOnlyOnDemand", readOnlyRoot},
 	{"Volume_OutlivesItsContainer", volumeSurvives},
 	{"Volume_IsOfOneSlotOnly", volumeOfSlot},
+	{"HostVolume_IsSharedBySlots", hostVolumeShared},
+	{"HostVolume_IsReadOnlyAsDeclared", hostVolumeReadOnly},
+	{"HostVolume_ThatCannotBe", hostVolumeRefused},
 	{"Exec_SeparatesErrors", execStderr},
 	{"Exec_OnATerminal", execTerminal},
 }
@@ -196,6 +201,55 @@ func volumeOfSlot(r *rig) {
 	r.run(other)
 	if s := r.awaitExit(other.ID); s.ExitCode != 1 {
 		r.Errorf("slot 1 reads slot 0's volume: %+v", s)
+	}
+}
+
+func withHostVolume(c agent.Container, name string, readOnly bool) agent.Container {
+	c.Workload.Volumes = map[string]schema.Volume{"data": {Path: "/data", Host: name, ReadOnly: readOnly}}
+	return instance(c.Workload, c.Slot.Index)
+}
+
+func hostVolumeShared(r *rig) {
+	writer := withHostVolume(r.container("web", 0, "write", "/data/x", "seen"), "shared", false)
+	r.run(writer)
+	if s := r.awaitExit(writer.ID); s.ExitCode != 0 {
+		r.Fatalf("writing: %+v %s", s, r.logs(writer.ID, agent.LogOptions{Tail: -1}))
+	}
+	reader := withHostVolume(r.container("web", 1, "read", "/data/x"), "fixed", true)
+	r.run(reader)
+	r.awaitExit(reader.ID)
+	if got := r.logs(reader.ID, agent.LogOptions{Tail: -1}); got != "seen\n" {
+		r.Errorf("another slot reads %q", got)
+	}
+	r.must(r.Remove(r.ctx, writer.ID))
+	if _, err := os.Stat(filepath.Join(r.HostVolume, "x")); err != nil {
+		r.Errorf("on the node: %v", err)
+	}
+}
+
+func hostVolumeReadOnly(r *rig) {
+	for _, name := range []string{"shared", "fixed"} {
+		c := withHostVolume(r.container(name, 0, "write", "/data/y", "lost"), name, true)
+		r.run(c)
+		s := r.awaitExit(c.ID)
+		if got := r.logs(c.ID, agent.LogOptions{Tail: -1}); s.ExitCode != 1 || !strings.Contains(got, "read-only") {
+			r.Errorf("%s: it exited with %d after %q", name, s.ExitCode, got)
+		}
+	}
+}
+
+// hostVolumeRefused leaves nothing behind but the reason.
+func hostVolumeRefused(r *rig) {
+	for name, readOnly := range map[string]bool{"fixed": false, "unknown": true} {
+		c := withHostVolume(r.container(name, 0, "sleep"), name, readOnly)
+		r.must(r.Pull(r.ctx, image(c.Workload)))
+		_, err := r.Start(r.ctx, c)
+		if f := r.wantFailure(err, nodes.VolumeUnavailable); !strings.Contains(f.Text, name) {
+			r.Errorf("%s: it says %q", name, f.Text)
+		}
+	}
+	if left := r.list(); len(left) > 0 {
+		r.Errorf("there are %+v", left)
 	}
 }
 

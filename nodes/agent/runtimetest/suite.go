@@ -25,9 +25,17 @@ type Engine struct {
 	Missing string
 	// FreePort is a host port that nothing holds.
 	FreePort func(t *testing.T) int
+	// HostVolume is a folder that the runtimes have as host volume "shared", and
+	// read-only as "fixed".
+	HostVolume string
 	// Simulated leaves out the tests that look inside a container: its
 	// environment, user, files, memory, signals and terminal.
 	Simulated bool
+}
+
+// HostVolumes are what runtimes under test declare of the folder.
+func HostVolumes(folder string) agent.HostVolumes {
+	return agent.HostVolumes{"shared": {Path: folder}, "fixed": {Path: folder, ReadOnly: true}}
 }
 
 // Run is the contract, a subtest each.

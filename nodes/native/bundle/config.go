@@ -59,6 +59,9 @@ type Mount struct {
 	Source   string `json:"source,omitempty"`
 	Target   string `json:"target"`
 	ReadOnly bool   `json:"readOnly,omitempty"`
+	// Declared is a Source that others may write to and beside: no link is
+	// followed on the way to it, and it comes without what is mounted below it.
+	Declared bool `json:"declared,omitempty"`
 	// Fill makes a Source that is missing of what the image has at Target.
 	Fill bool `json:"fill,omitempty"`
 	// Size bounds a tmpfs; zero is half of the memory.

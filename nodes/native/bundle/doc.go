@@ -12,7 +12,8 @@
 //	log/           the output, rotated
 //	upper, work    the container's own layer, kept over its lives
 //	rootfs         where the monitor mounts the whole, in a mount namespace of its own
-//	lower, state   the monitor's own
+//	lower, state,
+//	declared       the monitor's own
 //	monitor.log    what the monitor has to say of itself: nothing, unless it is broken
 //
 // So a folder says by itself what became of its container:

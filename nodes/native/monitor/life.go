@@ -87,6 +87,9 @@ func (m *monitor) prepare() (err error) {
 	if err := fillVolumes(m.folder, &m.cfg); err != nil {
 		return err
 	}
+	if err := holdDeclared(m.folder, &m.cfg); err != nil {
+		return err
+	}
 	if m.user, err = who(filepath.Join(m.folder, rootDir), m.cfg.User); err != nil {
 		return err
 	}

@@ -41,6 +41,8 @@ type Config struct {
 	Cluster, Node string
 	// Publish is the address that ports are published on.
 	Publish string
+	// HostVolumes are the folders of this machine that workloads may name.
+	HostVolumes agent.HostVolumes
 	// Images is how images are come by; the Docker Engine has settings of its own.
 	Images Images
 	// Metrics takes the built-in runtime's collectors; nil is none.
@@ -85,7 +87,7 @@ func Open(ctx context.Context, cfg Config) (*Engine, error) {
 	if name == Native {
 		return openNative(cfg)
 	}
-	rt, err := docker.New(docker.Config{Host: cfg.DockerHost, Cluster: cfg.Cluster, Node: cfg.Node, PublishIP: cfg.Publish, Log: cfg.Log})
+	rt, err := docker.New(docker.Config{Host: cfg.DockerHost, Cluster: cfg.Cluster, Node: cfg.Node, PublishIP: cfg.Publish, HostVolumes: cfg.HostVolumes, Log: cfg.Log})
 	if err != nil {
 		return nil, err
 	}

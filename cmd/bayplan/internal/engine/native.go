@@ -31,7 +31,7 @@ func openNative(cfg Config) (*Engine, error) {
 	}
 	own := native.Config{
 		Dir: filepath.Join(cfg.Dir, "native"), Cluster: cfg.Cluster, Node: cfg.Node, Images: store,
-		Monitor: Monitor, PublishIP: cfg.Publish, Log: cfg.Log,
+		Monitor: Monitor, PublishIP: cfg.Publish, HostVolumes: cfg.HostVolumes, Log: cfg.Log,
 	}
 	closeParts := func(retire bool) error {
 		if network == nil {

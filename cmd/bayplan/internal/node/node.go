@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -39,6 +41,8 @@ type Config struct {
 	// Images are the built-in runtime's.
 	Images     engine.Images
 	Attributes map[string]string
+	// HostVolumes are the folders that workloads may name.
+	HostVolumes agent.HostVolumes
 	// Ports is "FIRST-LAST", the range for dynamic ports.
 	Ports string
 	// ReserveCPU and ReserveMemory are kept for the machine; empty is the
@@ -121,13 +125,30 @@ func build(cfg *Config, creds wire.Credentials, rt agent.Runtime, metrics promet
 		return nil, err
 	}
 	return agent.New(agent.Config{Runtime: rt, Dir: cfg.Dir, Node: creds.Name, Address: cfg.Address,
-		Attributes: cfg.Attributes, Reserve: reserve, PortMin: low, PortMax: high, Version: cfg.Version, Log: cfg.Log, Metrics: metrics})
+		Attributes: attributes(cfg), Reserve: reserve, PortMin: low, PortMax: high, Version: cfg.Version, Log: cfg.Log, Metrics: metrics})
+}
+
+// attributes are what the operator gave, and the volumes; one whose folder is not
+// there stays declared, since slots that run with it would else be moved.
+func attributes(cfg *Config) map[string]string {
+	all := cfg.HostVolumes.Attributes()
+	for _, name := range slices.Sorted(maps.Keys(cfg.HostVolumes)) {
+		if err := cfg.HostVolumes[name].Check(name); err != nil {
+			cfg.Log.Warn("nothing that wants it can start", "err", err)
+		}
+	}
+	for name, value := range cfg.Attributes {
+		if _, declared := all[name]; !declared {
+			all[name] = value
+		}
+	}
+	return all
 }
 
 // openRuntime opens what runs containers here.
 func openRuntime(ctx context.Context, cfg *Config, creds wire.Credentials, metrics prometheus.Registerer) (*engine.Engine, error) {
 	return engine.Open(ctx, engine.Config{Runtime: cfg.Runtime, DockerHost: cfg.DockerHost, Dir: cfg.Dir,
-		Cluster: creds.Cluster, Node: creds.Name, Publish: cfg.Publish, Images: cfg.Images, Metrics: metrics, Log: cfg.Log})
+		Cluster: creds.Cluster, Node: creds.Name, Publish: cfg.Publish, HostVolumes: cfg.HostVolumes, Images: cfg.Images, Metrics: metrics, Log: cfg.Log})
 }
 
 // addressTowards is this machine's address on the way to the server. Nothing is
