@@ -170,12 +170,13 @@ func (p *pass) step(i int, goal *schema.Workload, v *slotView, b *budget, only s
 // retireSpares ends what is neither the wanted instance nor the one that
 // serves in its place: left from a rollout that was superseded.
 func (p *pass) retireSpares(v *slotView, r *Rollout) {
+	goal, _ := r.goal()
 	for j := range v.entries {
 		e := &v.entries[j]
 		if e.order == nil || e.order.Stop || e == v.current || !p.nodes[e.node].fresh() || p.mayServe(v, e) {
 			continue
 		}
-		p.retire(e, p.replaceReason(e, e.order.Workload, r))
+		p.retire(e, p.replaceReason(e, goal, r))
 	}
 }
 
