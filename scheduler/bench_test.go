@@ -18,6 +18,7 @@ import (
 //	spread  the same, over zones, two at most for each node, half of the nodes
 //	        only, and apart from another group
 //	single  groups of one, into a cluster that is full before the end
+//	update  a quarter of one workload of 10,000 slots, each beside its old one
 //	nofit   a group that fits nowhere, with why; counted in groups
 //	pools   1,000 pools that contend, a task at a time
 func BenchmarkPlace(b *testing.B) {
@@ -32,7 +33,7 @@ func BenchmarkPlace(b *testing.B) {
 		{"spread", 1_000, 10_000}, {"spread", 5_000, 100_000}, {"spread", 10_000, 100_000}, {"spread", 10_000, 1_000_000},
 		{"single", 1_000, 10_000}, {"single", 5_000, 10_000}, {"single", 10_000, 10_000},
 		{"pools", 1_000, 10_000}, {"pools", 5_000, 100_000}, {"pools", 10_000, 100_000},
-		{"nofit", 1_000, 1}, {"nofit", 5_000, 1}, {"nofit", 10_000, 1},
+		{"update", 1_000, 2_500}, {"nofit", 1_000, 1}, {"nofit", 5_000, 1}, {"nofit", 10_000, 1},
 	} {
 		b.Run(fmt.Sprintf("%s/nodes=%d/tasks=%d", c.work, c.nodes, c.tasks), func(b *testing.B) {
 			benchPlace(b, c.work, c.nodes, c.tasks)
@@ -43,8 +44,11 @@ func BenchmarkPlace(b *testing.B) {
 func benchPlace(b *testing.B, work string, count, tasks int) {
 	pool := benchPool(count, tasks, work)
 	requests := benchRequests(tasks, work)
-	if work == "pools" {
+	switch work {
+	case "pools":
 		contend(&pool, requests)
+	case "update":
+		pool, requests = rolling(count, tasks)
 	}
 	if work == "nofit" {
 		benchNoFit(b, pool, &requests[0])
@@ -137,6 +141,25 @@ func benchWork(g int, kind string) *schema.Workload {
 		w.Resources.CPU = 1 << 40
 	}
 	return w
+}
+
+// rolling is a workload of ten slots a node, of which some are to be replaced.
+func rolling(count, tasks int) (scheduler.Pool, []scheduler.Request) {
+	pool, w := benchPool(count, 40*count, "update"), benchWork(0, "update")
+	var requests []scheduler.Request
+	for i := range pool.Nodes {
+		n := &pool.Nodes[i]
+		for range 10 {
+			n.Hold(w)
+		}
+		n.Slots = map[string]int{w.Name: 10}
+	}
+	for i := range tasks {
+		r := request(w, i)
+		r.Leaves = pool.Nodes[i%count].Node.Name
+		requests = append(requests, r)
+	}
+	return pool, requests
 }
 
 // contend gives each workload to one of 1,000 pools that share the nodes.

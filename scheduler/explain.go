@@ -15,6 +15,7 @@ func (t *Table) Explain(r *Request) Why {
 	g := t.run(r)
 	defer t.end(g)
 	t.hold(g)
+	g.leave(t.at(r.Leaves))
 	return *g.explain()
 }
 

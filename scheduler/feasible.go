@@ -47,6 +47,7 @@ func (t *Table) Ask(i int, r *Request) Verdict {
 	g := t.run(r)
 	defer t.end(g)
 	t.hold(g)
+	g.leave(t.at(r.Leaves))
 	return g.verdict(int32(i))
 }
 
@@ -56,6 +57,7 @@ func (t *Table) AskAll(r *Request) []Verdict {
 	g := t.run(r)
 	defer t.end(g)
 	t.hold(g)
+	g.leave(t.at(r.Leaves))
 	all := make([]Verdict, len(t.nodes))
 	why := t.shares.forbid(t.shares.leaf(t, r.Workload.Pool), r.Workload, len(all))
 	for i := range all {

@@ -2,12 +2,14 @@ package scheduler
 
 import "github.com/bayplan/bayplan/schema"
 
-// next is the best node for one more; −1 if there is none.
-func (g *run) next() (node int32) {
+// next is the best node for one more, which takes over from an instance on the
+// node leaves (−1 is none); −1 if there is none.
+func (g *run) next(leaves int32) (node int32) {
 	if g.why != nil {
 		return -1
 	}
 	g.t.hold(g)
+	g.leave(leaves)
 	best := uint64(noRank)
 	for i := range g.views {
 		extra, shut := int32(0), false
@@ -36,6 +38,9 @@ func (g *run) leader(i int) uint64 {
 	k := uint64(noRank)
 	if !g.bound {
 		k = g.freshest(v)
+	}
+	for len(v.near) > 0 && g.t.rank[v.near[0]%maxNodes] != v.near[0] {
+		v.near = pop(v.near)
 	}
 	if len(v.near) > 0 {
 		k = min(k, v.near[0])
@@ -97,9 +102,6 @@ func (g *run) setAside(n int32) {
 func (g *run) take(n int32, slot schema.Slot) Placement {
 	t, i := g.t, g.viewOf(n)
 	p := Placement{Slot: slot, Node: t.nodes[n].Node.Name, Score: g.scoreOf(n)}
-	if v := &g.views[i]; len(v.near) > 0 && int32(v.near[0]%maxNodes) == n {
-		v.near = pop(v.near)
-	}
 	g.setAside(n)
 	if t.mark[n] != t.turn {
 		g.mark(n)

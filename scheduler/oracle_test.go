@@ -122,7 +122,8 @@ func oddRequests(t *rapid.T) (all []scheduler.Request) {
 			w.Ports = map[string]schema.Port{"http": {Container: 80, Host: rapid.SampledFrom([]int{0, 8080}).Draw(t, "host")}}
 		}
 		r := request(w, 0)
-		if name := func() string { return fmt.Sprintf("n%02d", rapid.IntRange(0, 13).Draw(t, "node")) }; rapid.IntRange(0, 2).Draw(t, "special") == 0 {
+		name := func() string { return fmt.Sprintf("n%02d", rapid.IntRange(0, 13).Draw(t, "node")) }
+		if rapid.IntRange(0, 2).Draw(t, "special") == 0 {
 			switch rapid.IntRange(0, 3).Draw(t, "how") {
 			case 0:
 				r.Leaves = name()
@@ -136,6 +137,9 @@ func oddRequests(t *rapid.T) (all []scheduler.Request) {
 		}
 		for range rapid.IntRange(1, 12).Draw(t, "slots") {
 			r.Slot.Index = len(all)
+			if r.Leaves != "" && rapid.Bool().Draw(t, "another") {
+				r.Leaves = name()
+			}
 			all = append(all, r)
 		}
 	}

@@ -30,7 +30,7 @@ func (t *Table) Take(r *Request) (Placement, bool) {
 	t.tell([]Request{*r})
 	g := t.run(r)
 	defer t.end(g)
-	n := g.next()
+	n := g.next(t.at(r.Leaves))
 	if n < 0 {
 		return Placement{}, false
 	}
@@ -93,11 +93,14 @@ func (d *deal) byPriority(a, b *group) int {
 	return d.requests[b.from].Workload.Priority - d.requests[a.from].Workload.Priority
 }
 
-// alike is whether two requests ask the same, but for the slot.
+// alike is whether two requests ask the same, but for the slot and, where no rule
+// counts the workload's slots, for the instance that it takes over from.
 func alike(a, b *Request) bool {
-	return a.Workload == b.Workload && a.Only == b.Only && a.Stays == b.Stays && a.Leaves == b.Leaves &&
+	return a.Workload == b.Workload && a.Only == b.Only && a.Stays == b.Stays && (a.Leaves == b.Leaves || !counts(a.Workload)) &&
 		slices.Equal(a.Avoid, b.Avoid) && slices.Equal(a.Except, b.Except)
 }
+
+func counts(w *schema.Workload) bool { return len(w.Spread)+len(w.MaxPer)+len(w.Near) > 0 }
 
 // serve asks each tree of pools who comes next, until nobody asks any more.
 func (d *deal) serve() {
@@ -146,7 +149,7 @@ func (d *deal) try(g *group) bool {
 	if g.run == nil {
 		g.run = d.t.run(&d.requests[g.from])
 	}
-	n := g.run.next()
+	n := g.run.next(d.t.at(r.Leaves))
 	if n < 0 {
 		g.why = g.run.why
 		d.wait(g)

@@ -39,7 +39,13 @@ func TestPlace_RulesAreTheBestOfAll(t *testing.T) {
 			r := requests[i]
 			best, all := -1, left.AskAll(&r)
 			for j, v := range all {
-				crowd := func(j int) int { return slots[fmt.Sprint(j, r.Workload.Name)] }
+				crowd := func(j int) int {
+					k := slots[fmt.Sprint(j, r.Workload.Name)]
+					if r.Leaves == left.Name(j) {
+						k--
+					}
+					return max(k, 0)
+				}
 				if v.Fits && (best < 0 || v.Score.Total() > all[best].Score.Total() || v.Score.Total() == all[best].Score.Total() && crowd(j) < crowd(best)) {
 					best = j
 				}
@@ -101,7 +107,11 @@ func ruledRequests(t *rapid.T) (all []scheduler.Request) {
 			w.Tolerates = []string{"old"}
 		}
 		for range rapid.IntRange(1, 8).Draw(t, "slots") {
-			all = append(all, request(w, len(all)))
+			r := request(w, len(all))
+			if maybe("leaves") {
+				r.Leaves = fmt.Sprintf("n%02d", rapid.IntRange(0, 13).Draw(t, "leaves"))
+			}
+			all = append(all, r)
 		}
 	}
 	return all

@@ -20,7 +20,7 @@ type run struct {
 	rules    []verdict // of the rules on attributes, by class
 	goods    []good
 	counters []counter
-	// leaves is the node of the request's field; −1 is none.
+	// leaves is the node of the field of the request that is served; −1 is none.
 	leaves int32
 
 	views []view // of the classes that the rules let in
@@ -49,7 +49,8 @@ type view struct {
 	fresh  []uint64
 	score  int32
 	sought bool
-	// near are the nodes that are looked at one by one and fit, by rank.
+	// near are the nodes that are looked at one by one and fit, by rank. A rank
+	// that is no more the node's counts for nothing.
 	near []uint64
 }
 
@@ -70,7 +71,7 @@ const (
 func (t *Table) run(r *Request) *run {
 	w := r.Workload
 	g := t.fresh()
-	*g = run{t: t, r: r, work: t.work(w.Name), goods: goodsOf(w), counters: countersOf(w), leaves: t.at(r.Leaves),
+	*g = run{t: t, r: r, work: t.work(w.Name), goods: goodsOf(w), counters: countersOf(w), leaves: -1,
 		rules: g.rules, views: g.views, aside: g.aside}
 	g.q = query{cpu: int64(w.Resources.CPU), mem: int64(w.Resources.Memory)}
 	if p := t.tree.Find(w.Pool); p != nil {
@@ -85,7 +86,10 @@ func (t *Table) run(r *Request) *run {
 	for _, name := range slices.Concat(r.Except, r.Avoid) {
 		g.single(t.at(name))
 	}
-	g.single(g.leaves)
+	if counts(w) { // then all of the group take over from the same one
+		g.leaves = t.at(r.Leaves)
+		g.single(g.leaves)
+	}
 	if r.Only != "" {
 		g.bound = true
 		g.single(t.at(r.Only))
@@ -230,6 +234,7 @@ func (g *run) viewOf(n int32) int {
 
 // appraise ranks a node that is looked at by itself, if it can take the request.
 func (g *run) appraise(n int32) {
+	g.t.rank[n] = noRank
 	i := g.viewOf(n)
 	if i < 0 {
 		return
@@ -238,5 +243,24 @@ func (g *run) appraise(n int32) {
 		return
 	}
 	v := &g.views[i]
-	v.near = push(v.near, rank(g.alone(n), g.crowd(n), n))
+	g.t.rank[n] = rank(g.alone(n), g.crowd(n), n)
+	v.near = push(v.near, g.t.rank[n])
+}
+
+// leave makes n the node of the instance that the next request takes over from.
+func (g *run) leave(n int32) {
+	was := g.leaves
+	if g.leaves = n; was == n {
+		return
+	}
+	for _, n := range [...]int32{was, n} {
+		if n < 0 {
+			continue
+		}
+		if g.t.mark[n] != g.t.turn {
+			g.mark(n)
+			g.setAside(n)
+		}
+		g.appraise(n)
+	}
 }

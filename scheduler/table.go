@@ -36,6 +36,7 @@ type Table struct {
 	// where in its work's spots each is.
 	turn       int32
 	mark, spot []int32
+	rank       []uint64 // as the held run ranks it
 }
 
 // class is nodes that every rule on attributes treats alike.
@@ -67,7 +68,7 @@ func Open(pool Pool) *Table {
 		tree: pool.Tree, known: schema.Patterns{}, stocks: map[string]*stock{},
 		cpu: amounts[:n], mem: amounts[n : 2*n], capCPU: amounts[2*n : 3*n], capMem: amounts[3*n:],
 		class: marks[:n], mark: marks[n : 2*n], spot: marks[2*n : 3*n]}
-	t.index.of = marks[3*n:]
+	t.index.of, t.rank = marks[3*n:], make([]uint64, n)
 	for i := range t.nodes {
 		t.capCPU[i], t.capMem[i] = room(t.nodes[i].Node.Allocatable)
 		t.reckon(int32(i))
