@@ -8,8 +8,11 @@ import "math"
 // the index lives by. Beyond one division, which every machine rounds alike, it
 // is integers, so that the same score comes out everywhere.
 func fit(freeCPU, capCPU, freeMem, capMem int64) int32 {
-	return (fullness(freeCPU, capCPU, freeMem, capMem) + 9*tenScale/1000) / (18 * tenScale / 1000)
+	return fitOf(fullness(freeCPU, capCPU, freeMem, capMem))
 }
+
+// fitOf brings fullness to thousandths.
+func fitOf(fullness int32) int32 { return (fullness + 9*tenScale/1000) / (18 * tenScale / 1000) }
 
 // fullness is 20 − 10^freeCPU − 10^freeMemory, 0 to 18, in tenScale parts.
 func fullness(freeCPU, capCPU, freeMem, capMem int64) int32 {

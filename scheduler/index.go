@@ -152,13 +152,29 @@ func (q *query) score(cpu, mem, capCPU, capMem int64) int32 {
 	return f
 }
 
-// bound is what no node in a cell scores above: that of the corner nearest to
-// what is preferred.
-func (q *query) bound(s *shelf, row, column uint8) int32 {
+// bound is what no node in a cell scores above: the score of the corner nearest to
+// what is preferred, of its two powers of ten.
+func (q *query) bound(cpu, mem int32) int32 {
+	f := fitOf(20*tenScale - cpu - mem)
 	if q.level {
-		return q.score(foot(row+1), foot(column+1), s.leastCPU, s.leastMem)
+		return 1000 - f
 	}
-	return q.score(max(foot(row), q.cpu), max(foot(column), q.mem), s.mostCPU, s.mostMem)
+	return f
+}
+
+// rowPower and columnPower are the powers of ten of a cell's corner.
+func (q *query) rowPower(s *shelf, row uint8) int32 {
+	if q.level {
+		return tenTo(foot(row+1)-q.cpu, s.leastCPU)
+	}
+	return tenTo(foot(row)-q.cpu, s.mostCPU)
+}
+
+func (q *query) columnPower(s *shelf, column uint8) int32 {
+	if q.level {
+		return tenTo(foot(column+1)-q.mem, s.leastMem)
+	}
+	return tenTo(foot(column)-q.mem, s.mostMem)
 }
 
 // best are the states of the class that suit the request best, appended to
@@ -167,7 +183,8 @@ func (x *index) best(class int32, q *query, into []uint64) (int32, []uint64) {
 	s := &x.shelf[class]
 	score, least := int32(-1), [2]uint8{rung(q.cpu), rung(q.mem)}
 	from, _ := slices.BinarySearchFunc(s.cells, [2]uint8{least[0], 0}, compareCell)
-	row := -1
+	row, power := -1, int32(0)
+	edge := q.columnPower(s, q.edge(least[1]))
 	for k := range s.cells[from:] {
 		i := from + k
 		if q.level {
@@ -178,12 +195,12 @@ func (x *index) best(class int32, q *query, into []uint64) (int32, []uint64) {
 			continue
 		}
 		if int(c.row) != row {
-			row = int(c.row)
-			if end := q.edge(c.row, least[1]); q.bound(s, end[0], end[1]) < score {
+			row, power = int(c.row), q.rowPower(s, c.row)
+			if q.bound(power, edge) < score {
 				break
 			}
 		}
-		if q.bound(s, c.row, c.column) < score {
+		if q.bound(power, q.columnPower(s, c.column)) < score {
 			continue
 		}
 		score, into = x.look(c, q, score, into)
@@ -191,12 +208,13 @@ func (x *index) best(class int32, q *query, into []uint64) (int32, []uint64) {
 	return score, into
 }
 
-// edge is the cell of a row that could hold the best.
-func (q *query) edge(row, column uint8) [2]uint8 {
+// edge is the column of a row that could hold the best, column being the least
+// that is asked.
+func (q *query) edge(column uint8) uint8 {
 	if q.level {
-		return [2]uint8{row, topRung}
+		return topRung
 	}
-	return [2]uint8{row, column}
+	return column
 }
 
 // topRung is the highest step: foot(topRung+1) still is an amount.
