@@ -53,8 +53,8 @@ func KillIf(path string, fits func(pid int) bool) error {
 	}
 	dir := h.dirs(path)[0]
 	all, err := pids(dir)
-	for _, pid := range all {
-		if err := killMember(dir, pid, fits); err != nil {
+	for some := range slices.Chunk(all, heldAtOnce) {
+		if err := killMembers(dir, some, fits); err != nil {
 			return err
 		}
 	}
@@ -118,13 +118,18 @@ func populated(dir string) (bool, error) {
 
 func killGroup(dir string) (bool, error) {
 	pids, err := pids(dir)
-	for _, pid := range pids {
-		if err := killMember(dir, pid, func(int) bool { return true }); err != nil {
+	for some := range slices.Chunk(pids, heldAtOnce) {
+		if err := killMembers(dir, some, func(int) bool { return true }); err != nil {
 			return true, err
 		}
 	}
 	return len(pids) > 0, err
 }
+
+// heldAtOnce is how many processes are held for one look at who is a member: a
+// group may have thousands, and were each looked up by itself a fork bomb would
+// take minutes to end.
+const heldAtOnce = 256
 
 func pids(dir string) ([]int, error) {
 	b, err := os.ReadFile(filepath.Join(dir, "cgroup.procs"))
@@ -140,20 +145,34 @@ func pids(dir string) ([]int, error) {
 	return all, nil
 }
 
-// killMember holds the process by a file descriptor first and then looks again
-// whether that one is a member: between the two lists its pid may have become
-// another's.
-func killMember(dir string, pid int, fits func(pid int) bool) error {
-	fd, err := unix.PidfdOpen(pid, 0)
-	if err != nil {
-		return ended(err)
+// killMembers holds the processes by file descriptors first and then looks again
+// who is a member: between the two lists a pid may have become another's.
+func killMembers(dir string, some []int, fits func(pid int) bool) error {
+	held := make(map[int]int, len(some))
+	defer func() {
+		for _, fd := range held {
+			_ = unix.Close(fd)
+		}
+	}()
+	for _, pid := range some {
+		fd, err := unix.PidfdOpen(pid, 0)
+		if err == nil {
+			held[pid] = fd
+		} else if err = ended(err); err != nil {
+			return err
+		}
 	}
-	defer unix.Close(fd)
 	again, err := pids(dir)
-	if err != nil || !slices.Contains(again, pid) || !fits(pid) {
-		return err
+	for _, pid := range again {
+		fd, ok := held[pid]
+		if !ok || !fits(pid) {
+			continue
+		}
+		if err := ended(unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)); err != nil {
+			return err
+		}
 	}
-	return ended(unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0))
+	return err
 }
 
 // ended forgets that a process is gone.
