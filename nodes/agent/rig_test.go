@@ -314,6 +314,8 @@ func setOrder(t fataler, o *nodes.Order, w *schema.Workload, k, v string) {
 		o.Stop = true
 	case "policy":
 		w.Restart.Policy = v
+	case "backoff":
+		w.Restart.Backoff = schema.Duration(d)
 	case "max":
 		w.Restart.MaxBackoff = schema.Duration(d)
 	case "ports":

@@ -60,7 +60,7 @@ func (s *step) fail(l *berth, f nodes.Failure, at time.Time) {
 	l.mem.Streak++
 	f.At, f.Count = at, l.mem.Streak
 	l.mem.Failure = &f
-	l.mem.Next = at.Add(restartBackoff(l.order, l.mem.Streak))
+	l.mem.Next = at.Add(max(restartBackoff(l.order, l.mem.Streak), minBackoff))
 }
 
 func (s *step) halted(l *berth, r *Result) {
@@ -105,7 +105,8 @@ func backoff(base, most time.Duration, failures int) time.Duration {
 	return min(d, most)
 }
 
-// minBackoff keeps a workload that asks for none from spinning.
+// minBackoff keeps a workload that asks for none from spinning: it lies between a
+// failed start and the next one, and between the beginnings of two lives.
 const minBackoff = 100 * time.Millisecond
 
 func restartBackoff(o *nodes.Order, failures int) time.Duration {
@@ -114,8 +115,8 @@ func restartBackoff(o *nodes.Order, failures int) time.Duration {
 }
 
 func restartBounds(o *nodes.Order) (base, most time.Duration) {
-	base = max(o.Workload.Restart.Backoff.D(), minBackoff)
-	return base, max(o.Workload.Restart.MaxBackoff.D(), base)
+	base = o.Workload.Restart.Backoff.D()
+	return base, max(o.Workload.Restart.MaxBackoff.D(), base, minBackoff)
 }
 
 func (s *step) pulled(r *Result) {
@@ -222,6 +223,14 @@ func (s *step) died(l *berth) {
 		m.Streak = 0
 	}
 	s.fail(l, f, at)
+	l.mem.Next = later(at.Add(restartBackoff(l.order, m.Streak)), l.born.Add(minBackoff))
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // unknownExit is the ExitCode of a life whose end nobody saw.
