@@ -42,6 +42,6 @@ func (a *Agent) PruneImages(ctx context.Context, unusedFor time.Duration) (nodes
 		return nodes.Pruned{}, fmt.Errorf("images unused for %s: want no time or a positive one", unusedFor)
 	}
 	p, err := r.PruneImages(ctx, unusedFor)
-	a.log.Info("images pruned", "unused", unusedFor, "images", len(p.Images), "layers", p.Layers, "bytes", p.Bytes, "err", err)
+	a.log.Info("images pruned", "unused", unusedFor, "images", len(p.Images), "layers", p.Layers, "bytes", p.Bytes)
 	return p, err
 }

@@ -88,8 +88,9 @@ func (s *Store) Collect(ctx context.Context) (Pruned, error) {
 	return pruned, err
 }
 
-// Tend collects every so often, until ctx ends.
-func (s *Store) Tend(ctx context.Context, every time.Duration) {
+// Tend collects every so often and whenever soon yields, until ctx ends; told, if
+// set, hears what went.
+func (s *Store) Tend(ctx context.Context, every time.Duration, soon <-chan struct{}, told func(Pruned)) {
 	t := time.NewTicker(every)
 	defer t.Stop()
 	for {
@@ -97,9 +98,14 @@ func (s *Store) Tend(ctx context.Context, every time.Duration) {
 		case <-ctx.Done():
 			return
 		case <-t.C:
+		case <-soon:
 		}
-		if _, err := s.Collect(ctx); err != nil && ctx.Err() == nil {
+		p, err := s.Collect(ctx)
+		if err != nil && ctx.Err() == nil {
 			s.cfg.Log.Warn("clearing images for the disk", "err", err)
+		}
+		if told != nil {
+			told(p)
 		}
 	}
 }

@@ -203,6 +203,11 @@ func TestCollect_StopsAtTheLowerMark(t *testing.T) {
 }
 
 func TestTend_CollectsWhenTheDiskFillsUp(t *testing.T) {
+	t.Run("in time", func(t *testing.T) { testTend(t, func(chan struct{}) { time.Sleep(time.Minute) }) })
+	t.Run("when it is asked to", func(t *testing.T) { testTend(t, func(soon chan struct{}) { soon <- struct{}{} }) })
+}
+
+func testTend(t *testing.T, filled func(soon chan struct{})) {
 	u := newUsed(t)
 	var full atomic.Bool
 	images.SetDisk(u.Store, func() int {
@@ -217,16 +222,20 @@ func TestTend_CollectsWhenTheDiskFillsUp(t *testing.T) {
 		}
 		ctx, stop := context.WithCancel(t.Context())
 		var tending sync.WaitGroup
-		tending.Go(func() { u.Tend(ctx, time.Minute) })
+		soon, went := make(chan struct{}), 0
+		tending.Go(func() { u.Tend(ctx, time.Minute, soon, func(p images.Pruned) { went += len(p.Images) }) })
 		time.Sleep(90 * time.Second)
 		synctest.Wait()
 		u.want(t, "abc", 4)
 		full.Store(true)
-		time.Sleep(time.Minute)
+		filled(soon)
 		synctest.Wait()
 		stop()
 		tending.Wait()
 		u.want(t, "", 0)
+		if went != 3 {
+			t.Errorf("told of %d that went", went)
+		}
 	})
 }
 

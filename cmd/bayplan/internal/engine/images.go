@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"strings"
 	"time"
 
@@ -77,37 +76,16 @@ func (s *imageStore) Prune(ctx context.Context, unusedFor time.Duration) (images
 const tendEvery = time.Hour
 
 // tend begins to look at the disk.
-func (s *imageStore) tend(log *slog.Logger) {
+func (s *imageStore) tend() {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		whenever(ctx, s.pulled, func() {
-			p, err := s.Collect(ctx)
-			s.meter.pruned(p)
-			if err != nil && ctx.Err() == nil {
-				log.Warn("clearing images for the disk", "err", err)
-			}
-		})
+		s.Tend(ctx, tendEvery, s.pulled, s.meter.pruned)
 	}()
 	s.stop = func() {
 		cancel()
 		<-done
-	}
-}
-
-// whenever calls f when poked and every hour, until ctx ends.
-func whenever(ctx context.Context, poked <-chan struct{}, f func()) {
-	t := time.NewTicker(tendEvery)
-	defer t.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-poked:
-		case <-t.C:
-		}
-		f()
 	}
 }
 

@@ -5,37 +5,12 @@ import (
 	"io"
 	"log/slog"
 	"strings"
-	"sync/atomic"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/bayplan/bayplan/testenv/image"
 )
-
-// The disk is looked at after pulls, and every hour besides.
-func TestWhenever_AfterPullsAndHourly(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithCancel(t.Context())
-		poked := make(chan struct{}, 1)
-		var looks atomic.Int32
-		go whenever(ctx, poked, func() { looks.Add(1) })
-		poked <- struct{}{}
-		synctest.Wait()
-		if looks := looks.Load(); looks != 1 {
-			t.Errorf("%d looks after a pull", looks)
-		}
-		time.Sleep(2*tendEvery + time.Minute)
-		synctest.Wait()
-		if looks := looks.Load(); looks != 3 {
-			t.Errorf("%d looks after two hours", looks)
-		}
-		cancel()
-		synctest.Wait()
-	})
-}
 
 func TestImageStore_CountsWhatItDoes(t *testing.T) {
 	reg := prometheus.NewRegistry()
@@ -47,7 +22,7 @@ func TestImageStore_CountsWhatItDoes(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	s.tend(cfg.Log)
+	s.tend()
 	for range 2 { // the second time it is there
 		if _, err := s.Pull(t.Context(), ref); err != nil {
 			t.Fatal(err)

@@ -45,7 +45,7 @@ func openNative(cfg Config) (*Engine, error) {
 	if rt, err = native.New(own); err != nil {
 		return nil, errors.Join(err, closeParts(false))
 	}
-	store.tend(cfg.Log)
+	store.tend()
 	return &Engine{Runtime: rt, Name: Native, close: func(retire bool) error { return errors.Join(rt.Close(), closeParts(retire)) }}, nil
 }
 

@@ -3,6 +3,7 @@ package view
 import (
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/bayplan/bayplan/cmd/bayplan/internal/show"
 	"github.com/bayplan/bayplan/reconciler/status"
@@ -25,8 +26,8 @@ func Event(w io.Writer, e *status.Event, l Look) {
 		about += "@" + e.Node
 	}
 	text := show.Clean(e.Text)
-	if e.Actor != "" {
-		text += " (by " + show.Clean(e.Actor) + ")"
+	if actor := show.Clean(e.Actor); actor != "" && !strings.Contains(text, actor) {
+		text += " (by " + actor + ")"
 	}
 	line := fmt.Sprintf("%s  %s  ", l.Paint.Text(show.Quiet, e.Time.Local().Format(eventTime)), l.Paint.Text(eventColour(e.Kind), fmt.Sprintf("%-8s", show.Clean(e.Kind))))
 	if l.Wide {

@@ -24,11 +24,20 @@ func Images(w io.Writer, doc *status.Images, l Look) {
 		}
 		row := []any{m.Node, dash(imageName(m)), digest, schema.Bytes(m.Size).Human(), show.Since(l.Now, m.Used), yes(m.InUse)}
 		if l.Wide {
-			row = append(row, show.Since(l.Now, m.Created), dash(strings.Join(m.Names, ",")))
+			row = append(row, made(m, l), dash(strings.Join(m.Names, ",")))
 		}
 		t.Row(row...)
 	}
 	t.Print(w)
+}
+
+// made is the image's age. Those that are built the same each time say that they
+// are of 1970 or before, which tells nothing.
+func made(m *status.Image, l Look) string {
+	if m.Created.Unix() <= 0 {
+		return "-"
+	}
+	return show.Since(l.Now, m.Created)
 }
 
 // imageName is the name that people know: one with a tag, if there is any.
