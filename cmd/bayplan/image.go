@@ -65,12 +65,12 @@ func (r *reading) images(cmd *cobra.Command, node string) error {
 	if err != nil {
 		return err
 	}
-	return printedOf(r, cmd, answer.Msg.Json, view.Images, func(d *status.Images) []status.NodeFailure { return d.Failed })
+	return printedOf(r, cmd, answer.Msg.Json, view.Images, func(d *status.Images) []status.NodeFailure { return d.Failed }, "asked")
 }
 
 // printedOf prints a document as the format wants it, and tells of the nodes that
-// it is missing.
-func printedOf[T any](r *reading, cmd *cobra.Command, raw []byte, draw func(io.Writer, *T, view.Look), failed func(*T) []status.NodeFailure) error {
+// it is missing; what completes "2 of the nodes could not be …".
+func printedOf[T any](r *reading, cmd *cobra.Command, raw []byte, draw func(io.Writer, *T, view.Look), failed func(*T) []status.NodeFailure, what string) error {
 	doc, err := document[T](raw)
 	if err != nil {
 		return err
@@ -85,7 +85,7 @@ func printedOf[T any](r *reading, cmd *cobra.Command, raw []byte, draw func(io.W
 		talk(cmd, "%s", show.Clean(f.Text))
 	}
 	if len(all) > 0 {
-		return &exit.Error{Code: exit.Failure, Err: fmt.Errorf("%d of the nodes did not answer", len(all)), Next: "bayplan node ls"}
+		return &exit.Error{Code: exit.Failure, Err: fmt.Errorf("%d of the nodes could not be %s", len(all), what), Next: "bayplan node ls"}
 	}
 	return nil
 }
@@ -130,5 +130,5 @@ func (r *reading) pruneImages(cmd *cobra.Command, node string, unused time.Durat
 	if err != nil {
 		return err
 	}
-	return printedOf(r, cmd, answer.Msg.Json, view.Pruning, func(d *status.Pruning) []status.NodeFailure { return d.Failed })
+	return printedOf(r, cmd, answer.Msg.Json, view.Pruning, func(d *status.Pruning) []status.NodeFailure { return d.Failed }, "cleared")
 }
