@@ -65,7 +65,7 @@ func TestAccess_Passwords(t *testing.T) {
 				t.Fatal(err)
 			}
 			if !c.right {
-				wantFailure(t, err, nodes.ImageUnauthorized, "run `docker login "+r.Addr())
+				wantFailure(t, err, nodes.ImageUnauthorized, "`docker login "+r.Addr())
 				if strings.Contains(err.Error(), "secret") {
 					t.Error("the password is in the error")
 				}

@@ -132,11 +132,11 @@ func explainAnswer(r reference, answer *transport.Error) error {
 	host := r.registry()
 	switch {
 	case answer.StatusCode == http.StatusUnauthorized, answer.StatusCode == http.StatusForbidden:
-		return fail(nodes.ImageUnauthorized, answer, "the registry %s wants another password, or one at all: run `docker login %s` on the node", host, host)
+		return fail(nodes.ImageUnauthorized, answer, "the registry %s wants another password, or one at all: give it to the node (`docker login %s` there, or its agent's --registry-auth)", host, host)
 	case answer.StatusCode == http.StatusNotFound && says(answer, transport.BlobUnknownErrorCode):
 		return fail(nodes.PullFailed, answer, "pulling %s: the registry %s has lost a part of it: push it again", r.given, host)
 	case answer.StatusCode == http.StatusNotFound:
-		return fail(nodes.ImageNotFound, answer, "there is no image %s: check its name and tag, and `docker login %s` if it is private", r.given, host)
+		return fail(nodes.ImageNotFound, answer, "there is no image %s: check its name and tag, and give the node the password of %s if it is private (docker login, or --registry-auth)", r.given, host)
 	case answer.StatusCode >= 500:
 		return fail(nodes.RegistryUnreachable, answer, "the registry %s does not answer: it is ill: status %d", host, answer.StatusCode)
 	case answer.StatusCode == http.StatusTooManyRequests:
