@@ -2,10 +2,7 @@ module github.com/bayplan/bayplan/testenv/peers
 
 go 1.26.6
 
-require (
-	github.com/bayplan/bayplan v0.0.0
-	github.com/moby/swarmkit/v2 v2.1.3-0.20260609123145-f80b112cff7d
-)
+require github.com/moby/swarmkit/v2 v2.1.3-0.20260609123145-f80b112cff7d
 
 require (
 	github.com/beorn7/perks v1.0.1 // indirect
@@ -24,7 +21,7 @@ require (
 	github.com/prometheus/common v0.72.0 // indirect
 	github.com/prometheus/procfs v0.22.0 // indirect
 	github.com/sirupsen/logrus v1.10.2 // indirect
-	go.etcd.io/raft/v3 v3.7.0 // indirect
+	go.etcd.io/raft/v3 v3.6.0 // indirect
 	golang.org/x/net v0.61.0 // indirect
 	golang.org/x/sys v0.49.0 // indirect
 	golang.org/x/text v0.43.0 // indirect
@@ -32,10 +29,3 @@ require (
 	google.golang.org/grpc v1.84.0 // indirect
 	google.golang.org/protobuf v1.36.12 // indirect
 )
-
-// The product as it stands in this tree.
-replace github.com/bayplan/bayplan => ../..
-
-// swarmkit's messages are made for it; nothing of the product's that is linked
-// here needs a later one.
-replace go.etcd.io/raft/v3 => go.etcd.io/raft/v3 v3.6.0
