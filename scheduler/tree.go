@@ -9,7 +9,7 @@ import (
 )
 
 // DefaultPool is the pool of a node that names none in its "pool" attribute.
-const DefaultPool = "default"
+const DefaultPool = schema.DefaultPool
 
 // Tree is the pools of a cluster, sorted by name.
 type Tree []schema.Pool

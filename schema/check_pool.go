@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // CheckPools finds what relates pools to each other, by the pool's name. The
@@ -41,6 +42,20 @@ func (c *poolChecker) find(name string) *Pool {
 	return &c.pools[i]
 }
 
+// others names the pools that p could be a part of.
+func (c *poolChecker) others(p *Pool) string {
+	var names []string
+	for i := range c.pools {
+		if c.pools[i].Name != p.Name {
+			names = append(names, c.pools[i].Name)
+		}
+	}
+	if len(names) == 0 {
+		return "none beside it"
+	}
+	return strings.Join(names, ", ")
+}
+
 // parent is one that exists, and no pool is a part of itself.
 func (c *poolChecker) parent(p *Pool) {
 	if p.Parent == "" {
@@ -48,7 +63,7 @@ func (c *poolChecker) parent(p *Pool) {
 	}
 	at := c.find(p.Parent)
 	if at == nil {
-		c.add(p, "parent", "there is no pool %q", p.Parent)
+		c.add(p, "parent", "there is no pool %q, only %s", p.Parent, c.others(p))
 		return
 	}
 	for range c.pools {

@@ -1,5 +1,7 @@
 package schema
 
+import "slices"
+
 // Pool is a named share of the nodes. Pools form a tree; a workload belongs to
 // one of them.
 type Pool struct {
@@ -26,4 +28,19 @@ type Pool struct {
 type Quantity struct {
 	CPU    CPU   `json:"cpu,omitempty"`
 	Memory Bytes `json:"memory,omitempty"`
+}
+
+// DefaultPool is the pool of a workload or a node that names none; there is
+// always one.
+const DefaultPool = "default"
+
+// PoolNames are the names that a workload may give, sorted: those of pools and
+// the default one.
+func PoolNames(pools []Pool) []string {
+	names := []string{DefaultPool}
+	for i := range pools {
+		names = append(names, pools[i].Name)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }

@@ -23,6 +23,8 @@ type result struct {
 	// registries are of the root, too.
 	registries []schema.Registry
 	errs       []*Error
+	// belongs says where workloads name their pools, which only the root has.
+	belongs []belonging
 	// policy tells, for the root, that there is one; broken, that nobody can
 	// tell, and then no team may be applied past it.
 	policy, broken bool
@@ -188,6 +190,7 @@ func (e *evaluation) workloads(all cue.Value) {
 		w, errs := c.judge(kinds)
 		e.out.errs = append(e.out.errs, errs...)
 		e.out.workloads = append(e.out.workloads, w)
+		e.out.belongs = append(e.out.belongs, c.belongs(&w))
 	}
 }
 

@@ -100,8 +100,10 @@ func assemble(t *tree, results []result, rev schema.Revision) (schema.Spec, erro
 	var errs []*Error
 	some := false
 	for i, r := range results {
-		root, sound := t.packages[i] == ".", len(r.errs) == 0
+		root := t.packages[i] == "."
 		some = some || r.team || !root
+		r.errs = append(r.errs[:len(r.errs):len(r.errs)], r.strangers(team(t.packages[i]), spec.Pools)...)
+		sound := len(r.errs) == 0
 		errs = append(errs, r.errs...)
 		if root && sound {
 			spec.Pools, spec.Registries = r.pools, r.registries
