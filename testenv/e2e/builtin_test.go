@@ -85,15 +85,7 @@ func (l life) runs() bool { return startOf(l.Pid) == l.Start }
 // pid namespace of their own.
 func firstProcesses(t *testing.T, group string) (found []life) {
 	t.Helper()
-	mounted, err := cgroup.Mounted()
-	if err != nil {
-		t.Fatal(err)
-	}
-	root := mounted.Unified
-	if r, ok := mounted.Controllers["memory"]; ok {
-		root = r
-	}
-	b, _ := os.ReadFile(filepath.Join(root, group, "cgroup.procs")) // none without a group
+	b, _ := os.ReadFile(filepath.Join(groupRoot(t), group, "cgroup.procs")) // none without a group
 	for _, word := range strings.Fields(string(b)) {
 		pid, _ := strconv.Atoi(word)
 		if start := startOf(pid); start > 0 && isFirst(pid) {
@@ -101,6 +93,19 @@ func firstProcesses(t *testing.T, group string) (found []life) {
 		}
 	}
 	return found
+}
+
+// groupRoot is a hierarchy that has the group of every container.
+func groupRoot(t *testing.T) string {
+	t.Helper()
+	mounted, err := cgroup.Mounted()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if root, ok := mounted.Controllers["memory"]; ok {
+		return root
+	}
+	return mounted.Unified
 }
 
 // isFirst is whether the process is number 1 in its innermost namespace, of two.
