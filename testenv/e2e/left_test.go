@@ -78,6 +78,9 @@ func (x *traces) processes() (found []string) {
 	for _, proc := range all {
 		for _, file := range []string{"cgroup", "cmdline", "mountinfo"} {
 			b, _ := os.ReadFile(filepath.Join(proc, file))
+			if file == "cgroup" && inContainer(string(b)) && !x.marks(string(b)) {
+				break // of others: to read more of one that forks without end can take minutes
+			}
 			text := string(b)
 			if file == "mountinfo" { // a disk of the test's own is in everybody's
 				text = containersOf(text)
@@ -90,6 +93,11 @@ func (x *traces) processes() (found []string) {
 		}
 	}
 	return found
+}
+
+// inContainer is whether a process is in the group of a container of anybody's.
+func inContainer(groups string) bool {
+	return strings.Contains(groups, ":/bayplan/") || strings.Contains(groups, ":/docker/")
 }
 
 // containersOf are the mounts of containers' folders.
