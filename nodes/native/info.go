@@ -3,8 +3,10 @@ package native
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"runtime"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -12,6 +14,7 @@ import (
 	"github.com/bayplan/bayplan/nodes"
 	"github.com/bayplan/bayplan/nodes/agent"
 	"github.com/bayplan/bayplan/nodes/native/cgroup"
+	"github.com/bayplan/bayplan/nodes/native/quota"
 	"github.com/bayplan/bayplan/schema"
 )
 
@@ -35,8 +38,15 @@ func (r *Runtime) Info(ctx context.Context) (agent.Info, error) {
 	return agent.Info{
 		Name: "native", Version: release, OS: runtime.GOOS, Arch: runtime.GOARCH,
 		Capacity:   nodes.Capacity{CPU: schema.CPU(runtime.NumCPU()) * 1000, Memory: memory},
-		Attributes: findJava("/", r.cfg.HostPaths).attributes(),
+		Attributes: r.attributes(),
 	}, nil
+}
+
+// attributes are what the machine offers beside.
+func (r *Runtime) attributes() map[string]string {
+	all := map[string]string{schema.VolumeQuota: strconv.FormatBool(quota.Offered(r.names.dir) == nil)}
+	maps.Copy(all, findJava("/", r.cfg.HostPaths).attributes())
+	return all
 }
 
 func unable(problems []Problem) error {

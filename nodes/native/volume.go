@@ -9,6 +9,7 @@ import (
 
 	"github.com/bayplan/bayplan/nodes/agent"
 	"github.com/bayplan/bayplan/nodes/native/bundle"
+	"github.com/bayplan/bayplan/nodes/native/quota"
 	"github.com/bayplan/bayplan/schema"
 )
 
@@ -17,7 +18,7 @@ func (r *Runtime) volumes(c agent.Container) ([]bundle.Mount, error) {
 	var all []bundle.Mount
 	for _, name := range slices.Sorted(maps.Keys(c.Workload.Volumes)) {
 		v := c.Workload.Volumes[name]
-		m := bundle.Mount{Source: r.names.volume(c.Slot, name), Target: v.Path, ReadOnly: v.ReadOnly, Fill: true}
+		m := bundle.Mount{Source: r.names.volume(c.Slot, name), Target: v.Path, ReadOnly: v.ReadOnly, Fill: true, Size: r.bound(c.Slot, name, v)}
 		if v.Host != "" {
 			source, err := r.hostVolume(v)
 			if err != nil {
@@ -28,6 +29,18 @@ func (r *Runtime) volumes(c agent.Container) ([]bundle.Mount, error) {
 		all = append(all, m)
 	}
 	return all, nil
+}
+
+// bound is the size that is enforced; a node that cannot says so.
+func (r *Runtime) bound(slot schema.Slot, name string, v schema.Volume) int64 {
+	if v.Size == 0 {
+		return 0
+	}
+	if err := quota.Offered(r.names.dir); err != nil {
+		r.cfg.Log.Warn("a volume without a bound", "workload", slot.Workload, "slot", slot.String(), "volume", name, "size", v.Size.String(), "err", err)
+		return 0
+	}
+	return int64(v.Size)
 }
 
 func (r *Runtime) hostVolume(v schema.Volume) (path string, err error) {

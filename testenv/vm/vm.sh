@@ -8,8 +8,8 @@
 # As root on Debian, what is missing is installed and the kernel is downloaded.
 set -euo pipefail
 
-packages=(qemu-system-x86 busybox-static cpio kmod)
-modules=(overlay veth bridge br_netfilter nf_tables nft_chain_nat nft_masq nft_nat nft_fib_ipv4 nft_fib_inet nft_ct nf_conntrack_netlink)
+packages=(qemu-system-x86 busybox-static cpio kmod e2fsprogs)
+modules=(overlay veth bridge br_netfilter nf_tables nft_chain_nat nft_masq nft_nat nft_fib_ipv4 nft_fib_inet nft_ct nf_conntrack_netlink loop ext4 quota_v2)
 
 say() { echo "vm.sh: $*" >&2; }
 
@@ -51,8 +51,9 @@ guest_root() {
     cp "$file" "$root/lib/modules/$(printf %03d $n).ko"
   done
   guest_go >"$root/bin/go"
+  guest_mkfs >"$root/bin/mkfs.ext4"
   guest_init >"$root/init"
-  chmod +x "$root/bin/go" "$root/init"
+  chmod +x "$root/bin/go" "$root/bin/mkfs.ext4" "$root/init"
 }
 
 # guest_go stands for the toolchain in the guest: what is built was built before.
@@ -65,6 +66,15 @@ while [ $# -gt 0 ]; do
 done
 exec cp "/prebuilt/${last##*/}" "$out"
 GO
+}
+
+# guest_mkfs stands for mkfs.ext4 in the guest, as the tests of quotas call it.
+guest_mkfs() {
+  cat <<'MKFS'
+#!/bin/sh
+for last; do :; done
+exec cp /prebuilt/ext4.img "$last"
+MKFS
 }
 
 # guest_init is the guest's first process. The first root of a kernel cannot be
@@ -108,6 +118,8 @@ boot() {
   install_missing "$dir"
   version=$(unpack_kernel "$dir/kernel")
   guest_root "$dir/root" "$dir/kernel" "$version"
+  truncate -s 64M "$dir/prebuilt/ext4.img"
+  /sbin/mkfs.ext4 -q -O quota,project -E quotatype=prjquota "$dir/prebuilt/ext4.img"
   mv "$dir/tests" "$dir/prebuilt" "$dir/flags" "$dir/root/"
   (cd "$dir/root" && find . | cpio -o -H newc --quiet | gzip -1) >"$dir/initrd.gz"
   exec qemu-system-x86_64 -accel "$accel" -cpu Nehalem -smp 2 -m 4096 -nographic -no-reboot -nic none \

@@ -19,6 +19,7 @@ var suites = []struct{ name, pkg, flags string }{
 	{"native", "nodes/native", "-test.run=TestRuntime_KeepsTheContract"},
 	{"monitor", "nodes/native/monitor", ""},
 	{"cgroup", "nodes/native/cgroup", ""},
+	{"quota", "nodes/native/quota", ""},
 	// There is no iptables in the guest: other people's firewalls are for the machine.
 	{"bridge", "nodes/native/bridge", "-test.skip=PassesDocker|Firewall"},
 }

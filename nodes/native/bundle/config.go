@@ -64,7 +64,8 @@ type Mount struct {
 	Declared bool `json:"declared,omitempty"`
 	// Fill makes a Source that is missing of what the image has at Target.
 	Fill bool `json:"fill,omitempty"`
-	// Size bounds a tmpfs; zero is half of the memory.
+	// Size bounds a tmpfs; zero is half of the memory. It also bounds what is
+	// filled, by a quota that the file system must offer; zero is no bound.
 	Size int64 `json:"size,omitempty"`
 }
 

@@ -93,7 +93,7 @@ func (m *monitor) prepare() (err error) {
 	if m.user, err = who(filepath.Join(m.folder, rootDir), m.cfg.User); err != nil {
 		return err
 	}
-	if m.starter, err = newStarter(); err != nil {
+	if m.starter, err = newStarter(&m.cfg); err != nil {
 		return err
 	}
 	if m.log, err = logs.Open(filepath.Join(m.folder, logDir), m.cfg.Log); err != nil {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/moby/sys/user"
@@ -24,7 +25,7 @@ import (
 // starter is what every program of the container begins with, sealed.
 type starter struct{ program, filter *os.File }
 
-func newStarter() (*starter, error) {
+func newStarter(cfg *bundle.Config) (*starter, error) {
 	if len(seccomp.Filter()) == 0 {
 		return nil, errors.New("there is no seccomp filter for this architecture")
 	}
@@ -32,7 +33,11 @@ func newStarter() (*starter, error) {
 	if err != nil {
 		return nil, err
 	}
-	filter, err := launch.Seal("bayplan-filter", strings.NewReader(string(seccomp.Filter())))
+	rules := seccomp.Filter()
+	if slices.ContainsFunc(cfg.Mounts, bounded) {
+		rules = seccomp.Bounded()
+	}
+	filter, err := launch.Seal("bayplan-filter", strings.NewReader(string(rules)))
 	return &starter{program: program, filter: filter}, err
 }
 

@@ -25,6 +25,11 @@ func init() {
 		"ptrace":      func(a []string) error { return syscall.PtraceAttach(number(a[0])) },
 		"write":       func(a []string) error { return writeFile(a[0]) },
 		"open":        func(a []string) error { return openFile(a[0], os.O_RDONLY) },
+		"project":     func(a []string) error { return onFile(a[0], 0x401c5820) },
+		"flags":       func(a []string) error { return onFile(a[0], 0x40086602) },
+		"flags32":     func(a []string) error { return onFile(a[0], 0x40046602) },
+		"setattr":     func([]string) error { return call(469, 0, 0, 0) },
+		"fill":        func(a []string) error { return fill(a[0]) },
 		"mknod":       func([]string) error { return syscall.Mknod("/tmp/disk", syscall.S_IFBLK|0o600, 254<<8) },
 		"unshare":     func([]string) error { return syscall.Unshare(syscall.CLONE_NEWUSER) },
 		"keyctl":      func([]string) error { return call(syscall.SYS_KEYCTL, 0, 0, 0) },
@@ -101,6 +106,35 @@ func openFile(path string, flags int) error {
 		f.Close()
 	}
 	return err
+}
+
+// onFile makes a request of ioctl with all zero: no project, no flag.
+func onFile(path string, request uintptr) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	var none [64]byte
+	if _, _, e := syscall.Syscall(syscall.SYS_IOCTL, f.Fd(), request, uintptr(unsafe.Pointer(&none))); e != 0 {
+		return e
+	}
+	return nil
+}
+
+// fill writes 8 MiB, as far as there is room.
+func fill(path string) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	for range 8 {
+		if _, err := f.Write(make([]byte, 1<<20)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // fds are the descriptors but the one that lists them. No file is opened that Go
