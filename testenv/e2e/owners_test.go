@@ -187,3 +187,29 @@ func plainBuild(t *testing.T) string {
 	}
 	return path
 }
+
+// A node stays with the runtime that it began with, so that an Engine that comes
+// later has nothing run a second time.
+func TestE2E_NodeStaysWithItsRuntime(t *testing.T) {
+	needs(t, dockerEngine{})
+	s := buildOn(t, builtIn{})
+	s.startServer()
+	t.Cleanup(s.sweep)
+	s.startAgent("n1", 1, "--runtime", "auto", "--docker-host", "unix:///nowhere/docker.sock")
+	s.eventually("the node", func() bool { return ready(s.status()) == 1 })
+	s.put("shop/web", sleeper)
+	s.wantOutcome(s.commit("what runs well"), reconciler.Applied)
+	running := s.containers()
+
+	s.agents["n1"].kill()
+	s.startAgent("n1", 1, "--runtime", "auto")
+	s.put("shop/more", sleeper)
+	s.wantOutcome(s.commit("more, with an Engine in reach"), reconciler.Applied)
+	wantSame(t, "shop/web", running, s.of("shop/web"))
+	if n := len(s.of("shop/more")); n != 1 {
+		t.Errorf("%d of shop/more on the built-in runtime", n)
+	}
+	if there := (dockerEngine{}).containers(t, s.dev); len(there) > 0 {
+		t.Errorf("on the Engine: %v", there)
+	}
+}
