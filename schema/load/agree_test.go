@@ -208,7 +208,7 @@ func TestAgree_Defaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	const want = `{"name":"t/x","kind":"service","image":"x","replicas":1,` +
-		`"resources":{"cpu":"100m","memory":"128Mi","limit":{"pids":4096}},"network":"bridge","ports":{"a":{"container":1,"protocol":"tcp"}},` +
+		`"resources":{"cpu":"100m","memory":"128Mi","limit":{"pids":1024}},"network":"bridge","ports":{"a":{"container":1,"protocol":"tcp"}},` +
 		`"health":{"exec":{"command":["x"]},"interval":"10s","timeout":"2s","retries":3,"startPeriod":"0s"},` +
 		`"restart":{"policy":"always","backoff":"1s","maxBackoff":"1m"},"stop":{"signal":"SIGTERM","grace":"10s"},"pool":"default",` +
 		`"update":{"strategy":"rolling","maxSurge":"25%","maxUnavailable":0,"minHealthyTime":"10s","healthyDeadline":"5m","progressDeadline":"10m"},` +
