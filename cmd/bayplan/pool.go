@@ -17,13 +17,14 @@ func newPoolCommand() *cobra.Command {
 		Use:     "pool",
 		Short:   "See how the nodes are shared",
 		Long:    "Pool shows the shares that the nodes are divided into: what is guaranteed to each,\nwhat it uses, what it has lent, and the largest slot that it could still place.",
-		Example: "  bayplan pool ls\n  bayplan pool top -w",
+		Example: "  bayplan pool ls\n  bayplan pool top -w\n  bayplan pool moves",
 		Args:    noVerb,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(
 		newPoolVerb("ls", "List the pools, each above its parts", "bayplan pool ls", view.Pools),
-		newPoolVerb("top", "List the pools by how much they use, the most first", "bayplan pool top -w", view.PoolTop))
+		newPoolVerb("top", "List the pools by how much they use, the most first", "bayplan pool top -w", view.PoolTop),
+		newPoolMovesCommand())
 	return cmd
 }
 

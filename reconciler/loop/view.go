@@ -140,3 +140,13 @@ func (l *Loop) Explain(_ context.Context, slot schema.Slot) (*status.Explanation
 	}
 	return &x, nil
 }
+
+// Moves tells which slots would be better placed elsewhere, budget at most.
+func (l *Loop) Moves(_ context.Context, budget int) (*status.Moves, error) {
+	v := l.current()
+	if v.input.Epoch == 0 {
+		return nil, ErrNotLeading
+	}
+	m := status.MovesOf(v.input, budget)
+	return &m, nil
+}

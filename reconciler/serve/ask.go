@@ -46,6 +46,18 @@ func (s *server) Explain(ctx context.Context, r *connect.Request[controlpb.Expla
 	return document(e)
 }
 
+// maxMoves bounds what one question can cost.
+const maxMoves = 1000
+
+// Moves tells which slots would be better placed elsewhere.
+func (s *server) Moves(ctx context.Context, r *connect.Request[controlpb.MovesRequest]) (*connect.Response[controlpb.Document], error) {
+	m, err := s.Cluster.Moves(ctx, int(min(r.Msg.Budget, maxMoves)))
+	if err != nil {
+		return nil, coded(err, connect.CodeUnavailable)
+	}
+	return document(m)
+}
+
 // commitPattern is a commit or a prefix that is long enough to mean one.
 var commitPattern = regexp.MustCompile(`^[0-9a-f]{4,64}$`)
 

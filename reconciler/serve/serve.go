@@ -39,6 +39,8 @@ type Cluster interface {
 	Preview(context.Context, schema.Spec) (*status.Preview, error)
 	// Explain tells why a slot is where it is, or nowhere.
 	Explain(context.Context, schema.Slot) (*status.Explanation, error)
+	// Moves are the slots that would be better placed elsewhere, budget at most.
+	Moves(ctx context.Context, budget int) (*status.Moves, error)
 	// Approve lets a held commit through and returns its full hash; commit may
 	// be a prefix of it.
 	Approve(ctx context.Context, commit, actor string) (full string, err error)

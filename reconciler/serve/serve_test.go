@@ -288,6 +288,17 @@ func TestExplain_KnownUnknownAndWorkload(t *testing.T) {
 	}
 }
 
+func TestMoves_IsADocument(t *testing.T) {
+	c := start(t, fakecluster.New(epoch, "n1"))
+	r, err := c.Moves(t.Context(), connect.NewRequest(&controlpb.MovesRequest{Budget: 1 << 31}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := decode[status.Moves](t, r.Msg); got.Schema != status.Schema || got.Moves == nil || len(got.Moves) > 0 {
+		t.Error(got)
+	}
+}
+
 func TestApprove_RecordsWho(t *testing.T) {
 	fc := fakecluster.New(epoch, "n1")
 	fc.Commit(status.Revision{Commit: strings.Repeat("ab", 20), Outcome: reconciler.Held, Removals: []string{"shop/web"}})

@@ -30,3 +30,28 @@ func TestOf_Pools(t *testing.T) {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
+
+// TestMovesOf tells of a slot that would be better placed, and what that gains.
+func TestMovesOf(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	w := &schema.Workload{Name: "shop/web", Kind: schema.Service, Pool: "default", Replicas: 2, Resources: schema.Resources{CPU: 500, Memory: 1 << 30},
+		Update: schema.Update{Strategy: "rolling", MaxUnavailable: schema.Amount{Count: 1}}}
+	in := reconciler.Input{Now: now, Started: now}
+	in.Facts.Rollouts = []reconciler.Rollout{{Workload: w.Name, Want: w, Target: "d"}}
+	for k, name := range []string{"n1", "n2"} {
+		fact := reconciler.NodeFact{Name: name, Node: nodes.Node{Name: name, Allocatable: nodes.Capacity{CPU: 2000, Memory: 4 << 30}}}
+		seen := nodes.Seen{At: now, Report: nodes.Report{Node: fact.Node}}
+		for i := range 2 - 2*k {
+			slot := schema.Slot{Workload: w.Name, Index: i}
+			id := nodes.InstanceID(slot, "d")
+			fact.Assignment.Orders = append(fact.Assignment.Orders, nodes.Order{ID: id, Slot: slot, Digest: "d", Workload: w})
+			seen.Report.Instances = append(seen.Report.Instances, nodes.Instance{ID: id, Slot: slot, Digest: "d", Phase: nodes.Running, Health: nodes.Healthy})
+		}
+		in.Facts.Nodes, in.Observed.Nodes = append(in.Facts.Nodes, fact), append(in.Observed.Nodes, seen)
+	}
+	got := fmt.Sprintf("%+v", MovesOf(in, 5).Moves)
+	want := "[{Slot:shop/web.0 From:n1 To:n2 Gain:226 Before:260 (fit 760, spread -500) After:486 (fit 486, spread 0)}]"
+	if got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}

@@ -212,6 +212,11 @@ func (c *Cluster) Explain(_ context.Context, slot schema.Slot) (*status.Explanat
 	return e, nil
 }
 
+// Moves are none: whatever runs here is well placed.
+func (c *Cluster) Moves(context.Context, int) (*status.Moves, error) {
+	return &status.Moves{Schema: status.Schema, Moves: []status.Move{}}, nil
+}
+
 // Approve lets the held commit through: it is applied.
 func (c *Cluster) Approve(_ context.Context, commit, actor string) (string, error) {
 	c.mu.Lock()

@@ -892,6 +892,51 @@ func (x *ExplainRequest) GetSlot() string {
 	return ""
 }
 
+type MovesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// At most so many.
+	Budget        uint32 `protobuf:"varint,1,opt,name=budget,proto3" json:"budget,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MovesRequest) Reset() {
+	*x = MovesRequest{}
+	mi := &file_control_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MovesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MovesRequest) ProtoMessage() {}
+
+func (x *MovesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_control_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MovesRequest.ProtoReflect.Descriptor instead.
+func (*MovesRequest) Descriptor() ([]byte, []int) {
+	return file_control_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *MovesRequest) GetBudget() uint32 {
+	if x != nil {
+		return x.Budget
+	}
+	return 0
+}
+
 type ApproveRequest struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Commit string                 `protobuf:"bytes,1,opt,name=commit,proto3" json:"commit,omitempty"`
@@ -903,7 +948,7 @@ type ApproveRequest struct {
 
 func (x *ApproveRequest) Reset() {
 	*x = ApproveRequest{}
-	mi := &file_control_proto_msgTypes[14]
+	mi := &file_control_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -915,7 +960,7 @@ func (x *ApproveRequest) String() string {
 func (*ApproveRequest) ProtoMessage() {}
 
 func (x *ApproveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_control_proto_msgTypes[14]
+	mi := &file_control_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -928,7 +973,7 @@ func (x *ApproveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveRequest.ProtoReflect.Descriptor instead.
 func (*ApproveRequest) Descriptor() ([]byte, []int) {
-	return file_control_proto_rawDescGZIP(), []int{14}
+	return file_control_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ApproveRequest) GetCommit() string {
@@ -954,7 +999,7 @@ type ApproveResponse struct {
 
 func (x *ApproveResponse) Reset() {
 	*x = ApproveResponse{}
-	mi := &file_control_proto_msgTypes[15]
+	mi := &file_control_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -966,7 +1011,7 @@ func (x *ApproveResponse) String() string {
 func (*ApproveResponse) ProtoMessage() {}
 
 func (x *ApproveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_control_proto_msgTypes[15]
+	mi := &file_control_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -979,7 +1024,7 @@ func (x *ApproveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveResponse.ProtoReflect.Descriptor instead.
 func (*ApproveResponse) Descriptor() ([]byte, []int) {
-	return file_control_proto_rawDescGZIP(), []int{15}
+	return file_control_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ApproveResponse) GetCommit() string {
@@ -998,7 +1043,7 @@ type JoinTokenRequest struct {
 
 func (x *JoinTokenRequest) Reset() {
 	*x = JoinTokenRequest{}
-	mi := &file_control_proto_msgTypes[16]
+	mi := &file_control_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1010,7 +1055,7 @@ func (x *JoinTokenRequest) String() string {
 func (*JoinTokenRequest) ProtoMessage() {}
 
 func (x *JoinTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_control_proto_msgTypes[16]
+	mi := &file_control_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1023,7 +1068,7 @@ func (x *JoinTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinTokenRequest.ProtoReflect.Descriptor instead.
 func (*JoinTokenRequest) Descriptor() ([]byte, []int) {
-	return file_control_proto_rawDescGZIP(), []int{16}
+	return file_control_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *JoinTokenRequest) GetTtlSeconds() int64 {
@@ -1044,7 +1089,7 @@ type JoinTokenResponse struct {
 
 func (x *JoinTokenResponse) Reset() {
 	*x = JoinTokenResponse{}
-	mi := &file_control_proto_msgTypes[17]
+	mi := &file_control_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1056,7 +1101,7 @@ func (x *JoinTokenResponse) String() string {
 func (*JoinTokenResponse) ProtoMessage() {}
 
 func (x *JoinTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_control_proto_msgTypes[17]
+	mi := &file_control_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1069,7 +1114,7 @@ func (x *JoinTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinTokenResponse.ProtoReflect.Descriptor instead.
 func (*JoinTokenResponse) Descriptor() ([]byte, []int) {
-	return file_control_proto_rawDescGZIP(), []int{17}
+	return file_control_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *JoinTokenResponse) GetLine() string {
@@ -1099,7 +1144,7 @@ type RemoveNodeRequest struct {
 
 func (x *RemoveNodeRequest) Reset() {
 	*x = RemoveNodeRequest{}
-	mi := &file_control_proto_msgTypes[18]
+	mi := &file_control_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1111,7 +1156,7 @@ func (x *RemoveNodeRequest) String() string {
 func (*RemoveNodeRequest) ProtoMessage() {}
 
 func (x *RemoveNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_control_proto_msgTypes[18]
+	mi := &file_control_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1124,7 +1169,7 @@ func (x *RemoveNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveNodeRequest.ProtoReflect.Descriptor instead.
 func (*RemoveNodeRequest) Descriptor() ([]byte, []int) {
-	return file_control_proto_rawDescGZIP(), []int{18}
+	return file_control_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *RemoveNodeRequest) GetNode() string {
@@ -1156,7 +1201,7 @@ type RemoveNodeResponse struct {
 
 func (x *RemoveNodeResponse) Reset() {
 	*x = RemoveNodeResponse{}
-	mi := &file_control_proto_msgTypes[19]
+	mi := &file_control_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1168,7 +1213,7 @@ func (x *RemoveNodeResponse) String() string {
 func (*RemoveNodeResponse) ProtoMessage() {}
 
 func (x *RemoveNodeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_control_proto_msgTypes[19]
+	mi := &file_control_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1181,7 +1226,7 @@ func (x *RemoveNodeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveNodeResponse.ProtoReflect.Descriptor instead.
 func (*RemoveNodeResponse) Descriptor() ([]byte, []int) {
-	return file_control_proto_rawDescGZIP(), []int{19}
+	return file_control_proto_rawDescGZIP(), []int{20}
 }
 
 type ImagesRequest struct {
@@ -1194,7 +1239,7 @@ type ImagesRequest struct {
 
 func (x *ImagesRequest) Reset() {
 	*x = ImagesRequest{}
-	mi := &file_control_proto_msgTypes[20]
+	mi := &file_control_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1206,7 +1251,7 @@ func (x *ImagesRequest) String() string {
 func (*ImagesRequest) ProtoMessage() {}
 
 func (x *ImagesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_control_proto_msgTypes[20]
+	mi := &file_control_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1219,7 +1264,7 @@ func (x *ImagesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImagesRequest.ProtoReflect.Descriptor instead.
 func (*ImagesRequest) Descriptor() ([]byte, []int) {
-	return file_control_proto_rawDescGZIP(), []int{20}
+	return file_control_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ImagesRequest) GetNode() string {
@@ -1243,7 +1288,7 @@ type PruneImagesRequest struct {
 
 func (x *PruneImagesRequest) Reset() {
 	*x = PruneImagesRequest{}
-	mi := &file_control_proto_msgTypes[21]
+	mi := &file_control_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1255,7 +1300,7 @@ func (x *PruneImagesRequest) String() string {
 func (*PruneImagesRequest) ProtoMessage() {}
 
 func (x *PruneImagesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_control_proto_msgTypes[21]
+	mi := &file_control_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1268,7 +1313,7 @@ func (x *PruneImagesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PruneImagesRequest.ProtoReflect.Descriptor instead.
 func (*PruneImagesRequest) Descriptor() ([]byte, []int) {
-	return file_control_proto_rawDescGZIP(), []int{21}
+	return file_control_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *PruneImagesRequest) GetNode() string {
@@ -1349,7 +1394,9 @@ const file_control_proto_rawDesc = "" +
 	"\vPlanRequest\x12\x12\n" +
 	"\x04spec\x18\x01 \x01(\fR\x04spec\"$\n" +
 	"\x0eExplainRequest\x12\x12\n" +
-	"\x04slot\x18\x01 \x01(\tR\x04slot\">\n" +
+	"\x04slot\x18\x01 \x01(\tR\x04slot\"&\n" +
+	"\fMovesRequest\x12\x16\n" +
+	"\x06budget\x18\x01 \x01(\rR\x06budget\">\n" +
 	"\x0eApproveRequest\x12\x16\n" +
 	"\x06commit\x18\x01 \x01(\tR\x06commit\x12\x14\n" +
 	"\x05actor\x18\x02 \x01(\tR\x05actor\")\n" +
@@ -1371,7 +1418,7 @@ const file_control_proto_rawDesc = "" +
 	"\x12PruneImagesRequest\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12%\n" +
 	"\x0eunused_seconds\x18\x02 \x01(\x03R\runusedSeconds\x12\x14\n" +
-	"\x05actor\x18\x03 \x01(\tR\x05actor2\x91\b\n" +
+	"\x05actor\x18\x03 \x01(\tR\x05actor2\xda\b\n" +
 	"\aControl\x12I\n" +
 	"\x04Info\x12\x1f.bayplan.control.v1.InfoRequest\x1a .bayplan.control.v1.InfoResponse\x12I\n" +
 	"\x06Status\x12!.bayplan.control.v1.StatusRequest\x1a\x1c.bayplan.control.v1.Document\x12P\n" +
@@ -1380,7 +1427,8 @@ const file_control_proto_rawDesc = "" +
 	"\x04Logs\x12\x1f.bayplan.control.v1.LogsRequest\x1a\x1c.bayplan.control.v1.LogChunk0\x01\x12I\n" +
 	"\x04Exec\x12\x1d.bayplan.control.v1.ExecInput\x1a\x1e.bayplan.control.v1.ExecOutput(\x010\x01\x12E\n" +
 	"\x04Plan\x12\x1f.bayplan.control.v1.PlanRequest\x1a\x1c.bayplan.control.v1.Document\x12K\n" +
-	"\aExplain\x12\".bayplan.control.v1.ExplainRequest\x1a\x1c.bayplan.control.v1.Document\x12R\n" +
+	"\aExplain\x12\".bayplan.control.v1.ExplainRequest\x1a\x1c.bayplan.control.v1.Document\x12G\n" +
+	"\x05Moves\x12 .bayplan.control.v1.MovesRequest\x1a\x1c.bayplan.control.v1.Document\x12R\n" +
 	"\aApprove\x12\".bayplan.control.v1.ApproveRequest\x1a#.bayplan.control.v1.ApproveResponse\x12X\n" +
 	"\tJoinToken\x12$.bayplan.control.v1.JoinTokenRequest\x1a%.bayplan.control.v1.JoinTokenResponse\x12[\n" +
 	"\n" +
@@ -1400,7 +1448,7 @@ func file_control_proto_rawDescGZIP() []byte {
 	return file_control_proto_rawDescData
 }
 
-var file_control_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_control_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_control_proto_goTypes = []any{
 	(*Document)(nil),           // 0: bayplan.control.v1.Document
 	(*InfoRequest)(nil),        // 1: bayplan.control.v1.InfoRequest
@@ -1416,14 +1464,15 @@ var file_control_proto_goTypes = []any{
 	(*ExecEnd)(nil),            // 11: bayplan.control.v1.ExecEnd
 	(*PlanRequest)(nil),        // 12: bayplan.control.v1.PlanRequest
 	(*ExplainRequest)(nil),     // 13: bayplan.control.v1.ExplainRequest
-	(*ApproveRequest)(nil),     // 14: bayplan.control.v1.ApproveRequest
-	(*ApproveResponse)(nil),    // 15: bayplan.control.v1.ApproveResponse
-	(*JoinTokenRequest)(nil),   // 16: bayplan.control.v1.JoinTokenRequest
-	(*JoinTokenResponse)(nil),  // 17: bayplan.control.v1.JoinTokenResponse
-	(*RemoveNodeRequest)(nil),  // 18: bayplan.control.v1.RemoveNodeRequest
-	(*RemoveNodeResponse)(nil), // 19: bayplan.control.v1.RemoveNodeResponse
-	(*ImagesRequest)(nil),      // 20: bayplan.control.v1.ImagesRequest
-	(*PruneImagesRequest)(nil), // 21: bayplan.control.v1.PruneImagesRequest
+	(*MovesRequest)(nil),       // 14: bayplan.control.v1.MovesRequest
+	(*ApproveRequest)(nil),     // 15: bayplan.control.v1.ApproveRequest
+	(*ApproveResponse)(nil),    // 16: bayplan.control.v1.ApproveResponse
+	(*JoinTokenRequest)(nil),   // 17: bayplan.control.v1.JoinTokenRequest
+	(*JoinTokenResponse)(nil),  // 18: bayplan.control.v1.JoinTokenResponse
+	(*RemoveNodeRequest)(nil),  // 19: bayplan.control.v1.RemoveNodeRequest
+	(*RemoveNodeResponse)(nil), // 20: bayplan.control.v1.RemoveNodeResponse
+	(*ImagesRequest)(nil),      // 21: bayplan.control.v1.ImagesRequest
+	(*PruneImagesRequest)(nil), // 22: bayplan.control.v1.PruneImagesRequest
 }
 var file_control_proto_depIdxs = []int32{
 	8,  // 0: bayplan.control.v1.ExecInput.start:type_name -> bayplan.control.v1.ExecStart
@@ -1438,26 +1487,28 @@ var file_control_proto_depIdxs = []int32{
 	7,  // 9: bayplan.control.v1.Control.Exec:input_type -> bayplan.control.v1.ExecInput
 	12, // 10: bayplan.control.v1.Control.Plan:input_type -> bayplan.control.v1.PlanRequest
 	13, // 11: bayplan.control.v1.Control.Explain:input_type -> bayplan.control.v1.ExplainRequest
-	14, // 12: bayplan.control.v1.Control.Approve:input_type -> bayplan.control.v1.ApproveRequest
-	16, // 13: bayplan.control.v1.Control.JoinToken:input_type -> bayplan.control.v1.JoinTokenRequest
-	18, // 14: bayplan.control.v1.Control.RemoveNode:input_type -> bayplan.control.v1.RemoveNodeRequest
-	20, // 15: bayplan.control.v1.Control.Images:input_type -> bayplan.control.v1.ImagesRequest
-	21, // 16: bayplan.control.v1.Control.PruneImages:input_type -> bayplan.control.v1.PruneImagesRequest
-	2,  // 17: bayplan.control.v1.Control.Info:output_type -> bayplan.control.v1.InfoResponse
-	0,  // 18: bayplan.control.v1.Control.Status:output_type -> bayplan.control.v1.Document
-	0,  // 19: bayplan.control.v1.Control.WatchStatus:output_type -> bayplan.control.v1.Document
-	0,  // 20: bayplan.control.v1.Control.Events:output_type -> bayplan.control.v1.Document
-	6,  // 21: bayplan.control.v1.Control.Logs:output_type -> bayplan.control.v1.LogChunk
-	10, // 22: bayplan.control.v1.Control.Exec:output_type -> bayplan.control.v1.ExecOutput
-	0,  // 23: bayplan.control.v1.Control.Plan:output_type -> bayplan.control.v1.Document
-	0,  // 24: bayplan.control.v1.Control.Explain:output_type -> bayplan.control.v1.Document
-	15, // 25: bayplan.control.v1.Control.Approve:output_type -> bayplan.control.v1.ApproveResponse
-	17, // 26: bayplan.control.v1.Control.JoinToken:output_type -> bayplan.control.v1.JoinTokenResponse
-	19, // 27: bayplan.control.v1.Control.RemoveNode:output_type -> bayplan.control.v1.RemoveNodeResponse
-	0,  // 28: bayplan.control.v1.Control.Images:output_type -> bayplan.control.v1.Document
-	0,  // 29: bayplan.control.v1.Control.PruneImages:output_type -> bayplan.control.v1.Document
-	17, // [17:30] is the sub-list for method output_type
-	4,  // [4:17] is the sub-list for method input_type
+	14, // 12: bayplan.control.v1.Control.Moves:input_type -> bayplan.control.v1.MovesRequest
+	15, // 13: bayplan.control.v1.Control.Approve:input_type -> bayplan.control.v1.ApproveRequest
+	17, // 14: bayplan.control.v1.Control.JoinToken:input_type -> bayplan.control.v1.JoinTokenRequest
+	19, // 15: bayplan.control.v1.Control.RemoveNode:input_type -> bayplan.control.v1.RemoveNodeRequest
+	21, // 16: bayplan.control.v1.Control.Images:input_type -> bayplan.control.v1.ImagesRequest
+	22, // 17: bayplan.control.v1.Control.PruneImages:input_type -> bayplan.control.v1.PruneImagesRequest
+	2,  // 18: bayplan.control.v1.Control.Info:output_type -> bayplan.control.v1.InfoResponse
+	0,  // 19: bayplan.control.v1.Control.Status:output_type -> bayplan.control.v1.Document
+	0,  // 20: bayplan.control.v1.Control.WatchStatus:output_type -> bayplan.control.v1.Document
+	0,  // 21: bayplan.control.v1.Control.Events:output_type -> bayplan.control.v1.Document
+	6,  // 22: bayplan.control.v1.Control.Logs:output_type -> bayplan.control.v1.LogChunk
+	10, // 23: bayplan.control.v1.Control.Exec:output_type -> bayplan.control.v1.ExecOutput
+	0,  // 24: bayplan.control.v1.Control.Plan:output_type -> bayplan.control.v1.Document
+	0,  // 25: bayplan.control.v1.Control.Explain:output_type -> bayplan.control.v1.Document
+	0,  // 26: bayplan.control.v1.Control.Moves:output_type -> bayplan.control.v1.Document
+	16, // 27: bayplan.control.v1.Control.Approve:output_type -> bayplan.control.v1.ApproveResponse
+	18, // 28: bayplan.control.v1.Control.JoinToken:output_type -> bayplan.control.v1.JoinTokenResponse
+	20, // 29: bayplan.control.v1.Control.RemoveNode:output_type -> bayplan.control.v1.RemoveNodeResponse
+	0,  // 30: bayplan.control.v1.Control.Images:output_type -> bayplan.control.v1.Document
+	0,  // 31: bayplan.control.v1.Control.PruneImages:output_type -> bayplan.control.v1.Document
+	18, // [18:32] is the sub-list for method output_type
+	4,  // [4:18] is the sub-list for method input_type
 	4,  // [4:4] is the sub-list for extension type_name
 	4,  // [4:4] is the sub-list for extension extendee
 	0,  // [0:4] is the sub-list for field type_name
@@ -1485,7 +1536,7 @@ func file_control_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_control_proto_rawDesc), len(file_control_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   22,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

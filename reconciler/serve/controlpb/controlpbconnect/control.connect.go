@@ -53,6 +53,8 @@ const (
 	ControlPlanProcedure = "/bayplan.control.v1.Control/Plan"
 	// ControlExplainProcedure is the fully-qualified name of the Control's Explain RPC.
 	ControlExplainProcedure = "/bayplan.control.v1.Control/Explain"
+	// ControlMovesProcedure is the fully-qualified name of the Control's Moves RPC.
+	ControlMovesProcedure = "/bayplan.control.v1.Control/Moves"
 	// ControlApproveProcedure is the fully-qualified name of the Control's Approve RPC.
 	ControlApproveProcedure = "/bayplan.control.v1.Control/Approve"
 	// ControlJoinTokenProcedure is the fully-qualified name of the Control's JoinToken RPC.
@@ -83,6 +85,9 @@ type ControlClient interface {
 	Plan(context.Context, *connect.Request[controlpb.PlanRequest]) (*connect.Response[controlpb.Document], error)
 	// Explain tells why a slot is where it is, or why it is nowhere.
 	Explain(context.Context, *connect.Request[controlpb.ExplainRequest]) (*connect.Response[controlpb.Document], error)
+	// Moves are the running slots that would be better placed elsewhere:
+	// status.Moves. None is carried out.
+	Moves(context.Context, *connect.Request[controlpb.MovesRequest]) (*connect.Response[controlpb.Document], error)
 	// Approve lets a held commit through.
 	Approve(context.Context, *connect.Request[controlpb.ApproveRequest]) (*connect.Response[controlpb.ApproveResponse], error)
 	// JoinToken makes a one-time token and the line to type on the new node.
@@ -154,6 +159,12 @@ func NewControlClient(httpClient connect.HTTPClient, baseURL string, opts ...con
 			connect.WithSchema(controlMethods.ByName("Explain")),
 			connect.WithClientOptions(opts...),
 		),
+		moves: connect.NewClient[controlpb.MovesRequest, controlpb.Document](
+			httpClient,
+			baseURL+ControlMovesProcedure,
+			connect.WithSchema(controlMethods.ByName("Moves")),
+			connect.WithClientOptions(opts...),
+		),
 		approve: connect.NewClient[controlpb.ApproveRequest, controlpb.ApproveResponse](
 			httpClient,
 			baseURL+ControlApproveProcedure,
@@ -197,6 +208,7 @@ type controlClient struct {
 	exec        *connect.Client[controlpb.ExecInput, controlpb.ExecOutput]
 	plan        *connect.Client[controlpb.PlanRequest, controlpb.Document]
 	explain     *connect.Client[controlpb.ExplainRequest, controlpb.Document]
+	moves       *connect.Client[controlpb.MovesRequest, controlpb.Document]
 	approve     *connect.Client[controlpb.ApproveRequest, controlpb.ApproveResponse]
 	joinToken   *connect.Client[controlpb.JoinTokenRequest, controlpb.JoinTokenResponse]
 	removeNode  *connect.Client[controlpb.RemoveNodeRequest, controlpb.RemoveNodeResponse]
@@ -244,6 +256,11 @@ func (c *controlClient) Explain(ctx context.Context, req *connect.Request[contro
 	return c.explain.CallUnary(ctx, req)
 }
 
+// Moves calls bayplan.control.v1.Control.Moves.
+func (c *controlClient) Moves(ctx context.Context, req *connect.Request[controlpb.MovesRequest]) (*connect.Response[controlpb.Document], error) {
+	return c.moves.CallUnary(ctx, req)
+}
+
 // Approve calls bayplan.control.v1.Control.Approve.
 func (c *controlClient) Approve(ctx context.Context, req *connect.Request[controlpb.ApproveRequest]) (*connect.Response[controlpb.ApproveResponse], error) {
 	return c.approve.CallUnary(ctx, req)
@@ -287,6 +304,9 @@ type ControlHandler interface {
 	Plan(context.Context, *connect.Request[controlpb.PlanRequest]) (*connect.Response[controlpb.Document], error)
 	// Explain tells why a slot is where it is, or why it is nowhere.
 	Explain(context.Context, *connect.Request[controlpb.ExplainRequest]) (*connect.Response[controlpb.Document], error)
+	// Moves are the running slots that would be better placed elsewhere:
+	// status.Moves. None is carried out.
+	Moves(context.Context, *connect.Request[controlpb.MovesRequest]) (*connect.Response[controlpb.Document], error)
 	// Approve lets a held commit through.
 	Approve(context.Context, *connect.Request[controlpb.ApproveRequest]) (*connect.Response[controlpb.ApproveResponse], error)
 	// JoinToken makes a one-time token and the line to type on the new node.
@@ -354,6 +374,12 @@ func NewControlHandler(svc ControlHandler, opts ...connect.HandlerOption) (strin
 		connect.WithSchema(controlMethods.ByName("Explain")),
 		connect.WithHandlerOptions(opts...),
 	)
+	controlMovesHandler := connect.NewUnaryHandler(
+		ControlMovesProcedure,
+		svc.Moves,
+		connect.WithSchema(controlMethods.ByName("Moves")),
+		connect.WithHandlerOptions(opts...),
+	)
 	controlApproveHandler := connect.NewUnaryHandler(
 		ControlApproveProcedure,
 		svc.Approve,
@@ -402,6 +428,8 @@ func NewControlHandler(svc ControlHandler, opts ...connect.HandlerOption) (strin
 			controlPlanHandler.ServeHTTP(w, r)
 		case ControlExplainProcedure:
 			controlExplainHandler.ServeHTTP(w, r)
+		case ControlMovesProcedure:
+			controlMovesHandler.ServeHTTP(w, r)
 		case ControlApproveProcedure:
 			controlApproveHandler.ServeHTTP(w, r)
 		case ControlJoinTokenProcedure:
@@ -451,6 +479,10 @@ func (UnimplementedControlHandler) Plan(context.Context, *connect.Request[contro
 
 func (UnimplementedControlHandler) Explain(context.Context, *connect.Request[controlpb.ExplainRequest]) (*connect.Response[controlpb.Document], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("bayplan.control.v1.Control.Explain is not implemented"))
+}
+
+func (UnimplementedControlHandler) Moves(context.Context, *connect.Request[controlpb.MovesRequest]) (*connect.Response[controlpb.Document], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("bayplan.control.v1.Control.Moves is not implemented"))
 }
 
 func (UnimplementedControlHandler) Approve(context.Context, *connect.Request[controlpb.ApproveRequest]) (*connect.Response[controlpb.ApproveResponse], error) {
