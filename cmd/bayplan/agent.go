@@ -59,6 +59,7 @@ func newAgentCommand() *cobra.Command {
 	f.StringSliceVar(&cfg.Images.Mirrors, "registry-mirror", nil, "REGISTRY=MIRROR to ask before the registry, for the built-in runtime")
 	f.IntVar(&cfg.Images.High, "images-high", 85, "percentage of the disk's use above which images that are not used are removed")
 	f.IntVar(&cfg.Images.Low, "images-low", 75, "percentage of the disk's use at which no more images are removed")
+	f.StringSliceVar(&cfg.HostPaths, "archive-host-paths", nil, "what archives without an image see of the machine, read-only (/usr with its links, and a few files of /etc)")
 	f.StringVar(&cfg.DockerHost, "docker-host", "", "address of the Docker Engine (DOCKER_HOST, or its usual socket)")
 	f.StringToStringVar(&cfg.Attributes, "attribute", nil, "name=value that constraints see; pool=NAME puts the node into a pool")
 	f.StringArrayVar(&volumes, "host-volume", nil, "NAME=FOLDER or NAME=FOLDER:ro that workloads may mount by its name; may be repeated")

@@ -43,6 +43,9 @@ type Config struct {
 	Publish string
 	// HostVolumes are the folders of this machine that workloads may name.
 	HostVolumes agent.HostVolumes
+	// HostPaths are what archives without an image see of the machine, with the
+	// built-in runtime; nil is its own choice.
+	HostPaths []string
 	// Images is how images are come by; the Docker Engine has settings of its own.
 	Images Images
 	// Metrics takes the built-in runtime's collectors; nil is none.

@@ -25,19 +25,23 @@ func openNative(cfg Config) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
+	archives, err := openArchives(cfg, func(ctx context.Context) ([]string, error) { return rt.ArchivesInUse(ctx) })
+	if err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
 	network, err := openBridge(cfg)
 	if err != nil {
 		cfg.Log.Warn("no bridge network: work that wants one is refused", "err", err)
 	}
 	own := native.Config{
-		Dir: filepath.Join(cfg.Dir, "native"), Cluster: cfg.Cluster, Node: cfg.Node, Images: store,
+		Dir: filepath.Join(cfg.Dir, "native"), Cluster: cfg.Cluster, Node: cfg.Node, Images: store, Archives: archives, HostPaths: cfg.HostPaths,
 		Monitor: Monitor, PublishIP: cfg.Publish, HostVolumes: cfg.HostVolumes, Log: cfg.Log,
 	}
 	closeParts := func(retire bool) error {
 		if network == nil {
-			return store.Close()
+			return errors.Join(archives.Close(), store.Close())
 		}
-		return errors.Join(network.Close(retire), store.Close())
+		return errors.Join(network.Close(retire), archives.Close(), store.Close())
 	}
 	if network != nil {
 		own.Network = network
@@ -46,6 +50,7 @@ func openNative(cfg Config) (*Engine, error) {
 		return nil, errors.Join(err, closeParts(false))
 	}
 	store.tend()
+	archives.tend()
 	return &Engine{Runtime: rt, Name: Native, close: func(retire bool) error { return errors.Join(rt.Close(), closeParts(retire)) }}, nil
 }
 

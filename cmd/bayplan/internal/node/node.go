@@ -39,7 +39,9 @@ type Config struct {
 	// the Engine's address.
 	Runtime, DockerHost string
 	// Images are the built-in runtime's.
-	Images     engine.Images
+	Images engine.Images
+	// HostPaths are what archives without an image see of the machine.
+	HostPaths  []string
 	Attributes map[string]string
 	// HostVolumes are the folders that workloads may name.
 	HostVolumes agent.HostVolumes
@@ -148,7 +150,7 @@ func attributes(cfg *Config) map[string]string {
 // openRuntime opens what runs containers here.
 func openRuntime(ctx context.Context, cfg *Config, creds wire.Credentials, metrics prometheus.Registerer) (*engine.Engine, error) {
 	return engine.Open(ctx, engine.Config{Runtime: cfg.Runtime, DockerHost: cfg.DockerHost, Dir: cfg.Dir,
-		Cluster: creds.Cluster, Node: creds.Name, Publish: cfg.Publish, HostVolumes: cfg.HostVolumes, Images: cfg.Images, Metrics: metrics, Log: cfg.Log})
+		Cluster: creds.Cluster, Node: creds.Name, Publish: cfg.Publish, HostVolumes: cfg.HostVolumes, Images: cfg.Images, HostPaths: cfg.HostPaths, Metrics: metrics, Log: cfg.Log})
 }
 
 // addressTowards is this machine's address on the way to the server. Nothing is
