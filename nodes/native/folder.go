@@ -88,7 +88,9 @@ func writeFile(path string, content []byte) error {
 }
 
 // renew brings a folder that is there up to date for its next life. The
-// container's own layer stays, unless it lies on another image now.
+// container's own layer stays, unless it lies on another image now. The files are
+// written and never read: the container could write to some of them, and make
+// them as large as it likes.
 func (n names) renew(folder string, all files, anotherImage bool) error {
 	dir := n.path(folder)
 	if anotherImage {
@@ -98,9 +100,6 @@ func (n names) renew(folder string, all files, anotherImage bool) error {
 	}
 	for name, content := range all {
 		path := filepath.Join(dir, name)
-		if old, err := os.ReadFile(path); err == nil && string(old) == string(content) {
-			continue
-		}
 		if err := writeFile(path+".tmp", content); err != nil {
 			return err
 		}
