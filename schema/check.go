@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -36,6 +37,7 @@ func notNameRune(r rune) bool {
 // workload has every default filled in. The order is that of the fields.
 func (w *Workload) Check() []Problem {
 	c := checker{w: w}
+	c.size()
 	c.program()
 	c.env()
 	c.resources()
@@ -47,6 +49,17 @@ func (w *Workload) Check() []Problem {
 	c.update()
 	c.labels()
 	return c.found
+}
+
+// MaxWorkload is how many bytes a workload may take. A node is sent all of its
+// workloads in one message of 16 MiB: so many at least fit in it side by side
+// that no team's can keep another's out.
+const MaxWorkload = 32 << 10
+
+func (c *checker) size() {
+	if b, err := json.Marshal(c.w); err == nil && len(b) > MaxWorkload {
+		c.add(nil, "the workload takes %d bytes, at most %d are allowed: large values belong into the image or a volume", len(b), MaxWorkload)
+	}
 }
 
 type checker struct {

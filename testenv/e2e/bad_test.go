@@ -259,23 +259,23 @@ func TestE2E_AssignmentOverTheLimit(t *testing.T) {
 			t.Errorf("container %.12s is %q, was %q", id, now[id], x)
 		}
 	}
-	s.shell("cd " + s.clone + " && git rm -q big/all.cue && git commit -q -m 'less again' -m 'Bayplan-Allow-Removal: 80' && git push -q")
+	s.shell("cd " + s.clone + " && git rm -q big/all.cue && git commit -q -m 'less again' -m 'Bayplan-Allow-Removal: 600' && git push -q")
 	s.wantOutcome(s.shell("git -C "+s.clone+" rev-parse HEAD"), reconciler.Applied)
 	s.eventually("end of all problems", func() bool { return len(s.status().Problems) == 0 })
 }
 
-// bigWorkloads are 80 of a quarter of a megabyte each, all on n1.
+// bigWorkloads are 600, each almost as large as one may be, all on n1.
 const bigWorkloads = `package big
 
 import "strings"
 
 workloads: {
-	for a in [0, 1, 2, 3, 4, 5, 6, 7, 8, 9] for b in [0, 1, 2, 3, 4, 5, 6, 7] {
-		"w\(a)\(b)": {
+	for a in [0, 1, 2, 3, 4, 5] for b in [0, 1, 2, 3, 4, 5, 6, 7, 8, 9] for c in [0, 1, 2, 3, 4, 5, 6, 7, 8, 9] {
+		"w\(a)\(b)\(c)": {
 			kind: "service"
 			image: "IMAGE"
 			args: ["sleep"]
-			env: BIG: strings.Repeat("0123456789abcdef", 15000)
+			env: BIG: strings.Repeat("0123456789abcdef", 1900)
 			resources: {cpu: "1m", memory: "1Mi"}
 			constraints: [{attribute: "node", value: "n1"}]
 		}
