@@ -12,7 +12,7 @@ import (
 )
 
 // check holds one decision against the invariants that a pure function can
-// break, by their numbers in INVARIANTS.md.
+// break, by their numbers (I1 and on: what is always true).
 func (f *fleet) check(in reconciler.Input, p *reconciler.Plan) {
 	f.t.Helper()
 	every := sameEvery

@@ -18,7 +18,7 @@ import (
 
 const module = "github.com/bayplan/bayplan"
 
-// mayImport is the table of DESIGN.md: which packages of the module each one
+// mayImport is the table of who may import whom: which packages of the module each one
 // may import, outside tests. A name that ends in "/..." is a package and all
 // below it; the first row that fits a package counts. cmd is the assembler: the
 // one place that may join shells.

@@ -208,7 +208,9 @@ func (t *term) endCommit(last *reconciler.Commit, now time.Time) {
 	for _, p := range c.phases {
 		t.meter.commits.WithLabelValues(p.Name).Observe(p.Took.D().Seconds())
 	}
-	t.meter.commits.WithLabelValues("total").Observe(now.Sub(c.began).Seconds())
+	if last.Outcome == reconciler.Applied && !c.ordered.IsZero() { // it became healthy
+		t.meter.commits.WithLabelValues("total").Observe(now.Sub(c.began).Seconds())
+	}
 	t.meter.outcomes.WithLabelValues(string(last.Outcome)).Inc()
 	c.root.SetAttributes(attribute.String("bayplan.outcome", string(last.Outcome)))
 	if last.Outcome == reconciler.Failed || last.Outcome == reconciler.RolledBack {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
 	"strings"
@@ -26,6 +27,9 @@ type httpRemote struct {
 }
 
 func newHTTP(cfg Config, ep *transport.Endpoint) (remote, error) {
+	if ep.Protocol == "http" && (cfg.TokenFile != "" || cfg.UserFile != "") && !loopback(ep.Host) {
+		return nil, fmt.Errorf("git source: %s would send the token in the clear: use https://", cfg.URL)
+	}
 	tr := http.DefaultTransport.(*http.Transport).Clone()
 	// A transport of its own, so that closing ends its connections.
 	tr.IdleConnTimeout = time.Minute
@@ -38,6 +42,12 @@ func newHTTP(cfg Config, ep *transport.Endpoint) (remote, error) {
 	}
 	h := &httpRemote{cfg: cfg, ep: ep, client: githttp.NewClient(&http.Client{Transport: &limited{tr, cfg.MaxFetch}})}
 	return &network{cfg: cfg, dial: h.dial, tell: h.tell, done: tr.CloseIdleConnections}, nil
+}
+
+// loopback is whether a host is this machine.
+func loopback(host string) bool {
+	a, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return host == "localhost" || err == nil && a.IsLoopback()
 }
 
 // withoutURL drops the address that net/http repeats in its errors.

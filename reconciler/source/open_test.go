@@ -68,6 +68,7 @@ func TestOpen_Rejects(t *testing.T) {
 		"is no branch name":     {URL: "/x", Dir: dir, Branch: "a..b"},
 		"must be a path below":  {URL: "/x", Dir: dir, Root: "../y"},
 		"is not supported":      {URL: "ftp://host/x", Dir: dir},
+		"token in the clear":    {URL: "http://host/x", Dir: dir, TokenFile: "/token"},
 		"holds a password":      {URL: "https://u:secret@host/x", Dir: dir},
 		"needs the file of":     {URL: "git@host:x", Dir: dir},
 		"certificates":          {URL: "https://host/x", Dir: dir, CAFile: "/nonexistent"},
