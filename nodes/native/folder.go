@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/bayplan/bayplan/nodes/native/bundle"
+	"github.com/bayplan/bayplan/nodes/native/raze"
 )
 
 // The files of a folder that both sides write or read.
@@ -36,7 +37,7 @@ type files map[string][]byte
 // make makes the folder whole under a name of the future and renames it.
 func (n names) make(folder string, all files) error {
 	tmp := filepath.Join(n.dir, containersDir, newPrefix+folder)
-	if err := os.RemoveAll(tmp); err != nil {
+	if err := raze.All(tmp); err != nil {
 		return err
 	}
 	err := fill(tmp, all)
@@ -44,7 +45,7 @@ func (n names) make(folder string, all files) error {
 		err = os.Rename(tmp, n.path(folder))
 	}
 	if err != nil {
-		return errors.Join(err, os.RemoveAll(tmp))
+		return errors.Join(err, raze.All(tmp))
 	}
 	return nil
 }
@@ -108,46 +109,6 @@ func (n names) renew(folder string, all files, anotherImage bool) error {
 		}
 	}
 	return nil
-}
-
-func clearOwn(dir string) error {
-	for _, d := range own {
-		if d.name == logDir {
-			continue
-		}
-		if err := os.RemoveAll(filepath.Join(dir, d.name)); err != nil {
-			return err
-		}
-		if err := makeDir(filepath.Join(dir, d.name), d.mode); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// drop makes a folder one that is gone, and says what it is called now.
-func (n names) drop(folder string) (gone string, err error) {
-	gone = filepath.Join(n.dir, containersDir, gonePrefix+folder)
-	if err := os.RemoveAll(gone); err != nil {
-		return "", err
-	}
-	return gone, os.Rename(n.path(folder), gone)
-}
-
-// clearers is how many folders are cleared at once. It takes far longer than all
-// else of a removal, as file systems go, and nobody has to wait for it.
-const clearers = 4
-
-// clear removes what is gone, some time. What a crash leaves of it the next
-// process clears.
-func (r *Runtime) clear(path string) {
-	r.clearing.Go(func() {
-		r.slots <- struct{}{}
-		defer func() { <-r.slots }()
-		if err := os.RemoveAll(path); err != nil {
-			r.cfg.Log.Warn("clearing a removed container", "err", err)
-		}
-	})
 }
 
 func readConfig(dir string) (bundle.Config, error) {
