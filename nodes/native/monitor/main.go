@@ -42,8 +42,7 @@ func Main(folder string) int {
 	debug.SetMemoryLimit(24 << 20)
 	logrus.SetLevel(logrus.WarnLevel)
 	// What ends an agent does not end its containers. It is caught and not ignored,
-	// since that would go on to the program; what the agent ignored, as under nohup,
-	// goes on no further than here.
+	// since that would go on to the program's first moments.
 	signal.Notify(make(chan os.Signal, 1), unix.SIGHUP, unix.SIGINT, unix.SIGTERM)
 	unix.Umask(0o022)
 

@@ -102,6 +102,16 @@ IN void confine(void)
 		trouble(AT_FILTER, r);
 }
 
+// undo gives every signal its usual meaning: what the agent ignores is not the
+// program's affair. Go's runtime does not touch 32 and 33, which are the C
+// library's, and which make leaves ignored in all that it starts.
+IN void undo(void)
+{
+	unsigned long usual[4] = { 0 }; // as the kernel's sigaction: SIG_DFL, no flags
+	for (int sig = 1; sig <= 64; sig++)
+		call(SYS_rt_sigaction, sig, (long)usual, 0, SIGSET, 0);
+}
+
 // become tries each candidate as a search by PATH does: what is not there is
 // passed over, what may not be run is remembered, anything else is the answer. A
 // file that is no program is never given to a shell.
@@ -161,6 +171,7 @@ void bayplan_first_run(long *sp)
 	call(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL_, 0, 0, 0);
 	if (orphaned())
 		end(127);
+	undo();
 	confine();
 	if (argv[2][0] != 'i')
 		become(candidate, args, envp);
