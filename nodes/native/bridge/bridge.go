@@ -128,6 +128,7 @@ func open(cfg Config, st *store) (*Network, error) {
 		w.h.Close()
 		return nil, err
 	}
+	n.deafenFormer()
 	n.resume()
 	return n, nil
 }

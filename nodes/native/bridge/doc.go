@@ -62,6 +62,14 @@
 // how the whole machine judges packets, so this package leaves it to the
 // operator.
 //
+// # No routers but the host
+//
+// A frame from a container reaches the host and all neighbours. So that none of
+// them takes routes from it, the bridge and both ends of each pair have IPv6 off
+// and hear neither Router Advertisements nor redirects, from before they go up.
+// Open and Sweep put that right again; Open also within the containers that a
+// former process attached. Within a container lo keeps ::1.
+//
 // # What it changes for the whole machine
 //
 // net.ipv4.ip_forward is set to 1, as every container engine does, and is not

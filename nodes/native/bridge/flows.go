@@ -68,7 +68,11 @@ func (f *flows) forget(list []stale) error {
 	for _, s := range list {
 		m[s] = true
 	}
-	if _, err := f.h.ConntrackDeleteFilters(netlink.ConntrackTable, netlink.InetFamily(unix.AF_INET), m); err != nil {
+	_, err := whole(func() ([]stale, error) { // deletes what it lists
+		_, err := f.h.ConntrackDeleteFilters(netlink.ConntrackTable, netlink.InetFamily(unix.AF_INET), m)
+		return nil, err
+	})
+	if err != nil {
 		f.log.Warn("forgetting connections of removed containers", "err", err)
 	}
 	return nil

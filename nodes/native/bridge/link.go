@@ -51,22 +51,30 @@ func (w *wire) ensure(key string, p netip.Prefix) error {
 		return fmt.Errorf("link %s is a %s, not a bridge; remove it with: ip link del %s", w.bridge, link.Type(), w.bridge)
 	}
 	w.index.Store(int32(link.Attrs().Index))
+	if err := deafen(w.bridge); err != nil {
+		return err
+	}
 	if err := w.h.LinkSetAlias(link, "bayplan "+key); err != nil { // not taken with LinkAdd
 		return fmt.Errorf("naming %s: %w", w.bridge, err)
 	}
 	return w.address(link, p)
 }
 
-// gather puts host ends back on the bridge, should it have been made anew.
+// gather makes host ends what they should be: deaf, and on the bridge, should it
+// have been made anew.
 func (w *wire) gather() error {
-	links, err := w.h.LinkList()
+	links, err := w.links()
 	if err != nil {
 		return fmt.Errorf("links: %w", err)
 	}
 	master := int(w.index.Load())
 	var errs []error
 	for _, l := range links {
-		if strings.HasPrefix(l.Attrs().Name, w.prefix) && l.Attrs().MasterIndex != master {
+		if !strings.HasPrefix(l.Attrs().Name, w.prefix) {
+			continue
+		}
+		errs = append(errs, deafen(l.Attrs().Name))
+		if l.Attrs().MasterIndex != master {
 			errs = append(errs, absent(w.h.LinkSetMasterByIndex(l, master)), absent(w.h.LinkSetHairpin(l, true)))
 		}
 	}
@@ -76,7 +84,7 @@ func (w *wire) gather() error {
 // address gives the bridge its one address and turns routing on.
 func (w *wire) address(link netlink.Link, p netip.Prefix) error {
 	want := &netlink.Addr{IPNet: ipNet(gateway(p), p.Bits())}
-	have, err := w.h.AddrList(link, netlink.FAMILY_V4)
+	have, err := w.addresses(link)
 	if err != nil {
 		return fmt.Errorf("addresses of %s: %w", w.bridge, err)
 	}
@@ -103,7 +111,7 @@ func (w *wire) address(link netlink.Link, p netip.Prefix) error {
 // larger packets than the way out takes depends on ICMP that clouds drop.
 func (w *wire) uplinkMTU() int {
 	const usual = 1500
-	routes, err := w.h.RouteList(nil, netlink.FAMILY_V4)
+	routes, err := w.routes()
 	if err != nil {
 		return usual
 	}
@@ -119,7 +127,7 @@ func (w *wire) uplinkMTU() int {
 
 // used are the destinations of this machine's routes but the bridge's own.
 func (w *wire) used() ([]netip.Prefix, error) {
-	routes, err := w.h.RouteListFiltered(netlink.FAMILY_V4, &netlink.Route{}, 0)
+	routes, err := w.routes()
 	if err != nil {
 		return nil, fmt.Errorf("routes of this machine: %w", err)
 	}
@@ -148,10 +156,11 @@ func (w *wire) name() string {
 }
 
 // join puts a veth pair between the bridge and the namespace, and sets up the
-// container's end with h, a handle in there.
+// container's end with h, a handle in there, which is deaf from its first moment:
+// see create.
 func (w *wire) join(name string, ns *namespace, h *netlink.Handle, a netip.Addr, p netip.Prefix) error {
 	veth := netlink.NewVeth(netlink.NewLinkAttrs())
-	veth.Name, veth.MTU, veth.MasterIndex, veth.Flags = name, int(w.mtu.Load()), int(w.index.Load()), net.FlagUp
+	veth.Name, veth.MTU, veth.MasterIndex = name, int(w.mtu.Load()), int(w.index.Load())
 	veth.PeerName, veth.PeerHardwareAddr = inside, hardware(a)
 	veth.PeerNamespace = netlink.NsFd(int(ns.file.Fd()))
 	if err := w.h.LinkAdd(veth); err != nil {
@@ -159,6 +168,12 @@ func (w *wire) join(name string, ns *namespace, h *netlink.Handle, a netip.Addr,
 	}
 	if err := w.h.LinkSetHairpin(veth, true); err != nil {
 		return fmt.Errorf("veth %s: hairpin: %w", name, err)
+	}
+	if err := deafen(name); err != nil {
+		return err
+	}
+	if err := w.h.LinkSetUp(veth); err != nil {
+		return fmt.Errorf("veth %s up: %w", name, err)
 	}
 	if err := furnish(h, a, p); err != nil {
 		return err
@@ -219,7 +234,7 @@ func (w *wire) has(name string) bool {
 
 // ends are the names of all host ends of this network.
 func (w *wire) ends() ([]string, error) {
-	links, err := w.h.LinkList()
+	links, err := w.links()
 	if err != nil {
 		return nil, fmt.Errorf("links: %w", err)
 	}

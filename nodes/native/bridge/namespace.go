@@ -3,6 +3,7 @@ package bridge
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -47,6 +48,9 @@ func create() (*namespace, *netlink.Handle, error) {
 		for _, set := range inherited {
 			_ = sysctl(set.key, set.value) // an old kernel has not all of them
 		}
+		if err := deafenInside(); err != nil {
+			return err
+		}
 		h, err = netlink.NewHandle(unix.NETLINK_ROUTE)
 		return err
 	})
@@ -59,6 +63,16 @@ func create() (*namespace, *netlink.Handle, error) {
 
 // aside runs f on a thread that is in a network namespace of its own meanwhile.
 func aside(f func() error) error {
+	return elsewhere(func() error { return unix.Unshare(unix.CLONE_NEWNET) }, f)
+}
+
+// within runs f on a thread that is in this namespace meanwhile.
+func (s *namespace) within(f func() error) error {
+	return elsewhere(func() error { return unix.Setns(int(s.file.Fd()), unix.CLONE_NEWNET) }, f)
+}
+
+// elsewhere runs f on a thread that leaves its namespace by enter, and returns.
+func elsewhere(enter, f func() error) error {
 	runtime.LockOSThread()
 	home, err := os.Open("/proc/thread-self/ns/net")
 	if err != nil {
@@ -66,7 +80,7 @@ func aside(f func() error) error {
 		return err
 	}
 	defer home.Close()
-	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+	if err := enter(); err != nil {
 		runtime.UnlockOSThread()
 		return err
 	}
@@ -93,25 +107,51 @@ func own(path string) (*namespace, error) {
 
 // find is the namespace of that inode, if a process is in it.
 func find(inode uint64) (*namespace, bool) {
+	s, ok := search(map[uint64]bool{inode: true})[inode]
+	return s, ok
+}
+
+// search finds those of the wanted inodes that a process is in.
+func search(wanted map[uint64]bool) map[uint64]*namespace {
+	found := make(map[uint64]*namespace, len(wanted))
+	if len(wanted) == 0 {
+		return found
+	}
 	all, _ := filepath.Glob("/proc/[0-9]*/ns/net")
-	want := "net:[" + strconv.FormatUint(inode, 10) + "]"
 	for _, path := range all {
-		if link, err := os.Readlink(path); err != nil || link != want {
+		inode := inodeOf(path)
+		if !wanted[inode] || found[inode] != nil {
 			continue
 		}
 		if s, err := own(path); err == nil && s.inode == inode {
-			return s, true
+			found[inode] = s
 		} else if err == nil {
 			s.close()
 		}
+		if len(found) == len(wanted) {
+			break
+		}
 	}
-	return nil, false
+	return found
 }
 
-// sysctl sets a value, unless it is so already: /proc/sys may be read-only.
+// inodeOf reads a link such as net:[4026531840]; 0 is none.
+func inodeOf(path string) uint64 {
+	link, _ := os.Readlink(path)
+	digits := strings.TrimSuffix(strings.TrimPrefix(link, "net:["), "]")
+	inode, _ := strconv.ParseUint(digits, 10, 64)
+	return inode
+}
+
+// sysctl sets a value, unless it is so already: /proc/sys may be read-only. One
+// that the kernel has not is fs.ErrNotExist.
 func sysctl(key, value string) error {
 	path := filepath.Join("/proc/sys", key)
-	if b, err := os.ReadFile(path); err == nil && strings.TrimSpace(string(b)) == value {
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) { // writing would be told EACCES
+		return err
+	}
+	if err == nil && strings.TrimSpace(string(b)) == value {
 		return nil
 	}
 	return os.WriteFile(path, []byte(value), 0o644)

@@ -66,7 +66,7 @@ func (w *wire) groupIsOurs(group uint32, links []netlink.Link) bool {
 	for _, link := range links {
 		mine[link.Attrs().Index] = true
 	}
-	all, err := w.h.LinkList()
+	all, err := w.links()
 	if err != nil {
 		return false
 	}
