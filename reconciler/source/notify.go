@@ -45,14 +45,32 @@ type notifier struct {
 
 // arm adds the watches for what is there now; adding one twice is harmless.
 func (n *notifier) arm() error {
-	err := n.fw.Add(existing(filepath.Dir(n.path)))
+	err := n.armNearest(filepath.Dir(n.path))
 	dir, derr := gitDir(n.path)
 	if derr != nil {
 		n.dir = ""
-		return errors.Join(err, n.fw.Add(existing(n.path)))
+		err = errors.Join(err, n.armNearest(n.path))
+		if dir, derr = gitDir(n.path); derr != nil {
+			return err
+		}
+		// It came before there was a watch that would have told.
 	}
 	n.dir = dir
-	return errors.Join(err, n.fw.Add(existing(filepath.Dir(dir))), n.fw.Add(dir), n.armTree(filepath.Join(dir, "refs")))
+	return errors.Join(err, n.armNearest(filepath.Dir(dir)), n.fw.Add(dir), n.armTree(filepath.Join(dir, "refs")))
+}
+
+// armNearest watches the nearest directory upwards that is there. What is made in
+// it before it is watched is no event, so that it looks again after each.
+func (n *notifier) armNearest(path string) error {
+	for {
+		dir := existing(path)
+		if err := n.fw.Add(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		if existing(path) == dir {
+			return nil
+		}
+	}
 }
 
 // armTree watches a directory and all below. One that vanishes meanwhile is an
