@@ -148,7 +148,7 @@ func registryLocked(s *site) {
 	defer s.registry.Lock("", "")
 	s.put("shop/victim", strings.ReplaceAll(fast(sleeper), "IMAGE", next))
 	commit := s.commit("an image behind a password")
-	s.wantProblem("image-unauthorized", []string{next, "credentials"}, "log in")
+	s.wantProblem("image-unauthorized", []string{next, "credentials"}, "password")
 	s.wantReason(commit, reconciler.Failed, next, "credentials")
 	wantSame(s.t, "shop/victim", victim, s.of("shop/victim"))
 }
