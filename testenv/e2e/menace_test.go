@@ -89,7 +89,6 @@ func TestE2E_BadPrograms(t *testing.T) {
 		{"program that ignores SIGTERM", deaf},
 		{"program that floods its log", floods},
 		{"program that forks without end", forks},
-		{"program that leaves orphans", orphans},
 		{"program that leaves zombies", zombies},
 	} {
 		t.Run(bad.name, func(t *testing.T) {
@@ -209,14 +208,6 @@ func tasks(t *testing.T, f folder) int {
 		t.Fatal(err)
 	}
 	return int(usage.Pids)
-}
-
-// orphans are buried by the container's first process: they would fill its limit
-// else.
-func orphans(s *site) {
-	f := s.misbehaves("orphans", "\tresources: limit: pids: 80\n")
-	s.eventually("the last orphan", func() bool { out, _ := s.try("bayplan logs shop/bad"); return strings.Contains(out, "done") })
-	s.eventually("no more than the program", func() bool { return len(processes(s.t, f)) == 2 })
 }
 
 // zombies are the program's own fault, and end with it.

@@ -3,10 +3,9 @@
 //
 //	flood    writes lines as fast as it can
 //	fork     starts processes without end, and waits for none
-//	orphans  leaves 300 processes that end behind, one after the other
 //	zombies  starts 20 that end, and waits for none
 //
-// Orphans and zombies then sleep until SIGTERM; what could not be started is an
+// The zombies' parent then sleeps until SIGTERM; what could not be started is an
 // end with 5.
 package main
 
@@ -27,16 +26,8 @@ func main() {
 		flood()
 	case "fork":
 		fork()
-	case "orphans":
-		repeat(300, "orphan", (*exec.Cmd).Run)
 	case "zombies":
-		repeat(20, "end", (*exec.Cmd).Start)
-	case "orphan":
-		if self("linger").Start() != nil {
-			os.Exit(5)
-		}
-	case "linger":
-		time.Sleep(20 * time.Millisecond) // its parent ends before it does
+		zombies(20)
 	case "sleep":
 		sleep()
 	}
@@ -62,10 +53,10 @@ func fork() {
 	}
 }
 
-// repeat starts that many of one kind.
-func repeat(times int, kind string, start func(*exec.Cmd) error) {
-	for range times {
-		if err := start(self(kind)); err != nil {
+// zombies starts so many that end, and waits for none.
+func zombies(n int) {
+	for range n {
+		if err := self("end").Start(); err != nil {
 			fmt.Println(err)
 			os.Exit(5)
 		}
