@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/bayplan/bayplan/nodes"
+	"github.com/bayplan/bayplan/nodes/native/space"
 	"github.com/bayplan/bayplan/schema"
 )
 
@@ -217,14 +218,14 @@ func TestPull_ThatTakesTooLong(t *testing.T) {
 func TestPull_OntoAFullDisk(t *testing.T) {
 	s := newSite(t, func(c *Config) { c.Limits.Reserve = 1 << 20 })
 	a := s.offers(content(t))
-	s.disk = func() (disk, error) { return disk{free: 2<<20 - 1}, nil }
+	s.disk = func() (space.Disk, error) { return space.Disk{Free: 2<<20 - 1}, nil }
 	err := s.Pull(t.Context(), a)
 	s.wantFailure(err, nodes.DiskFull, "the node's disk is full")
 	if !errors.Is(err, syscall.ENOSPC) {
 		t.Errorf("got %v", err)
 	}
 	s.wantNothing()
-	s.disk = func() (disk, error) { return disk{free: 1 << 40}, nil }
+	s.disk = func() (space.Disk, error) { return space.Disk{Free: 1 << 40}, nil }
 	if err := s.Pull(t.Context(), a); err != nil {
 		t.Error(err)
 	}
@@ -358,9 +359,9 @@ func TestCollect_GoesByLeastUse(t *testing.T) {
 		}
 		keys = append(keys, keyOf(&a))
 	}
-	s.disk = func() (disk, error) {
+	s.disk = func() (space.Disk, error) {
 		left, err := os.ReadDir(s.path("trees"))
-		return disk{used: 50 + 15*len(left)}, err // 95, 80, 65
+		return space.Disk{Used: 50 + 15*len(left)}, err // 95, 80, 65
 	}
 	if gone, err := s.Collect(t.Context()); err != nil || !slices.Equal(gone, keys[:2]) {
 		t.Errorf("gone: %v, %v; want %v", gone, err, keys[:2])
@@ -378,7 +379,7 @@ func FuzzUnpack(f *testing.F) {
 		f.Add(b)
 	}
 	s := &Store{cfg: Config{Limits: Limits{Bytes: 1 << 20, Entries: 50, Depth: 5, Ratio: 100}}}
-	s.disk = func() (disk, error) { return disk{free: 1 << 40}, nil }
+	s.disk = func() (space.Disk, error) { return space.Disk{Free: 1 << 40}, nil }
 	yes := true
 	f.Fuzz(func(t *testing.T, b []byte) {
 		dir := t.TempDir()

@@ -10,8 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // Entry is a tree of the list.
@@ -77,12 +75,12 @@ func (s *Store) Prune(ctx context.Context, unusedFor time.Duration) ([]string, e
 // the least recently used first, until it is down to [Config.Low].
 func (s *Store) Collect(ctx context.Context) ([]string, error) {
 	d, err := s.disk()
-	if err != nil || d.used <= s.cfg.High {
+	if err != nil || d.Used <= s.cfg.High {
 		return nil, err
 	}
 	return s.clear(ctx, freshFor, func() (bool, error) {
 		d, err := s.disk()
-		return d.used > s.cfg.Low, err
+		return d.Used > s.cfg.Low, err
 	})
 }
 
@@ -191,38 +189,14 @@ func (s *Store) clearPartials(age time.Duration) error {
 	return err
 }
 
-// disk is the state of the store's file system.
-type disk struct {
-	free int64 // bytes that this process may write
-	used int   // percent of bytes or inodes, the larger
-}
-
-func statDisk(dir string) (disk, error) {
-	var st unix.Statfs_t
-	if err := unix.Statfs(dir, &st); err != nil {
-		return disk{}, local(fmt.Errorf("statfs %s: %w", dir, err))
-	}
-	used := percent(st.Blocks-st.Bfree, st.Blocks-st.Bfree+st.Bavail)
-	return disk{free: int64(st.Bavail) * st.Bsize, used: max(used, percent(st.Files-st.Ffree, st.Files))}, nil
-}
-
-// percent rounds up, so that 100 is never hidden; of nothing it is 0.
-func percent(part, whole uint64) int {
-	if whole == 0 {
-		return 0
-	}
-	return int((part*100 + whole - 1) / whole)
-}
-
 // checkRoom is whether the disk takes that many bytes and keeps its reserve.
 func (s *Store) checkRoom(bytes int64) error {
 	d, err := s.disk()
 	if err != nil {
-		return err
+		return local(err)
 	}
-	if reserve := max(s.cfg.Limits.Reserve, 0); d.free < bytes+reserve {
-		return local(fmt.Errorf("%d MiB are free, and %d MiB beside a reserve of %d MiB are wanted: %w",
-			d.free>>20, bytes>>20, reserve>>20, unix.ENOSPC))
+	if err := d.Room(bytes, s.cfg.Limits.Reserve); err != nil {
+		return local(err)
 	}
 	return nil
 }

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/bayplan/bayplan/nodes"
+	"github.com/bayplan/bayplan/nodes/native/space"
 	"github.com/bayplan/bayplan/schema"
 )
 
@@ -29,7 +30,7 @@ type Store struct {
 	slots  chan struct{}
 	turns  turns
 	pause  time.Duration // between two attempts, the first time
-	disk   func() (disk, error)
+	disk   func() (space.Disk, error)
 
 	mu sync.Mutex
 	// held counts those who use a tree, touched are the ones used since the last
@@ -56,7 +57,7 @@ func Open(cfg Config) (*Store, error) {
 	}
 	s := &Store{
 		cfg: cfg, client: newClient(cfg), slots: make(chan struct{}, cfg.Parallel), pause: firstPause,
-		turns: turns{all: map[string]*turn{}}, disk: func() (disk, error) { return statDisk(cfg.Dir) },
+		turns: turns{all: map[string]*turn{}}, disk: func() (space.Disk, error) { return space.Of(cfg.Dir) },
 		held: map[string]int{}, touched: map[string]bool{},
 	}
 	if err := s.take(); err != nil {

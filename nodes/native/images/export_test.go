@@ -5,6 +5,8 @@ import (
 	"io"
 	"net"
 	"time"
+
+	"github.com/bayplan/bayplan/nodes/native/space"
 )
 
 // Waiting is how many callers wait for pulls.
@@ -33,7 +35,7 @@ func SetInUse(s *Store, fn func(context.Context) ([]string, error)) { s.cfg.InUs
 
 // SetDisk makes the disk as full as that, in percent.
 func SetDisk(s *Store, used func() int) {
-	s.disk = func() (disk, error) { return disk{free: 1 << 40, used: used()}, nil }
+	s.disk = func() (space.Disk, error) { return space.Disk{Free: 1 << 40, Used: used()}, nil }
 }
 
 // SetDial makes every host of the store's requests be that address.

@@ -77,14 +77,14 @@ func (s *Store) Prune(ctx context.Context, unusedFor time.Duration) (Pruned, err
 // cheap where nothing is to be done.
 func (s *Store) Collect(ctx context.Context) (Pruned, error) {
 	d, err := s.disk()
-	if err != nil || d.used <= s.cfg.High {
+	if err != nil || d.Used <= s.cfg.High {
 		return Pruned{}, err
 	}
 	pruned, err := s.clear(ctx, freshFor, func() (bool, error) {
 		d, err := s.disk()
-		return d.used > s.cfg.Low, err
+		return d.Used > s.cfg.Low, err
 	})
-	s.cfg.Log.Info("images cleared for the disk", "used", d.used, "images", len(pruned.Images), "layers", pruned.Layers, "bytes", pruned.Bytes)
+	s.cfg.Log.Info("images cleared for the disk", "used", d.Used, "images", len(pruned.Images), "layers", pruned.Layers, "bytes", pruned.Bytes)
 	return pruned, err
 }
 

@@ -2,43 +2,16 @@ package images
 
 import (
 	"context"
-	"fmt"
-
-	"golang.org/x/sys/unix"
 )
-
-// disk is the state of the store's file system.
-type disk struct {
-	free int64 // bytes that this process may write
-	used int   // percent of bytes or inodes, the larger
-}
-
-func statDisk(dir string) (disk, error) {
-	var st unix.Statfs_t
-	if err := unix.Statfs(dir, &st); err != nil {
-		return disk{}, local(fmt.Errorf("statfs %s: %w", dir, err))
-	}
-	used := percent(st.Blocks-st.Bfree, st.Blocks-st.Bfree+st.Bavail)
-	return disk{free: int64(st.Bavail) * st.Bsize, used: max(used, percent(st.Files-st.Ffree, st.Files))}, nil
-}
-
-// percent rounds up, so that 100 is never hidden; of nothing it is 0.
-func percent(part, whole uint64) int {
-	if whole == 0 {
-		return 0
-	}
-	return int((part*100 + whole - 1) / whole)
-}
 
 // checkRoom is whether the disk takes that many bytes and keeps its reserve.
 func (s *Store) checkRoom(bytes int64) error {
 	d, err := s.disk()
 	if err != nil {
-		return err
+		return local(err)
 	}
-	if reserve := max(s.cfg.Limits.Reserve, 0); d.free < bytes+reserve {
-		return local(fmt.Errorf("%d MiB are free, and %d MiB beside a reserve of %d MiB are wanted: %w",
-			d.free>>20, bytes>>20, reserve>>20, unix.ENOSPC))
+	if err := d.Room(bytes, s.cfg.Limits.Reserve); err != nil {
+		return local(err)
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/bayplan/bayplan/nodes/native/space"
 	"github.com/bayplan/bayplan/nodes/registries"
 	"github.com/bayplan/bayplan/schema"
 )
@@ -28,7 +29,7 @@ type Store struct {
 	wire     *http.Transport // below base
 	slots    chan struct{}
 	pause    time.Duration // between two attempts, the first time
-	disk     func() (disk, error)
+	disk     func() (space.Disk, error)
 	// ctx ends with the store: what is fetched belongs to it, not to whoever
 	// asked first.
 	ctx    context.Context
@@ -59,7 +60,7 @@ func Open(cfg Config) (*Store, error) {
 	}
 	s := &Store{
 		cfg: cfg, platform: platform, slots: make(chan struct{}, cfg.Parallel), pause: firstPause,
-		disk:   func() (disk, error) { return statDisk(cfg.Dir) },
+		disk:   func() (space.Disk, error) { return space.Of(cfg.Dir) },
 		images: map[string]*record{}, names: map[string]string{}, layers: map[string]layerInfo{},
 		wanted: map[string]int{}, held: map[string]int{}, touched: map[string]bool{},
 	}
