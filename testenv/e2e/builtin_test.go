@@ -3,6 +3,7 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -34,7 +35,10 @@ type folder struct {
 	cfg  bundle.Config
 }
 
-func (f *folder) id() string { return filepath.Base(f.path) }
+func (f *folder) name() string { return filepath.Base(f.path) }
+
+// id is what the status calls the container: the end of its folder's name.
+func (f *folder) id() string { return f.path[strings.LastIndexByte(f.path, '.')+1:] }
 
 // folders are those of a cluster, whatever its agents' own folders are called.
 func folders(d *dev) (found []folder) {
@@ -42,7 +46,7 @@ func folders(d *dev) (found []folder) {
 	for _, path := range paths {
 		f := folder{path: path}
 		b, err := os.ReadFile(filepath.Join(path, "config.json"))
-		if strings.HasPrefix(f.id(), ".") || err != nil || json.Unmarshal(b, &f.cfg) != nil {
+		if strings.HasPrefix(f.name(), ".") || err != nil || json.Unmarshal(b, &f.cfg) != nil {
 			continue // half made, or gone meanwhile
 		}
 		found = append(found, f)
@@ -174,6 +178,9 @@ type seen struct {
 	since  time.Time
 	runs   bool
 	killed bool
+	// log is held open, so that it can be read to its end when the folder is gone;
+	// nil before there is one.
+	log *os.File
 }
 
 func (w *watcher) look() {
@@ -192,6 +199,7 @@ func (w *watcher) look() {
 		if !there[id] {
 			w.live(s)
 			w.tell(s, "destroy", time.Now())
+			s.log.Close()
 			delete(w.seen, id)
 		}
 	}
@@ -210,7 +218,7 @@ func (w *watcher) live(s *seen) {
 		}
 		w.compare(s)
 	}
-	if at, ok := s.drains(); ok && s.runs && !s.killed && at.After(s.since) {
+	if at, ok := s.drains(); ok && !s.killed && at.After(s.since) {
 		s.killed = true
 		w.tell(s, "kill", at)
 	}
@@ -238,7 +246,13 @@ func (s *seen) end(w *watcher) {
 
 // drains is when the demo's program last said that the signal to end had come.
 func (s *seen) drains() (at time.Time, ok bool) {
-	b, _ := os.ReadFile(filepath.Join(s.path, "log", "00000001.log"))
+	if s.log == nil {
+		s.log, _ = os.Open(filepath.Join(s.path, "log", "00000001.log")) // not there before the first life
+	}
+	if s.log == nil {
+		return at, false
+	}
+	b, _ := io.ReadAll(io.NewSectionReader(s.log, 0, 1<<20))
 	for line := range strings.Lines(string(b)) {
 		stamp, text, _ := strings.Cut(line, " ")
 		if said, err := time.Parse(time.RFC3339Nano, stamp); err == nil && strings.Contains(text, " drains for ") {

@@ -40,10 +40,7 @@ workloads: web: {
 
 // I1: an update behind constant requests never has fewer healthy than was
 // promised, by the engine's and the instances' own word, and loses no request.
-//
-// Only an engine's events say surely when a stop began. The built-in runtime's are
-// read from a log that goes with its container, sometimes before it was read.
-func TestE2E_UpdateUnderRequests(t *testing.T) { updateUnderRequests(t, dockerEngine{}) }
+func TestE2E_UpdateUnderRequests(t *testing.T) { onEach(t, updateUnderRequests) }
 
 func updateUnderRequests(t *testing.T, on world) {
 	d := startOn(t, on, t.TempDir())
@@ -191,7 +188,7 @@ func (l *load) askInTurn(ctx context.Context) {
 }
 
 // askEach asks every instance that was healthy once, and goes on until the
-// engine says that it is being stopped.
+// engine (or its own log) says that it is being stopped.
 func (l *load) askEach(ctx context.Context) {
 	known := map[string]bool{}
 	for ctx.Err() == nil {
