@@ -134,7 +134,8 @@ func (p *pass) placeAgain(t *scheduler.Table, w *want) {
 	back := t.Lift(int(w.reorder.node), w.reorder.order.Workload, w.reorder.order.Ports)
 	got, ok := t.Take(&w.request)
 	if !ok {
-		p.refused(w, t.Explain(&w.request))
+		why := t.Explain(&w.request)
+		p.refused(w, &why)
 		back()
 		return
 	}
@@ -180,7 +181,7 @@ func (p *pass) order(w *want, got scheduler.Placement) {
 	goal := w.request.Workload
 	_, digest := p.facts.Rollouts[w.rollout].goal()
 	o := nodes.Order{ID: nodes.InstanceID(got.Slot, digest), Slot: got.Slot, Digest: digest, Workload: goal,
-		Ports: got.Ports, Reason: w.reason, Commit: p.facts.Rollouts[w.rollout].Commit, Placed: p.in.Now, Trace: p.in.Trace}
+		Ports: got.ByName(goal), Reason: w.reason, Commit: p.facts.Rollouts[w.rollout].Commit, Placed: p.in.Now, Trace: p.in.Trace}
 	if w.reorder != nil {
 		o.Placed = w.reorder.order.Placed
 	}
@@ -197,14 +198,14 @@ func (p *pass) order(w *want, got scheduler.Placement) {
 }
 
 // refused records why a want found no place.
-func (p *pass) refused(w *want, why scheduler.Why) {
+func (p *pass) refused(w *want, why *scheduler.Why) {
 	out := &p.outcome[w.rollout]
 	out.waiting = w.request.Slot.String() + ": " + why.String()
 	if w.inTurn {
 		return
 	}
 	p.blocked = append(p.blocked, Blocked{Workload: w.request.Workload.Name, Slot: w.request.Slot, Code: "unplaced",
-		Text: why.String(), Next: unplacedNext(&why, w.request.Slot), Why: &why})
+		Text: why.String(), Next: unplacedNext(why, w.request.Slot), Why: why})
 }
 
 func unplacedNext(why *scheduler.Why, slot schema.Slot) string {

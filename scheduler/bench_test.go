@@ -11,6 +11,21 @@ import (
 	"github.com/bayplan/bayplan/schema"
 )
 
+// works are what is measured, each at some sizes.
+var works = []struct {
+	work         string
+	nodes, tasks int
+}{
+	{"plain", 1_000, 10_000}, {"plain", 1_000, 100_000}, {"plain", 1_000, 1_000_000},
+	{"plain", 5_000, 10_000}, {"plain", 5_000, 100_000}, {"plain", 5_000, 1_000_000},
+	{"plain", 10_000, 10_000}, {"plain", 10_000, 100_000}, {"plain", 10_000, 1_000_000},
+	{"plain", 50_000, 100_000}, {"plain", 50_000, 1_000_000},
+	{"spread", 1_000, 10_000}, {"spread", 5_000, 100_000}, {"spread", 10_000, 100_000}, {"spread", 10_000, 1_000_000},
+	{"single", 1_000, 10_000}, {"single", 5_000, 10_000}, {"single", 10_000, 10_000},
+	{"pools", 1_000, 10_000}, {"pools", 5_000, 100_000}, {"pools", 10_000, 100_000},
+	{"update", 1_000, 2_500}, {"ports", 5_000, 100_000}, {"nofit", 1_000, 1}, {"nofit", 5_000, 1}, {"nofit", 10_000, 1},
+}
+
 // BenchmarkPlace gives tasks of mixed sizes a place on empty nodes, and tells
 // how many a second of processor time it places. The works:
 //
@@ -20,21 +35,10 @@ import (
 //	single  groups of one, into a cluster that is full before the end
 //	update  a quarter of one workload of 10,000 slots, each beside its old one
 //	nofit   a group that fits nowhere, with why; counted in groups
+//	ports   groups of 100 whose tasks take a host port each
 //	pools   1,000 pools that contend, a task at a time
 func BenchmarkPlace(b *testing.B) {
-	for _, c := range []struct {
-		work         string
-		nodes, tasks int
-	}{
-		{"plain", 1_000, 10_000}, {"plain", 1_000, 100_000}, {"plain", 1_000, 1_000_000},
-		{"plain", 5_000, 10_000}, {"plain", 5_000, 100_000}, {"plain", 5_000, 1_000_000},
-		{"plain", 10_000, 10_000}, {"plain", 10_000, 100_000}, {"plain", 10_000, 1_000_000},
-		{"plain", 50_000, 100_000}, {"plain", 50_000, 1_000_000},
-		{"spread", 1_000, 10_000}, {"spread", 5_000, 100_000}, {"spread", 10_000, 100_000}, {"spread", 10_000, 1_000_000},
-		{"single", 1_000, 10_000}, {"single", 5_000, 10_000}, {"single", 10_000, 10_000},
-		{"pools", 1_000, 10_000}, {"pools", 5_000, 100_000}, {"pools", 10_000, 100_000},
-		{"update", 1_000, 2_500}, {"nofit", 1_000, 1}, {"nofit", 5_000, 1}, {"nofit", 10_000, 1},
-	} {
+	for _, c := range works {
 		b.Run(fmt.Sprintf("%s/nodes=%d/tasks=%d", c.work, c.nodes, c.tasks), func(b *testing.B) {
 			benchPlace(b, c.work, c.nodes, c.tasks)
 		})
@@ -42,14 +46,7 @@ func BenchmarkPlace(b *testing.B) {
 }
 
 func benchPlace(b *testing.B, work string, count, tasks int) {
-	pool := benchPool(count, tasks, work)
-	requests := benchRequests(tasks, work)
-	switch work {
-	case "pools":
-		contend(&pool, requests)
-	case "update":
-		pool, requests = rolling(count, tasks)
-	}
+	pool, requests := benchCase(work, count, tasks)
 	if work == "nofit" {
 		benchNoFit(b, pool, &requests[0])
 		return
@@ -65,6 +62,21 @@ func benchPlace(b *testing.B, work string, count, tasks int) {
 		b.Fatalf("only %d of %d were placed", placed/b.N, tasks)
 	}
 	b.ReportMetric(float64(placed)/spent.Seconds(), "placements/cpu-s")
+	g := growthOf(work, count, tasks)
+	b.ReportMetric(g.kept, "B/task")
+	b.ReportMetric(g.peak, "peak-B/task")
+}
+
+// benchCase is the nodes and tasks of a work at one size.
+func benchCase(work string, count, tasks int) (scheduler.Pool, []scheduler.Request) {
+	if work == "update" {
+		return rolling(count, tasks)
+	}
+	pool, requests := benchPool(count, tasks, work), benchRequests(tasks, work)
+	if work == "pools" {
+		contend(&pool, requests)
+	}
+	return pool, requests
 }
 
 // benchNoFit asks a table that is laid out already: that is done once for all
@@ -136,6 +148,9 @@ func benchWork(g int, kind string) *schema.Workload {
 		w.Constraints = []schema.Constraint{{Attribute: "disk", Op: "=", Value: []string{"ssd", "hdd"}[g%2]}}
 		other := fmt.Sprintf("team-%d/work-%05d", (g+48)%50, g-2)
 		w.Near = []schema.Near{{Workload: other, Over: schema.EachNode, Apart: true, Must: true}}
+	}
+	if kind == "ports" {
+		w.Ports = map[string]schema.Port{"http": {Container: 80}}
 	}
 	if kind == "nofit" {
 		w.Resources.CPU = 1 << 40

@@ -16,6 +16,7 @@
 //	refuse.go feasible.go  the one rule of what a node can take, and its words
 //	rules.go goods.go ports.go  neighbours and spreads; disk and devices; host ports
 //	table.go class.go index.go heap.go  nodes by what they have free
+//	spots.go             where the slots of each workload are
 //	fit.go weigh.go      the score
 //	evict.go             who goes where there is no room
 package scheduler

@@ -10,37 +10,39 @@ import (
 
 // gang places all that the queue's first workload asks for, or nothing of it.
 func (d *deal) gang(x *share) {
-	name := d.requests[x.queue[0].from].Workload.Name
+	name := d.wanted(x.queue[0]).Name
 	k := 0
-	for k < len(x.queue) && d.requests[x.queue[k].from].Workload.Name == name {
+	for k < len(x.queue) && d.wanted(x.queue[k]).Name == name {
 		k++
 	}
 	gang := x.queue[:k]
 	x.queue = x.queue[k:]
-	for _, g := range gang {
+	for _, a := range gang {
+		g := &d.groups[a.group()]
 		for g.from+g.done < g.to {
 			if !d.try(g) {
-				d.disband(gang, g.why)
+				d.disband(gang, d.whys[g.from])
 				return
 			}
 		}
 	}
-	for _, g := range gang {
-		d.over(g)
+	for _, a := range gang {
+		d.over(&d.groups[a.group()])
 	}
 }
 
 // disband takes back what a gang got.
-func (d *deal) disband(gang []*group, why *Why) {
+func (d *deal) disband(gang []asked, why *Why) {
 	d.t.hold(nil)
-	got, all := 0, 0
-	for _, g := range gang {
+	got, all := int32(0), int32(0)
+	for _, a := range gang {
+		g := &d.groups[a.group()]
 		got, all = got+g.done, all+g.to-g.from
 		for ; g.done > 0; g.done-- {
 			p := &d.placed[g.from+g.done-1]
 			w := d.requests[g.from].Workload
 			at := d.t.at(p.Node)
-			d.t.set(at, d.t.nodes[at].without(w, p.Ports), true)
+			d.t.set(at, d.t.nodes[at].without(w, p.ByName(w)), true)
 			d.t.count(at, w, -1)
 			d.t.shares.count(g.leaf, amounts{}.minus(amountsOf(w)), -1)
 			*p = Placement{}
@@ -48,8 +50,8 @@ func (d *deal) disband(gang []*group, why *Why) {
 	}
 	told := *why
 	told.Gang = fmt.Sprintf("all of its %d slots are placed or none, and %d of them fit", all, got)
-	for _, g := range gang {
-		g.why = &told
+	for _, a := range gang {
+		d.refused(&d.groups[a.group()], &told)
 	}
 }
 
@@ -84,7 +86,7 @@ func (d *deal) wait(g *group) {
 			return
 		}
 		if d.waits == nil {
-			d.waits = map[int]string{}
+			d.waits = map[int32]string{}
 		}
 		d.waits[i] = d.t.Name(int(n))
 		d.t.shares.count(g.leaf, amountsOf(d.requests[i].Workload), 1)

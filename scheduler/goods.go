@@ -1,8 +1,6 @@
 package scheduler
 
 import (
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -30,7 +28,7 @@ func goodsOf(w *schema.Workload) (all []good) {
 	if w.Resources.Disk > 0 {
 		all = append(all, good{name: disk, amount: int64(w.Resources.Disk)})
 	}
-	for _, name := range slices.Sorted(maps.Keys(w.Resources.Devices)) {
+	for _, name := range sortedKeys(w.Resources.Devices) {
 		d := w.Resources.Devices[name]
 		g := good{name: devicePrefix + name, amount: int64(d.Count)}
 		for _, c := range d.Constraints {

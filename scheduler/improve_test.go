@@ -84,7 +84,7 @@ func (f *fleet) scatter(t *rapid.T, w *schema.Workload) {
 		r.Only = f.pool.Nodes[rapid.IntRange(0, len(f.pool.Nodes)-1).Draw(t, "on")].Node.Name
 		if placed, _ := scheduler.Place(f.pool, []scheduler.Request{r}); len(placed) == 1 {
 			r.Only = ""
-			f.hold(f.at(placed[0].Node), r, placed[0].Ports)
+			f.hold(f.at(placed[0].Node), r, placed[0].ByName(r.Workload))
 		}
 	}
 }
@@ -118,7 +118,7 @@ func (f *fleet) carryOut(t *rapid.T, m *scheduler.Move) {
 		t.Fatalf("%+v: its place counts %s", m, placed[0].Score)
 	}
 	r.Only = ""
-	f.hold(f.at(m.To), r, placed[0].Ports)
+	f.hold(f.at(m.To), r, placed[0].ByName(r.Workload))
 }
 
 // TestImprove_Moves: each move can be carried out after those before it, gains,

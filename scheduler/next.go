@@ -106,7 +106,7 @@ func (g *run) take(n int32, slot schema.Slot) Placement {
 	if t.mark[n] != t.turn {
 		g.mark(n)
 	}
-	g.work.spots[t.spot[n]].slots++
+	t.spots.at(t.spot[n]).slots++
 	for k := range g.counters {
 		if c := &g.counters[k]; c.kind != nears {
 			c.total++
@@ -115,7 +115,7 @@ func (g *run) take(n int32, slot schema.Slot) Placement {
 			}
 		}
 	}
-	p.Ports = t.give(n, g.r, slot)
+	p.Ports = g.give(n, slot)
 	for k := range g.goods {
 		t.stockOf(g.goods[k].name).free[n] -= g.goods[k].amount
 	}
@@ -124,14 +124,29 @@ func (g *run) take(n int32, slot schema.Slot) Placement {
 }
 
 // give takes the request's share off the node.
-func (t *Table) give(n int32, r *Request, slot schema.Slot) map[string]int {
+func (g *run) give(n int32, slot schema.Slot) []int {
+	t, w := g.t, g.r.Workload
 	node := &t.nodes[n]
-	node.reserve(r.Workload)
+	node.reserve(w)
 	t.reckon(n)
-	ports := choosePorts(node, r, slot)
-	if len(ports) > 0 {
-		node.Ports = withPorts(node.Ports, ports, t.ownPorts[n])
-		t.ownPorts[n] = true
+	if len(w.Ports) == 0 {
+		return nil
 	}
+	ports := t.piece(len(w.Ports))
+	g.names = portNames(g.names[:0], w)
+	choosePorts(ports, node, w, slot, g.names)
+	node.Ports = withPorts(node.Ports, ports, t.ownPorts[n])
+	t.ownPorts[n] = true
+	return ports
+}
+
+// piece is room for some ports, cut off what is made for many at once.
+func (t *Table) piece(count int) []int {
+	if len(t.ports) < count {
+		t.cut = min(max(2*t.cut, 16), 1024)
+		t.ports = make([]int, max(t.cut, count))
+	}
+	ports := t.ports[:count:count]
+	t.ports = t.ports[count:]
 	return ports
 }

@@ -41,39 +41,68 @@ func (t *Table) Take(r *Request) (Placement, bool) {
 type deal struct {
 	t        *Table
 	requests []Request
-	placed   []Placement // by request
-	groups   []group
-	waits    map[int]string // nodes where room is kept, by request
+	placed   []Placement      // by request
+	groups   []group          // as many as there are, from the start
+	waits    map[int32]string // nodes where room is kept, by request
+	whys     map[int32]*Why   // why the rest of a group has no place, by its first
 }
 
-// group is requests that follow each other and ask the same.
+// group is requests that follow each other and ask the same. There may be one for
+// each request: what it holds counts.
 type group struct {
-	from, to int // of the requests
-	done     int // how many have a place: the first ones
+	from, to int32 // of the requests
+	done     int32 // how many have a place: the first ones
 	leaf     int32
-	// revocable work is served after all other.
-	revocable bool
-	run       *run
-	why       *Why // why the others have none
+	run      *run
 }
+
+// asked is a group in a pool's queue: twice its number, and one more where it is
+// revocable, which is served after all other.
+type asked int32
+
+func ask(group int, revocable bool) asked {
+	if revocable {
+		return asked(2*group + 1)
+	}
+	return asked(2 * group)
+}
+
+func (a asked) group() int32    { return int32(a / 2) }
+func (a asked) revocable() bool { return a%2 == 1 }
 
 // group cuts the requests into groups and queues them with their pools.
 func (d *deal) group() {
+	count := 0
 	for i := range d.requests {
-		r := &d.requests[i]
-		if k := len(d.groups); k > 0 && alike(&d.requests[d.groups[k-1].from], r) {
-			d.groups[k-1].to++
-			continue
+		if i == 0 || !alike(&d.requests[i-1], &d.requests[i]) {
+			count++
 		}
-		d.groups = append(d.groups, group{from: i, to: i + 1})
 	}
+	d.t.spots.expect(count)
+	d.groups = make([]group, 0, count)
+	for i := range d.requests {
+		if i == 0 || !alike(&d.requests[i-1], &d.requests[i]) {
+			d.groups = append(d.groups, group{from: int32(i), leaf: d.t.shares.leaf(d.t, d.requests[i].Workload.Pool)})
+		}
+		d.groups[len(d.groups)-1].to = int32(i + 1)
+	}
+	d.queue()
+}
+
+// queue puts each group in its pool's queue.
+func (d *deal) queue() {
 	s := d.t.shares
+	lengths := make([]int, len(s.all))
 	for i := range d.groups {
-		g := &d.groups[i]
-		w := d.requests[g.from].Workload
-		g.leaf, g.revocable = s.leaf(d.t, w.Pool), w.Revocable
-		x := &s.all[g.leaf]
-		x.queue = append(x.queue, g)
+		lengths[d.groups[i].leaf]++
+	}
+	all := make([]asked, len(d.groups))
+	for i, n := range lengths {
+		s.all[i].queue, all = all[:0:n], all[n:]
+	}
+	for i := range d.groups {
+		x := &s.all[d.groups[i].leaf]
+		x.queue = append(x.queue, ask(i, d.requests[d.groups[i].from].Workload.Revocable))
 	}
 	for i := range s.all {
 		if x := &s.all[i]; len(x.queue) > 0 {
@@ -83,14 +112,19 @@ func (d *deal) group() {
 	}
 }
 
-func (d *deal) byPriority(a, b *group) int {
-	if a.revocable != b.revocable {
-		if a.revocable {
+// wanted is the workload that a group asks for.
+func (d *deal) wanted(a asked) *schema.Workload {
+	return d.requests[d.groups[a.group()].from].Workload
+}
+
+func (d *deal) byPriority(a, b asked) int {
+	if a.revocable() != b.revocable() {
+		if a.revocable() {
 			return 1
 		}
 		return -1
 	}
-	return d.requests[b.from].Workload.Priority - d.requests[a.from].Workload.Priority
+	return d.wanted(b).Priority - d.wanted(a).Priority
 }
 
 // alike is whether two requests ask the same, but for the slot and, where no rule
@@ -121,9 +155,9 @@ func (d *deal) serve() {
 // one serves the first request of a leaf's queue, or all of a gang.
 func (d *deal) one(leaf int32) {
 	x := &d.t.shares.all[leaf]
-	g := x.queue[0]
+	g := &d.groups[x.queue[0].group()]
 	switch {
-	case d.requests[g.from].Workload.Gang:
+	case d.wanted(x.queue[0]).Gang:
 		d.gang(x)
 	case !d.try(g) || g.from+g.done == g.to:
 		x.queue = x.queue[1:]
@@ -143,7 +177,8 @@ func (d *deal) over(g *group) {
 func (d *deal) try(g *group) bool {
 	s, i := d.t.shares, g.from+g.done
 	r := &d.requests[i]
-	if g.why = s.forbid(g.leaf, r.Workload, len(d.t.nodes)); g.why != nil {
+	if why := s.forbid(g.leaf, r.Workload, len(d.t.nodes)); why != nil {
+		d.refused(g, why)
 		return false
 	}
 	if g.run == nil {
@@ -151,7 +186,7 @@ func (d *deal) try(g *group) bool {
 	}
 	n := g.run.next(d.t.at(r.Leaves))
 	if n < 0 {
-		g.why = g.run.why
+		d.refused(g, g.run.why)
 		d.wait(g)
 		return false
 	}
@@ -161,18 +196,33 @@ func (d *deal) try(g *group) bool {
 	return true
 }
 
+// refused tells why the rest of a group has no place.
+func (d *deal) refused(g *group, why *Why) {
+	if d.whys == nil {
+		d.whys = map[int32]*Why{}
+	}
+	d.whys[g.from] = why
+}
+
 func amountsOf(w *schema.Workload) amounts {
 	return amounts{int64(w.Resources.CPU), int64(w.Resources.Memory)}
 }
 
 // results are in the requests' order.
 func (d *deal) results() (placed []Placement, unplaced []Unplaced) {
+	done := 0
+	for i := range d.groups {
+		done += int(d.groups[i].done)
+	}
 	placed = d.placed[:0]
+	if done < len(d.requests) {
+		unplaced = make([]Unplaced, 0, len(d.requests)-done)
+	}
 	for i := range d.groups {
 		g := &d.groups[i]
 		placed = append(placed, d.placed[g.from:g.from+g.done]...)
 		for k := g.from + g.done; k < g.to; k++ {
-			unplaced = append(unplaced, Unplaced{d.requests[k].Slot, *g.why, d.waits[k]})
+			unplaced = append(unplaced, Unplaced{d.requests[k].Slot, d.whys[g.from], d.waits[k]})
 		}
 	}
 	return placed, unplaced

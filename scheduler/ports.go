@@ -1,56 +1,81 @@
 package scheduler
 
 import (
-	"hash/fnv"
-	"maps"
 	"slices"
 	"sort"
+	"strconv"
 
 	"github.com/bayplan/bayplan/schema"
 )
 
-// choosePorts gives fixed ports as asked and dynamic ones from the node's
-// range, starting at a point that comes from the slot, so that a slot tends to
-// keep its port and a port just given up is not the next one given out.
-func choosePorts(n *Node, r *Request, slot schema.Slot) map[string]int {
-	if len(r.Workload.Ports) == 0 {
+// ByName is the host ports of w, whose slot was placed, by their names.
+func (p *Placement) ByName(w *schema.Workload) map[string]int {
+	if len(p.Ports) == 0 {
 		return nil
 	}
-	ports := make(map[string]int, len(r.Workload.Ports))
-	taken := map[int]bool{}
-	for _, name := range slices.Sorted(maps.Keys(r.Workload.Ports)) {
-		if h := r.Workload.Ports[name].Host; h != 0 {
-			ports[name] = h
-			taken[h] = true
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(r.Workload.Ports)) {
-		if r.Workload.Ports[name].Host == 0 {
-			ports[name] = dynamicPort(n, slot, name, taken)
-			taken[ports[name]] = true
-		}
+	ports := make(map[string]int, len(p.Ports))
+	for i, name := range portNames(nil, w) {
+		ports[name] = p.Ports[i]
 	}
 	return ports
 }
 
+// portNames are those of w, sorted, appended to names.
+func portNames(names []string, w *schema.Workload) []string {
+	for name := range w.Ports {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// choosePorts gives fixed ports as asked and dynamic ones from the node's
+// range, starting at a point that comes from the slot, so that a slot tends to
+// keep its port and a port just given up is not the next one given out. names
+// are the ports'.
+func choosePorts(ports []int, n *Node, w *schema.Workload, slot schema.Slot, names []string) {
+	for i, name := range names {
+		ports[i] = w.Ports[name].Host
+	}
+	for i, name := range names {
+		if ports[i] == 0 {
+			ports[i] = dynamicPort(n, slot, name, ports)
+		}
+	}
+}
+
 // dynamicPort walks the range once; the caller has checked that one is free.
-func dynamicPort(n *Node, slot schema.Slot, name string, taken map[int]bool) int {
+func dynamicPort(n *Node, slot schema.Slot, name string, taken []int) int {
 	size := n.Node.PortMax - n.Node.PortMin + 1
-	h := fnv.New32a()
-	h.Write([]byte(slot.String() + "/" + name))
-	start := int(h.Sum32() % uint32(size))
+	start := int(portHash(slot, name) % uint32(size))
 	for i := range size {
 		p := n.Node.PortMin + (start+i)%size
-		if !taken[p] && !has(n.Ports, p) && !has(n.Node.BusyPorts, p) {
+		if !slices.Contains(taken, p) && !has(n.Ports, p) && !has(n.Node.BusyPorts, p) {
 			return p
 		}
 	}
 	panic("scheduler: no free port on " + n.Node.Name + " though it was feasible")
 }
 
+// portHash is FNV-1a of the slot's and the port's names. It is spelled out here
+// since the standard one would have these names written to memory of their own.
+func portHash(slot schema.Slot, name string) uint32 {
+	var number [20]byte
+	h := fnv(2166136261, slot.Workload)
+	h = fnv(fnv(h, "."), strconv.AppendInt(number[:0], int64(slot.Index), 10))
+	return fnv(fnv(h, "/"), name)
+}
+
+func fnv[T string | []byte](h uint32, text T) uint32 {
+	for i := range len(text) {
+		h = (h ^ uint32(text[i])) * 16777619
+	}
+	return h
+}
+
 // withPorts adds ports to those held, sorted; in place where the caller owns
 // them.
-func withPorts(held []int, ports map[string]int, own bool) []int {
+func withPorts(held, ports []int, own bool) []int {
 	if !own {
 		held = append(make([]int, 0, len(held)+2*len(ports)), held...)
 	}

@@ -65,7 +65,7 @@ func (g *run) crowd(n int32) int32 {
 	if g.t.mark[n] != g.t.turn {
 		return 0
 	}
-	k := g.work.spots[g.t.spot[n]].slots
+	k := g.t.spots.at(g.t.spot[n]).slots
 	if g.leaves == n {
 		k--
 	}
@@ -79,7 +79,7 @@ func (g *run) avoids(n int32) bool {
 // alone is what a node scores by itself, without what its class adds.
 func (g *run) alone(n int32) int32 {
 	t := g.t
-	s := g.q.score(t.cpu[n], t.mem[n], t.capCPU[n], t.capMem[n]) + int32(crowding(int(g.crowd(n))))
+	s := g.q.score(t.cpu[n], t.mem[n], t.capCPU[n], t.capMem[n]) + crowding(g.crowd(n))
 	if g.avoids(n) {
 		s += avoided
 	}
@@ -111,9 +111,9 @@ func (g *run) extra(i int) (score int32, shut bool) {
 // scoreOf tells the parts of a node's score.
 func (g *run) scoreOf(n int32) Score {
 	t, i := g.t, g.viewOf(n)
-	s := Score{Fit: int(g.q.score(t.cpu[n], t.mem[n], t.capCPU[n], t.capMem[n])), Spread: crowding(int(g.crowd(n)))}
+	s := Score{Fit: int16(g.q.score(t.cpu[n], t.mem[n], t.capCPU[n], t.capMem[n])), Spread: crowding(g.crowd(n))}
 	if i >= 0 {
-		s.Affinity = int(g.views[i].wishes)
+		s.Affinity = g.views[i].wishes
 	}
 	for k := range g.counters {
 		c := &g.counters[k]
@@ -121,9 +121,9 @@ func (g *run) scoreOf(n int32) Score {
 			continue
 		}
 		if c.kind == nears {
-			s.Near += int(c.score(g, i, n))
+			s.Near += int32(c.score(g, i, n))
 		} else {
-			s.Spread += int(c.score(g, i, n))
+			s.Spread += int32(c.score(g, i, n))
 		}
 	}
 	if g.avoids(n) {

@@ -121,14 +121,14 @@ func (c *counter) see(g *run) {
 func (c *counter) recount(g *run) {
 	clear(c.counts)
 	c.total = 0
-	spots := g.work.spots
+	list := g.work
 	if c.kind == nears {
-		spots = g.t.work(c.near.Workload).spots
+		list = g.t.spots.of(c.near.Workload)
 		if c.each {
-			c.other = make(map[int32]int32, len(spots))
+			c.other = map[int32]int32{}
 		}
 	}
-	for _, s := range spots {
+	for _, s := range g.t.spots.each(list) {
 		slots := s.slots
 		if c.kind != nears && g.leaves == s.node {
 			slots--

@@ -14,11 +14,12 @@ import (
 type run struct {
 	t    *Table
 	r    *Request // what they all ask
-	work *work
+	work int32    // its workload's spots
 	q    query
 
 	rules    []verdict // of the rules on attributes, by class
 	goods    []good
+	names    []string // of its ports, sorted
 	counters []counter
 	// leaves is the node of the field of the request that is served; −1 is none.
 	leaves int32
@@ -71,8 +72,8 @@ const (
 func (t *Table) run(r *Request) *run {
 	w := r.Workload
 	g := t.fresh()
-	*g = run{t: t, r: r, work: t.work(w.Name), goods: goodsOf(w), counters: countersOf(w), leaves: -1,
-		rules: g.rules, views: g.views, aside: g.aside}
+	*g = run{t: t, r: r, work: t.spots.of(w.Name), goods: goodsOf(w), counters: countersOf(w), leaves: -1,
+		rules: g.rules, views: g.views, aside: g.aside, names: g.names}
 	g.q = query{cpu: int64(w.Resources.CPU), mem: int64(w.Resources.Memory)}
 	if p := t.tree.Find(w.Pool); p != nil {
 		g.q.level = p.Place == "emptiest"
@@ -160,18 +161,8 @@ func (t *Table) wishes(n *Node, w *schema.Workload) int32 {
 // single makes a node one that is looked at by itself.
 func (g *run) single(n int32) {
 	if n >= 0 {
-		g.work.spotOf(n)
+		g.t.spots.find(g.work, n)
 	}
-}
-
-func (w *work) spotOf(node int32) *spot {
-	for i := range w.spots {
-		if w.spots[i].node == node {
-			return &w.spots[i]
-		}
-	}
-	w.spots = append(w.spots, spot{node: node})
-	return &w.spots[len(w.spots)-1]
 }
 
 // resume looks at what is looked at one by one, as it is now.
@@ -183,8 +174,8 @@ func (g *run) resume() {
 		v.fresh, v.near, v.sought = v.fresh[:0], v.near[:0], false
 		t.classes[v.class].view = int32(i)
 	}
-	for i, s := range g.work.spots {
-		t.mark[s.node], t.spot[s.node] = t.turn, int32(i)
+	for id, s := range t.spots.each(g.work) {
+		t.mark[s.node], t.spot[s.node] = t.turn, id
 	}
 	for i := range g.counters {
 		c := &g.counters[i]
@@ -195,7 +186,7 @@ func (g *run) resume() {
 			}
 		}
 	}
-	for _, s := range g.work.spots {
+	for _, s := range t.spots.each(g.work) {
 		g.appraise(s.node)
 	}
 }
@@ -210,8 +201,7 @@ func sortedKeys32(m map[int32]int32) (keys []int32) {
 
 // mark makes a node that holds none of the workload's slots one of its spots.
 func (g *run) mark(n int32) {
-	g.t.mark[n], g.t.spot[n] = g.t.turn, int32(len(g.work.spots))
-	g.work.spots = append(g.work.spots, spot{node: n})
+	g.t.mark[n], g.t.spot[n] = g.t.turn, g.t.spots.add(g.work, n)
 }
 
 // yield puts back what the run had out of the index.

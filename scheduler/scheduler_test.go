@@ -274,7 +274,7 @@ func TestTake_Ports(t *testing.T) {
 		if !ok {
 			t.Fatal(p.Explain(&r))
 		}
-		return got.Ports
+		return got.ByName(w)
 	}
 	first := take(nil, nil)
 	if first["fixed"] != 20003 || !cmp.Equal(first, take(nil, nil)) {
@@ -393,7 +393,7 @@ func TestTable_Lift(t *testing.T) {
 	empty := p.Ask(0, &r)
 	got, _ := p.Take(&r)
 	full := p.Ask(0, &r)
-	back := p.Lift(0, w, got.Ports)
+	back := p.Lift(0, w, got.ByName(w))
 	if lifted := p.Ask(0, &r); !empty.Fits || lifted != empty || full.Fits {
 		t.Errorf("%v, full %v, lifted %v", empty, full, lifted)
 	}

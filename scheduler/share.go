@@ -41,8 +41,8 @@ type share struct {
 	dominant float64
 	vector   [2]float64
 
-	queue []*group // of a leaf: what it asks for, in order
-	line  []int32  // the children that ask for something, a heap
+	queue []asked // of a leaf: what it asks for, in order
+	line  []int32 // the children that ask for something, a heap
 }
 
 // shares is the forest of pools.

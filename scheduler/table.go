@@ -28,15 +28,18 @@ type Table struct {
 	class   []int32 // of each node
 	classes []class
 	index   index
-	works   map[string]*work
+	spots   spots
 	held    *run   // the run that has nodes out of the index
 	over    []*run // runs whose memory can be used again
 
 	// Of the nodes that the held run looks at one by one: mark is its turn, spot
-	// where in its work's spots each is.
+	// its spot there.
 	turn       int32
 	mark, spot []int32
 	rank       []uint64 // as the held run ranks it
+
+	ports []int // room for ports that are still to be given
+	cut   int   // how much of it was made last
 }
 
 // class is nodes that every rule on attributes treats alike.
@@ -50,21 +53,12 @@ type class struct {
 	view int32
 }
 
-// work is a workload's slots on the nodes.
-type work struct {
-	// spots are the nodes that hold slots of it, or are otherwise to be looked
-	// at one by one.
-	spots []spot
-}
-
-type spot struct{ node, slots int32 }
-
 // Open lays a pool out.
 func Open(pool Pool) *Table {
 	n := len(pool.Nodes)
 	amounts := make([]int64, 4*n)
 	marks := make([]int32, 4*n)
-	t := &Table{nodes: slices.Clone(pool.Nodes), ownPorts: make([]bool, n), works: map[string]*work{},
+	t := &Table{nodes: slices.Clone(pool.Nodes), ownPorts: make([]bool, n), spots: spots{first: map[string]int32{}},
 		tree: pool.Tree, known: schema.Patterns{}, stocks: map[string]*stock{},
 		cpu: amounts[:n], mem: amounts[n : 2*n], capCPU: amounts[2*n : 3*n], capMem: amounts[3*n:],
 		class: marks[:n], mark: marks[n : 2*n], spot: marks[2*n : 3*n]}
@@ -74,8 +68,7 @@ func Open(pool Pool) *Table {
 		t.reckon(int32(i))
 		for name, slots := range t.nodes[i].Slots {
 			if slots > 0 {
-				w := t.work(name)
-				w.spots = append(w.spots, spot{int32(i), int32(slots)})
+				t.spots.at(t.spots.add(t.spots.of(name), int32(i))).slots = int32(slots)
 			}
 		}
 	}
@@ -87,15 +80,6 @@ func Open(pool Pool) *Table {
 // room is an amount within what the index counts in.
 func room(c nodes.Capacity) (cpu, mem int64) {
 	return min(int64(c.CPU), math.MaxInt64>>4), min(int64(c.Memory), math.MaxInt64>>4)
-}
-
-func (t *Table) work(name string) *work {
-	w := t.works[name]
-	if w == nil {
-		w = &work{}
-		t.works[name] = w
-	}
-	return w
 }
 
 // reckon brings what is free of a node up to date.
@@ -191,6 +175,6 @@ func (t *Table) set(i int32, n Node, own bool) {
 // count adds slots of w to what the i-th node holds beside cpu, memory and
 // ports.
 func (t *Table) count(i int32, w *schema.Workload, slots int32) {
-	t.work(w.Name).spotOf(i).slots += slots
+	t.spots.find(t.spots.of(w.Name), i).slots += slots
 	eachGood(w, func(name string, amount int64) { t.stockOf(name).free[i] -= int64(slots) * amount })
 }

@@ -19,7 +19,7 @@ func (s *shares) stage(id int32) int {
 		switch {
 		case len(x.line) > 0:
 			id = x.line[0]
-		case len(x.queue) > 0 && x.queue[0].revocable:
+		case len(x.queue) > 0 && x.queue[0].revocable():
 			return 2
 		case below:
 			return 0

@@ -78,8 +78,9 @@ type Request struct {
 type Placement struct {
 	Slot schema.Slot
 	Node string
-	// Ports are the host ports by name.
-	Ports map[string]int
+	// Ports are the host ports in the order of their names; ByName tells which is
+	// whose.
+	Ports []int
 	Score Score
 }
 
@@ -88,22 +89,24 @@ type Placement struct {
 type Score struct {
 	// Fit is how full the node's cpu and memory are after placement, 0–1000; how
 	// empty in a pool that spreads.
-	Fit int
+	Fit int16
+	// Avoid is −1000 on a node where the workload failed lately.
+	Avoid int16
 	// Spread is minus the share of the workload's slots already there, 0 to
 	// −1000, and what slots above the share of its zone (or other attribute) cost.
-	Spread int
-	// Avoid is −1000 on a node where the workload failed lately.
-	Avoid int
+	Spread int32
 	// Affinity sums the weights of the wishes about attributes that the node
 	// fulfils.
-	Affinity int `json:",omitempty"`
+	Affinity int32 `json:",omitempty"`
 	// Near sums the weights of the workloads that are near, less those that are
 	// not to be.
-	Near int `json:",omitempty"`
+	Near int32 `json:",omitempty"`
 }
 
 // Total is the sum that places are compared by.
-func (s Score) Total() int { return s.Fit + s.Spread + s.Avoid + s.Affinity + s.Near }
+func (s Score) Total() int {
+	return int(s.Fit) + int(s.Spread) + int(s.Avoid) + int(s.Affinity) + int(s.Near)
+}
 
 // String is "812 (fit 760, spread 0, affinity 52)": the parts that every score
 // has, and those others that count.
@@ -111,8 +114,8 @@ func (s Score) String() string {
 	text := fmt.Sprintf("%d (fit %d, spread %d", s.Total(), s.Fit, s.Spread)
 	for _, part := range []struct {
 		name  string
-		value int
-	}{{"affinity", s.Affinity}, {"near", s.Near}, {"avoid", s.Avoid}} {
+		value int32
+	}{{"affinity", s.Affinity}, {"near", s.Near}, {"avoid", int32(s.Avoid)}} {
 		if part.value != 0 {
 			text += fmt.Sprintf(", %s %d", part.name, part.value)
 		}
@@ -123,7 +126,7 @@ func (s Score) String() string {
 // Unplaced is a request that fits nowhere now, and why.
 type Unplaced struct {
 	Slot schema.Slot
-	Why  Why
+	Why  *Why
 	// Waits is the node where room is kept for it, once what was told to stop
 	// there has ended.
 	Waits string

@@ -10,7 +10,7 @@ import (
 
 // crowding is what k slots of the workload on the node cost: 500 for the first,
 // towards 1000.
-func crowding(k int) int {
+func crowding(k int32) int32 {
 	if k <= 0 {
 		return 0
 	}
