@@ -16,7 +16,7 @@ func (d *deal) gang(x *share) {
 		k++
 	}
 	gang := x.queue[:k]
-	x.queue = x.queue[k:]
+	d.advance(x, k)
 	for _, a := range gang {
 		g := &d.groups[a.group()]
 		for g.from+g.done < g.to {

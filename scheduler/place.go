@@ -107,6 +107,7 @@ func (d *deal) queue() {
 	for i := range s.all {
 		if x := &s.all[i]; len(x.queue) > 0 {
 			slices.SortStableFunc(x.queue, d.byPriority)
+			d.advance(x, 0)
 			s.enqueue(int32(i))
 		}
 	}
@@ -160,8 +161,17 @@ func (d *deal) one(leaf int32) {
 	case d.wanted(x.queue[0]).Gang:
 		d.gang(x)
 	case !d.try(g) || g.from+g.done == g.to:
-		x.queue = x.queue[1:]
+		d.advance(x, 1)
 		d.over(g)
+	}
+}
+
+// advance goes on by so many in a leaf's queue.
+func (d *deal) advance(x *share, by int) {
+	x.next = 0
+	if x.queue = x.queue[by:]; len(x.queue) > 0 {
+		want := amountsOf(d.wanted(x.queue[0]))
+		x.next = max(part64(want[0], x.whole[0]), part64(want[1], x.whole[1]))
 	}
 }
 

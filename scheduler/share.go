@@ -42,6 +42,7 @@ type share struct {
 	vector   [2]float64
 
 	queue []asked // of a leaf: what it asks for, in order
+	next  float64 // the largest share that the first of the queue takes
 	line  []int32 // the children that ask for something, a heap
 }
 

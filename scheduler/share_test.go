@@ -41,6 +41,7 @@ func contest(count int, cpu schema.CPU, mem schema.Bytes, users []user) (pool sc
 			pool.Tree = append(pool.Tree, schema.Pool{Name: u.name, Parent: parent, Weight: max(u.weight, 1)})
 		}
 	}
+	slices.SortFunc(pool.Tree, func(a, b schema.Pool) int { return strings.Compare(a.Name, b.Name) })
 	return pool, contestants(users)
 }
 
@@ -87,41 +88,89 @@ func TestPlace_Shares(t *testing.T) {
 		if got := shared(pool, requests); got != c.want {
 			t.Errorf("%v: %s, want %s", c.users, got, c.want)
 		}
+		other, name := relisted(c.users)
+		pool, requests = contest(1, c.cpu, c.mem, other)
+		got := strings.Fields(name.Replace(shared(pool, requests)))
+		if slices.Sort(got); strings.Join(got, " ") != c.want {
+			t.Errorf("%v: %s, want %s", other, got, c.want)
+		}
+	}
+}
+
+// relisted is the users under names that list them the other way round, and what
+// tells who is who.
+func relisted(users []user) (other []user, who *strings.Replacer) {
+	var names, swap []string
+	for _, u := range users {
+		names = append(names, u.name)
+	}
+	slices.Sort(names)
+	for i, name := range names {
+		swap = append(swap, name, names[len(names)-1-i])
+	}
+	slices.Reverse(swap) // the longer names first
+	for i := 0; i < len(swap); i += 2 {
+		swap[i], swap[i+1] = swap[i+1], swap[i]
+	}
+	who = strings.NewReplacer(swap...)
+	for _, u := range users {
+		u.name, u.parent = who.Replace(u.name), who.Replace(u.parent)
+		other = append(other, u)
+	}
+	return other, who
+}
+
+// TestPlace_ShareEnds: of 9 cpu and 18 GB both of the paper's users end with two
+// thirds of what they have most of.
+func TestPlace_ShareEnds(t *testing.T) {
+	const gb = 1 << 30
+	pool, requests := contest(1, 9, 18*gb, []user{{"a", "", 1, 1, 4 * gb, 99}, {"b", "", 1, 3, gb, 99}})
+	table := scheduler.Open(pool)
+	table.Place(requests)
+	for _, s := range table.Standings()[1:] {
+		if s.Share != 666 {
+			t.Errorf("%s has %d thousandths", s.Pool.Name, s.Share)
+		}
 	}
 }
 
 // TestPlace_ShareOrder: one slot at a time goes to whoever has the lowest
-// dominant share: b, then a, a, b, a, where b stands first.
+// dominant share, and where nobody has any to the larger one: to B, A, A, B, A,
+// whichever is listed first.
 func TestPlace_ShareOrder(t *testing.T) {
 	const gb = 1 << 30
-	order := ""
-	was := map[rune]int{}
-	for cut := 1; cut <= 5; cut++ {
-		// One node in steps: what a cluster that ends after so many slots holds.
-		pool, requests := contest(1, 9, 18*gb, []user{{"ab", "", 1, 3, gb, 99}, {"b-a", "", 1, 1, 4 * gb, 99}})
-		placed, _ := scheduler.Place(pool, requests)
-		if len(placed) != 5 {
-			t.Fatal(placed)
+	for _, names := range [][2]string{{"a", "b"}, {"z", "b"}} {
+		users := []user{{names[0], "", 1, 1, 4 * gb, 99}, {names[1], "", 1, 3, gb, 99}}
+		if order := orderOf(t, users, 9, 18*gb, 5); order != "b"+names[0]+names[0]+"b"+names[0] {
+			t.Error(order)
 		}
+	}
+}
+
+// orderOf is who gets the first slots of one node: each slot takes one of its
+// ports, of which it has one more each time.
+func orderOf(t *testing.T, users []user, cpu schema.CPU, mem schema.Bytes, slots int) (order string) {
+	was := map[string]int{}
+	for cut := 1; cut <= slots; cut++ {
+		pool, requests := contest(1, cpu, mem, users)
 		pool.Nodes[0].Node.PortMin, pool.Nodes[0].Node.PortMax = 20000, 20000+cut-1
 		for i := range requests {
 			requests[i].Workload.Ports = map[string]schema.Port{"p": {Container: 80}}
 		}
-		placed, _ = scheduler.Place(pool, requests)
-		now := map[rune]int{}
-		for _, p := range placed {
-			now[rune(p.Slot.Workload[0])]++
+		placed, _ := scheduler.Place(pool, requests)
+		if len(placed) != cut {
+			t.Fatal(placed)
 		}
-		for _, u := range "ab" {
-			if now[u] > was[u] {
-				order += string(u)
+		now := map[string]int{}
+		for _, p := range placed {
+			name, _, _ := strings.Cut(p.Slot.Workload, "/")
+			if now[name]++; now[name] > was[name] {
+				order += name
 			}
 		}
 		was = now
 	}
-	if order != "abbab" { // a stands for the paper's B, which comes first
-		t.Error(order)
-	}
+	return order
 }
 
 // TestPlace_Guarantee holds free what is guaranteed, whether it is used or not,

@@ -3,11 +3,23 @@ package scheduler
 import "cmp"
 
 // before is whether a is served before b: first who is below its guarantee,
-// revocable work last; then the lower dominant share, the fewer slots, the order
-// listed.
+// revocable work last; then the lower dominant share, the fewer slots, the larger
+// request, the order listed.
 func (s *shares) before(a, b int32) bool {
 	x, y := &s.all[a], &s.all[b]
-	return cmp.Or(cmp.Compare(s.stage(a), s.stage(b)), cmp.Compare(x.dominant, y.dominant), cmp.Compare(x.slots, y.slots), cmp.Compare(x.place, y.place)) < 0
+	if c := cmp.Or(cmp.Compare(s.stage(a), s.stage(b)), cmp.Compare(x.dominant, y.dominant), cmp.Compare(x.slots, y.slots)); c != 0 {
+		return c < 0
+	}
+	return cmp.Or(cmp.Compare(s.next(b), s.next(a)), cmp.Compare(x.place, y.place)) < 0
+}
+
+// next is the largest share of the tree that the request takes which is served
+// next of a pool.
+func (s *shares) next(id int32) float64 {
+	if leaf := s.first(id); leaf >= 0 {
+		return s.all[leaf].next
+	}
+	return 0
 }
 
 // stage is 0 of who is below its guarantee, 2 where revocable work is next.
