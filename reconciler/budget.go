@@ -57,6 +57,8 @@ func (t *tally) budget(goal *schema.Workload, slots int) budget {
 	}
 	surge, down := u.MaxSurge.Of(slots), u.MaxUnavailable.Floor(slots)
 	switch {
+	case u.Strategy == schema.Ordered:
+		surge, down = 0, u.InPlace(slots)
 	case holdsVolume(goal):
 		surge, down = 0, max(down, 1)
 	case surge == 0 && down == 0:

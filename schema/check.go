@@ -47,6 +47,7 @@ func (w *Workload) Check() []Problem {
 	c.restart()
 	c.placing()
 	c.update()
+	c.runbook()
 	c.labels()
 	return c.found
 }
@@ -178,7 +179,10 @@ func countSet(set ...bool) (n int) {
 	return n
 }
 
-func (c *checker) healthPort(path []string, name string) {
+func (c *checker) healthPort(path []string, name string) { c.probedPort(path, name, "a health check") }
+
+// probedPort is a port that who connects to must find.
+func (c *checker) probedPort(path []string, name, who string) {
 	p, ok := c.w.Ports[name]
 	switch {
 	case !ok && len(c.w.Ports) == 0:
@@ -186,7 +190,7 @@ func (c *checker) healthPort(path []string, name string) {
 	case !ok:
 		c.add(path, "there is no port %q, only %s", name, strings.Join(slices.Sorted(maps.Keys(c.w.Ports)), ", "))
 	case p.Protocol == "udp":
-		c.add(path, "port %q is udp, and a health check needs tcp", name)
+		c.add(path, "port %q is udp, and %s needs tcp", name, who)
 	}
 }
 

@@ -192,8 +192,10 @@ type Stop struct {
 
 // Update is the way from one digest to the next.
 type Update struct {
-	// Strategy is "rolling" or "recreate".
+	// Strategy is "rolling", "recreate" or "ordered".
 	Strategy string `json:"strategy"`
+	// Runbook is what an ordered update does around the change; nil is nothing.
+	Runbook *Runbook `json:"runbook,omitempty"`
 	// MaxSurge is how many slots may run old and new side by side.
 	MaxSurge Amount `json:"maxSurge"`
 	// MaxUnavailable is how many slots may be down by the rollout's own doing.
