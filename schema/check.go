@@ -48,6 +48,8 @@ func (w *Workload) Check() []Problem {
 	c.placing()
 	c.update()
 	c.runbook()
+	c.batch()
+	c.timing()
 	c.labels()
 	return c.found
 }
@@ -195,6 +197,9 @@ func (c *checker) probedPort(path []string, name, who string) {
 }
 
 func (c *checker) restart() {
+	if c.w.Kind.Runs() {
+		return
+	}
 	r := c.w.Restart
 	c.atLeast([]string{"restart", "backoff"}, r.Backoff, millisecond)
 	if r.MaxBackoff < r.Backoff {
@@ -203,6 +208,9 @@ func (c *checker) restart() {
 }
 
 func (c *checker) update() {
+	if c.w.Kind.Runs() {
+		return
+	}
 	u := c.w.Update
 	if u.Strategy == "rolling" && u.MaxSurge.none() && u.MaxUnavailable.none() {
 		c.add([]string{"update"}, "maxSurge and maxUnavailable are both 0, so no slot could ever be replaced")

@@ -16,6 +16,10 @@ const (
 	Service Kind = "service"
 	// Daemon keeps one slot running on every node that its constraints match.
 	Daemon Kind = "daemon"
+	// Job runs Completions slots to completion, once for each digest.
+	Job Kind = "job"
+	// Cron runs like a job at each instant of its Schedule.
+	Cron Kind = "cron"
 )
 
 // Workload is one thing that a team wants to run, with every default filled
@@ -41,7 +45,9 @@ type Workload struct {
 	Workdir string            `json:"workdir,omitempty"`
 
 	// Replicas counts a service's slots; a daemon has none to count.
-	Replicas  int       `json:"replicas,omitempty"`
+	Replicas int `json:"replicas,omitempty"`
+	Batch
+	Timing
 	Resources Resources `json:"resources"`
 
 	Network Network           `json:"network,omitempty"`
@@ -51,7 +57,7 @@ type Workload struct {
 	// ReadOnlyRoot leaves Volumes and Tmpfs alone to be written to.
 	ReadOnlyRoot bool    `json:"readOnlyRoot,omitempty"`
 	Health       *Health `json:"health,omitempty"`
-	Restart      Restart `json:"restart"`
+	Restart      Restart `json:"restart,omitzero"`
 	Stop         Stop    `json:"stop"`
 
 	Constraints []Constraint   `json:"constraints,omitempty"`
@@ -68,7 +74,7 @@ type Workload struct {
 	Revocable bool `json:"revocable,omitempty"`
 	// Gang places all of the missing slots or none.
 	Gang      bool              `json:"gang,omitempty"`
-	Update    Update            `json:"update"`
+	Update    Update            `json:"update,omitzero"`
 	LostAfter Duration          `json:"lostAfter"`
 	Labels    map[string]string `json:"labels,omitempty"`
 }
@@ -251,7 +257,9 @@ func (w *Workload) Digest() Digest {
 		ReadOnly  bool              `json:",omitempty"`
 		Artifact  *Artifact         `json:",omitempty"`
 		Java      *Java             `json:",omitempty"`
-	}{image, w.Command, w.Args, w.Env, w.User, w.Workdir, w.Resources, w.Ports, w.Volumes, w.Labels, network, w.Tmpfs, w.ReadOnlyRoot, w.Artifact.content(), w.Java})
+		// A run is made of so many slots: another number is another run.
+		Completions int `json:",omitempty"`
+	}{image, w.Command, w.Args, w.Env, w.User, w.Workdir, w.Resources, w.Ports, w.Volumes, w.Labels, network, w.Tmpfs, w.ReadOnlyRoot, w.Artifact.content(), w.Java, w.Completions})
 	if err != nil {
 		panic("schema: a workload is always JSON: " + err.Error())
 	}

@@ -14,7 +14,8 @@ import (
 	"github.com/bayplan/bayplan/schema"
 )
 
-// populated says everything that a workload can say, with no default among it.
+// populated says everything that every workload can say, with no default among
+// it, lasting what those can say whose slots stay, batch and timing the others.
 const populated = `
 	image:   "registry.example/x@sha256:%064d"
 	artifact: {url: "https://files.example/x.tar.gz", sha256: "%064[1]d", path: "/srv", unpack: true}
@@ -28,8 +29,6 @@ const populated = `
 	volumes: {data: {path: "/data", readOnly: true, host: "shared"}, own: {path: "/own", size: "10Gi"}}
 	tmpfs: run: {path: "/run", size: "16Mi"}
 	readOnlyRoot: true
-	health: {%s, interval: "1m30s", timeout: "3s", retries: 5, startPeriod: "1s"}
-	restart: {policy: "on-failure", backoff: "2s", maxBackoff: "2m"}
 	stop: {signal: "SIGINT", grace: "30s"}
 	constraints: [{attribute: "zone", op: "!=", value: "a"}, {attribute: "zone", op: "in", values: ["b", "c"]}]
 	affinity: [{attribute: "disk", op: "=", value: "ssd", weight: -20}, {attribute: "disk", op: "in", values: ["x"], weight: 2}]
@@ -41,6 +40,13 @@ const populated = `
 	revocable: true
 	gang:      true
 	pool:      "batch"
+	lostAfter: "5m"
+	labels: a: "b"
+`
+
+const lasting = `
+	health: {%s, interval: "1m30s", timeout: "3s", retries: 5, startPeriod: "1s"}
+	restart: {policy: "on-failure", backoff: "2s", maxBackoff: "2m"}
 	update: {%s
 		maxSurge:         "50%%"
 		maxUnavailable:   2
@@ -48,9 +54,22 @@ const populated = `
 		healthyDeadline:  "1h"
 		progressDeadline: "2h"
 	}
-	lostAfter: "5m"
-	labels: a: "b"
 `
+
+const (
+	batch  = `completions: 7, parallelism: 3, attempts: 5, backoff: "2s", maxBackoff: "3m", deadline: "4h", onLost: "retry", keep: 2`
+	timing = `schedule: "@daily", timeZone: "Europe/Berlin", overlap: "allow", catchUp: "1h"`
+)
+
+// everything is the i-th way in which a workload of a kind says all that it can.
+func everything(kind schema.Kind, i int) string {
+	extra := map[schema.Kind]string{schema.Service: "replicas: 7", schema.Job: batch, schema.Cron: batch + ", " + timing}[kind]
+	common := fmt.Sprintf(populated, 1)
+	if kind.Runs() {
+		return fmt.Sprintf("{kind: %q, %s\n%s\n%s}", kind, extra, programs[i%len(programs)], strings.Replace(common, `, own: {path: "/own", size: "10Gi"}`, "", 1))
+	}
+	return fmt.Sprintf("{kind: %q\n%s\n%s\n%s\n%s}", kind, extra, programs[i%len(programs)], common, fmt.Sprintf(lasting, checks[i%len(checks)], updateOf(kind, i)))
+}
 
 // programs exclude each other, as checks do.
 var programs = []string{`command: ["/bin/x", "run"]`, `java: {jar: "x.jar", main: "x.Main", options: ["-Xss1m"]}`}
@@ -81,9 +100,9 @@ func updateOf(kind schema.Kind, i int) string {
 
 // What users write comes back unchanged through CUE, JSON, Go and JSON.
 func TestAgree_RoundTrip(t *testing.T) {
-	for kind, extra := range map[schema.Kind]string{schema.Service: "replicas: 7", schema.Daemon: ""} {
+	for _, kind := range []schema.Kind{schema.Service, schema.Daemon, schema.Job, schema.Cron} {
 		for i, check := range checks {
-			text := fmt.Sprintf("{kind: %q\n%s\n%s\n%s}", kind, extra, programs[i%len(programs)], fmt.Sprintf(populated, 1, check, updateOf(kind, i)))
+			text := everything(kind, i)
 			written := asJSON(t, text)
 			spec, err := Load(fstest.MapFS{"t/a.cue": {Data: []byte("workloads: x: " + text)}}, testRevision)
 			if err != nil {
@@ -101,12 +120,15 @@ func TestAgree_RoundTrip(t *testing.T) {
 // The examples above leave out no field of either side.
 func TestAgree_PopulatedIsComplete(t *testing.T) {
 	seen := map[string]bool{}
-	for i, check := range checks {
-		note(seen, "", asJSON(t, fmt.Sprintf("{kind: \"service\", replicas: 7\n%s\n%s}", programs[i%len(programs)], fmt.Sprintf(populated, 1, check, updateOf(schema.Service, i)))))
+	for i := range checks {
+		note(seen, "", asJSON(t, everything(schema.Service, i)))
+		note(seen, "", asJSON(t, everything(schema.Cron, i)))
 	}
-	for path := range leaves(rules().kinds["service"], "") {
-		if !seen[path] {
-			t.Errorf("the populated example leaves out %s", path)
+	for _, kind := range []string{"service", "cron"} {
+		for path := range leaves(rules().kinds[kind], "") {
+			if !seen[path] {
+				t.Errorf("the populated example leaves out %s", path)
+			}
 		}
 	}
 }
@@ -212,7 +234,7 @@ func goLeaves(typ reflect.Type, path string) map[string]bool {
 
 // The kinds of both sides are the same.
 func TestAgree_Kinds(t *testing.T) {
-	if diff := cmp.Diff([]string{string(schema.Daemon), string(schema.Service)}, rules().names()); diff != "" {
+	if diff := cmp.Diff([]string{string(schema.Cron), string(schema.Daemon), string(schema.Job), string(schema.Service)}, rules().names()); diff != "" {
 		t.Error(diff)
 	}
 }

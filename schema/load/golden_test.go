@@ -104,8 +104,11 @@ func special(w *schema.Workload) string {
 	return string(b)
 }
 
+// needs are the fields that a kind cannot do without.
+var needs = map[schema.Kind]string{schema.Cron: `, schedule: "0 0 1 1 *"`}
+
 func plainOf(kind schema.Kind) *schema.Workload {
-	text := fmt.Sprintf("workloads: plain: {kind: %q, image: \"x\"}", kind)
+	text := fmt.Sprintf("workloads: plain: {kind: %q, image: \"x\"%s}", kind, needs[kind])
 	spec, err := Load(fstest.MapFS{"t/a.cue": {Data: []byte(text)}}, testRevision)
 	if err != nil {
 		panic(err)

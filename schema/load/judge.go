@@ -223,16 +223,28 @@ func (c *candidate) walkFields(path []string, it *cue.Iterator, r *rule) {
 	}
 }
 
-// misplaced is unknownField, with a better word for a field of another kind.
+// misplaced is unknownField, with a better word for a field of other kinds.
 func (c *candidate) misplaced(name string, r *rule) string {
-	if r == c.rule && r != rules().pool {
-		for _, kind := range rules().names() {
-			if rules().kinds[kind].fields[name] != nil {
-				return fmt.Sprintf("unknown field %q: only a %s has it", name, kind)
-			}
+	if r != c.rule || r == rules().pool {
+		return unknownField(name, r.names())
+	}
+	var have []string
+	mine := ""
+	for _, kind := range rules().names() {
+		switch {
+		case rules().kinds[kind] == r:
+			mine = kind
+		case rules().kinds[kind].fields[name] != nil:
+			have = append(have, kind)
 		}
 	}
-	return unknownField(name, r.names())
+	if why := schema.NotOf(schema.Kind(mine), name); why != "" {
+		return fmt.Sprintf("a %s has no field %q: %s", mine, name, why)
+	}
+	if len(have) == 0 {
+		return unknownField(name, r.names())
+	}
+	return fmt.Sprintf("unknown field %q: only a %s has it", name, strings.Join(have, " or "))
 }
 
 // decode makes the Go value: JSON once, defaults filled in, then checked for
