@@ -48,6 +48,8 @@ func (w *Workload) Check() []Problem {
 	c.placing()
 	c.update()
 	c.runbook()
+	c.sets()
+	c.canary()
 	c.batch()
 	c.timing()
 	c.labels()
@@ -212,7 +214,7 @@ func (c *checker) update() {
 		return
 	}
 	u := c.w.Update
-	if u.Strategy == "rolling" && u.MaxSurge.none() && u.MaxUnavailable.none() {
+	if (u.Strategy == "rolling" || u.Strategy == Canary) && u.MaxSurge.none() && u.MaxUnavailable.none() {
 		c.add([]string{"update"}, "maxSurge and maxUnavailable are both 0, so no slot could ever be replaced")
 	}
 	c.atLeast([]string{"update", "healthyDeadline"}, u.HealthyDeadline, millisecond)

@@ -198,10 +198,15 @@ type Stop struct {
 
 // Update is the way from one digest to the next.
 type Update struct {
-	// Strategy is "rolling", "recreate" or "ordered".
+	// Strategy is "rolling", "recreate", or one of the others that have a name.
 	Strategy string `json:"strategy"`
 	// Runbook is what an ordered update does around the change; nil is nothing.
 	Runbook *Runbook `json:"runbook,omitempty"`
+	// BlueGreen is how sets change in an update of that strategy; nil is as its
+	// defaults say.
+	BlueGreen *BlueGreenUpdate `json:"blueGreen,omitempty"`
+	// Canary are the steps of an update of that strategy, the rest after them.
+	Canary []CanaryStep `json:"canary,omitempty"`
 	// MaxSurge is how many slots may run old and new side by side.
 	MaxSurge Amount `json:"maxSurge"`
 	// MaxUnavailable is how many slots may be down by the rollout's own doing.
@@ -212,6 +217,8 @@ type Update struct {
 	HealthyDeadline Duration `json:"healthyDeadline"`
 	// ProgressDeadline is how long a rollout may go without any progress.
 	ProgressDeadline Duration `json:"progressDeadline"`
+	// MaxFailures is how many failures of slots do not take the update back yet.
+	MaxFailures int `json:"maxFailures,omitempty"`
 }
 
 // Digest is the content hash of what would run in a container, as 64 hex

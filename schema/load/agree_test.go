@@ -53,6 +53,7 @@ const lasting = `
 		minHealthyTime:   "1s"
 		healthyDeadline:  "1h"
 		progressDeadline: "2h"
+		maxFailures:      3
 	}
 `
 
@@ -66,9 +67,18 @@ func everything(kind schema.Kind, i int) string {
 	extra := map[schema.Kind]string{schema.Service: "replicas: 7", schema.Job: batch, schema.Cron: batch + ", " + timing}[kind]
 	common := fmt.Sprintf(populated, 1)
 	if kind.Runs() {
-		return fmt.Sprintf("{kind: %q, %s\n%s\n%s}", kind, extra, programs[i%len(programs)], strings.Replace(common, `, own: {path: "/own", size: "10Gi"}`, "", 1))
+		return fmt.Sprintf("{kind: %q, %s\n%s\n%s}", kind, extra, programs[i%len(programs)], withoutOwn(common))
 	}
-	return fmt.Sprintf("{kind: %q\n%s\n%s\n%s\n%s}", kind, extra, programs[i%len(programs)], common, fmt.Sprintf(lasting, checks[i%len(checks)], updateOf(kind, i)))
+	update := updateOf(kind, i)
+	if strings.Contains(update, schema.BlueGreen) {
+		common = withoutOwn(common)
+	}
+	return fmt.Sprintf("{kind: %q\n%s\n%s\n%s\n%s}", kind, extra, programs[i%len(programs)], common, fmt.Sprintf(lasting, checks[i%len(checks)], update))
+}
+
+// withoutOwn takes the slot's own volume away, which not all that has slots has.
+func withoutOwn(text string) string {
+	return strings.Replace(text, `, own: {path: "/own", size: "10Gi"}`, "", 1)
 }
 
 // programs exclude each other, as checks do.
@@ -80,6 +90,8 @@ var checks = []string{`http: {path: "/", port: "http"}`, `tcp: port: "http"`, `e
 var updates = []string{`strategy: "recreate"`,
 	fmt.Sprintf(`strategy: "ordered", runbook: {first: %[1]s, last: %[1]s, before: %[1]s, after: %[1]s, parallel: 2}`, everyStep),
 	fmt.Sprintf(`strategy: "ordered", runbook: {parallel: 2, phases: [{name: "p", slots: [6, 5], parallel: 2, before: %[1]s, after: %[1]s}, {name: "q", parallel: 2}]}`, everyStep),
+	`strategy: "blueGreen", blueGreen: {soak: "1m", promotion: "manual", within: "1h", keepOld: "5m", drain: "1s"}`,
+	`strategy: "canary", canary: [{count: 1, pause: "1m", approve: true, within: "1h"}, {percent: 50, pause: "1s", approve: true, within: "2h"}]`,
 }
 
 // everyStep is a list of one step of each means.
@@ -101,7 +113,7 @@ func updateOf(kind schema.Kind, i int) string {
 // What users write comes back unchanged through CUE, JSON, Go and JSON.
 func TestAgree_RoundTrip(t *testing.T) {
 	for _, kind := range []schema.Kind{schema.Service, schema.Daemon, schema.Job, schema.Cron} {
-		for i, check := range checks {
+		for i := range updates {
 			text := everything(kind, i)
 			written := asJSON(t, text)
 			spec, err := Load(fstest.MapFS{"t/a.cue": {Data: []byte("workloads: x: " + text)}}, testRevision)
@@ -111,16 +123,28 @@ func TestAgree_RoundTrip(t *testing.T) {
 			got := fields(&spec.Workloads[0])
 			delete(got, "name")
 			if diff := cmp.Diff(written, got); diff != "" {
-				t.Errorf("%s, %s (-written +got):\n%s", kind, check, diff)
+				t.Errorf("%s, %s (-written +got):\n%s", kind, updates[i], diff)
 			}
 		}
+	}
+}
+
+// What a blueGreen update has without a word about it is what the files' defaults
+// say.
+func TestAgree_DefaultsOfSets(t *testing.T) {
+	spec, err := Load(fstest.MapFS{"t/a.cue": {Data: []byte(`workloads: x: {kind: "service", image: "x", update: {strategy: "blueGreen", blueGreen: {}}}`)}}, testRevision)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(new(schema.Update).Sets(), spec.Workloads[0].Update.Sets()); diff != "" {
+		t.Error(diff)
 	}
 }
 
 // The examples above leave out no field of either side.
 func TestAgree_PopulatedIsComplete(t *testing.T) {
 	seen := map[string]bool{}
-	for i := range checks {
+	for i := range updates {
 		note(seen, "", asJSON(t, everything(schema.Service, i)))
 		note(seen, "", asJSON(t, everything(schema.Cron, i)))
 	}
