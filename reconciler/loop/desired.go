@@ -68,6 +68,7 @@ func (d *desired) tip(ctx context.Context, tip source.Tip) {
 	if d.draft != nil {
 		d.draft.overtaken()
 	}
+	clear(d.known) // what a tag means is asked anew by each commit
 	dr := &draft{tip: tip}
 	own, cancel := context.WithCancel(ctx)
 	dr.overtaken = cancel
