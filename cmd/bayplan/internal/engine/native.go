@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/netip"
 	"os"
 	"path/filepath"
 
@@ -13,12 +12,10 @@ import (
 
 	"github.com/bayplan/bayplan/cmd/bayplan/internal/monitor"
 	"github.com/bayplan/bayplan/nodes/native"
-	"github.com/bayplan/bayplan/nodes/native/bridge"
 	nativemonitor "github.com/bayplan/bayplan/nodes/native/monitor"
 )
 
-// openNative puts the built-in runtime's parts together. A machine that cannot
-// have a bridge is still a node for work on the host's network.
+// openNative puts the built-in runtime's parts together.
 func openNative(cfg Config) (*Engine, error) {
 	var rt *native.Runtime
 	store, err := openImages(cfg, func(ctx context.Context) ([]string, error) { return rt.ImagesInUse(ctx) })
@@ -29,22 +26,13 @@ func openNative(cfg Config) (*Engine, error) {
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
-	network, err := openBridge(cfg)
-	if err != nil {
-		cfg.Log.Warn("no bridge network: work that wants one is refused", "err", err)
-	}
+	network := newNetwork(cfg)
 	own := native.Config{
-		Dir: filepath.Join(cfg.Dir, "native"), Cluster: cfg.Cluster, Node: cfg.Node, Images: store, Archives: archives, HostPaths: cfg.HostPaths,
+		Dir: filepath.Join(cfg.Dir, "native"), Cluster: cfg.Cluster, Node: cfg.Node, Images: store, Archives: archives, HostPaths: cfg.HostPaths, Network: network,
 		Monitor: Monitor, PublishIP: cfg.Publish, HostVolumes: cfg.HostVolumes, Log: cfg.Log,
 	}
 	closeParts := func(retire bool) error {
-		if network == nil {
-			return errors.Join(archives.Close(), store.Close())
-		}
 		return errors.Join(network.Close(retire), archives.Close(), store.Close())
-	}
-	if network != nil {
-		own.Network = network
 	}
 	if rt, err = native.New(own); err != nil {
 		return nil, errors.Join(err, closeParts(false))
@@ -58,21 +46,6 @@ func openNative(cfg Config) (*Engine, error) {
 func Monitor() (io.ReadCloser, error) { return monitor.Find(nativemonitor.Able == "") }
 
 func imagesDir(cfg Config) string { return filepath.Join(cfg.Dir, "images") }
-
-func openBridge(cfg Config) (*bridge.Network, error) {
-	publish := netip.IPv4Unspecified()
-	if cfg.Publish != "" {
-		var err error
-		if publish, err = netip.ParseAddr(cfg.Publish); err != nil {
-			return nil, fmt.Errorf("address to publish ports on: %w", err)
-		}
-	}
-	dir, err := filepath.Abs(filepath.Join(cfg.Dir, "bridge"))
-	if err != nil {
-		return nil, err
-	}
-	return bridge.Open(bridge.Config{Dir: dir, Key: native.Key(dir, cfg.Cluster, cfg.Node), Publish: publish, Log: cfg.Log})
-}
 
 // describeNative names the built-in runtime with its kernel.
 func describeNative() (string, error) {
