@@ -23,6 +23,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
+	"github.com/bayplan/bayplan/nodes/native/space"
 	"github.com/bayplan/bayplan/reconciler"
 	"github.com/bayplan/bayplan/testenv/image"
 )
@@ -32,6 +33,7 @@ import (
 func TestE2E_BadImages(t *testing.T) {
 	t.Parallel()
 	s := buildOn(t, builtIn{})
+	tmpfs(t, filepath.Join(s.dir, "n1"), onDisk)
 	s.up(1)
 	s.put("shop/web", sleeper+"\treplicas: 2\n")
 	s.put("shop/victim", sleeper)
@@ -44,6 +46,7 @@ func TestE2E_BadImages(t *testing.T) {
 		{"no image for this platform", otherPlatform},
 		{"layer that is cut short", cutShort},
 		{"layer that is not what its digest says", notItsDigest},
+		{"disk that is full while a layer is unpacked", fullWhileUnpacking},
 		{"registry that drips", drips},
 	} {
 		t.Run(bad.name, func(t *testing.T) {
@@ -109,6 +112,27 @@ func notItsDigest(s *site) {
 		w.Write(layer)
 	})
 	s.fails(ref, "8s", "is not what its digest says")
+}
+
+// fullWhileUnpacking is a layer that is small as it travels and does not fit.
+func fullWhileUnpacking(s *site) {
+	img := withFiles(s.t, image.Program(s.t, "large"), map[string][]byte{"zeros": make([]byte, onDisk)})
+	s.registry.Push(s.t, "test/large:1", img)
+	ref := s.registry.Addr() + "/test/large:1"
+	before := free(s.t, filepath.Join(s.dir, "n1"))
+	s.fails(ref, "8s", "it does not fit on the node's disk")
+	wantText(s.t, "events", s.shell("bayplan events"), "n1", "it does not fit on the node's disk")
+	s.eventually("the room that was taken", func() bool { return before-free(s.t, filepath.Join(s.dir, "n1")) < 4<<20 })
+}
+
+// free is the room on a folder's disk.
+func free(t *testing.T, dir string) int64 {
+	t.Helper()
+	disk, err := space.Of(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return disk.Free
 }
 
 // drips sends a byte now and then, so that no time-out of a connection is over.

@@ -42,6 +42,14 @@ func local(err error) error {
 	return &localError{err}
 }
 
+// noFitError is an archive that fills a disk which has room again without it.
+type noFitError struct{ err error }
+
+func (e *noFitError) Error() string { return e.err.Error() }
+func (e *noFitError) Unwrap() error { return e.err }
+
+func isFull(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
+
 // stallError is a server that sends next to nothing.
 type stallError struct{ within time.Duration }
 
@@ -77,10 +85,13 @@ func explain(a *schema.Artifact, err error) error {
 	wrong, isWrong := errors.AsType[*wrongError](err)
 	local, isLocal := errors.AsType[*localError](err)
 	status, answered := errors.AsType[*statusError](err)
+	_, tooLarge := errors.AsType[*noFitError](err)
 	switch {
+	case tooLarge:
+		return fail(nodes.PullFailed, err, "fetching %s: it does not fit on the node's disk: %v", a.URL, err)
 	case errors.Is(err, context.Canceled):
 		return fmt.Errorf("fetching %s: %w", a.URL, err)
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+	case isFull(err):
 		return fail(nodes.DiskFull, err, "fetching %s: the node's disk is full: %v", a.URL, err)
 	case isLocal:
 		return fail(nodes.PullFailed, err, "fetching %s: this node: %v", a.URL, local)

@@ -218,13 +218,22 @@ func TestPull_ThatTakesTooLong(t *testing.T) {
 func TestPull_OntoAFullDisk(t *testing.T) {
 	s := newSite(t, func(c *Config) { c.Limits.Reserve = 1 << 20 })
 	a := s.offers(content(t))
-	s.disk = func() (space.Disk, error) { return space.Disk{Free: 2<<20 - 1}, nil }
-	err := s.Pull(t.Context(), a)
-	s.wantFailure(err, nodes.DiskFull, "the node's disk is full")
-	if !errors.Is(err, syscall.ENOSPC) {
-		t.Errorf("got %v", err)
+	for _, x := range []struct {
+		free int64
+		code nodes.FailureCode
+		text string
+	}{
+		{1<<20 - 1, nodes.DiskFull, "the node's disk is full"},
+		{2<<20 - 1, nodes.PullFailed, "it does not fit on the node's disk"},
+	} {
+		s.disk = func() (space.Disk, error) { return space.Disk{Free: x.free}, nil }
+		err := s.Pull(t.Context(), a)
+		s.wantFailure(err, x.code, x.text)
+		if !errors.Is(err, syscall.ENOSPC) {
+			t.Errorf("got %v", err)
+		}
+		s.wantNothing()
 	}
-	s.wantNothing()
 	s.disk = func() (space.Disk, error) { return space.Disk{Free: 1 << 40}, nil }
 	if err := s.Pull(t.Context(), a); err != nil {
 		t.Error(err)

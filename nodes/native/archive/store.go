@@ -148,7 +148,27 @@ func (s *Store) Pull(ctx context.Context, a schema.Artifact) error {
 		return explain(&a, context.Cause(ctx))
 	}
 	defer func() { <-s.slots }()
-	return explain(&a, s.bring(ctx, &a))
+	return explain(&a, s.sized(&a, s.bring(ctx, &a)))
+}
+
+// sized tells an archive that does not fit from a disk that is full without it: the
+// one is the archive's fault and leaves room for others, the other is the node's.
+func (s *Store) sized(a *schema.Artifact, err error) error {
+	if !isFull(err) {
+		return err
+	}
+	err = errors.Join(err, gone(os.Remove(s.path("partial", a.SHA256))))
+	if s.checkRoom(0) == nil {
+		return &noFitError{err}
+	}
+	return err
+}
+
+func gone(err error) error {
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 func (s *Store) present(key string) bool {
@@ -176,7 +196,7 @@ func (s *Store) bring(ctx context.Context, a *schema.Artifact) error {
 		return errors.Join(err, os.RemoveAll(tmp))
 	}
 	s.cfg.Log.Info("archive fetched", "url", a.URL, "sha256", a.SHA256, "format", info.Format, "entries", info.Entries, "bytes", info.Bytes)
-	if err := os.Remove(s.path("partial", a.SHA256)); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := gone(os.Remove(s.path("partial", a.SHA256))); err != nil {
 		s.cfg.Log.Warn("removing a download", "err", err)
 	}
 	return nil

@@ -53,7 +53,7 @@ func TestDisk_FullWhileUnpacking(t *testing.T) {
 			ref := f.add(t, "1", c.img(t))
 			s := open(t, images.Config{Dir: dir, Limits: images.Limits{Reserve: c.reserve}})
 			_, err := s.Pull(soon(t), ref)
-			wantFailure(t, err, nodes.DiskFull, "disk is full", "no space left on device")
+			wantFailure(t, err, nodes.PullFailed, "it does not fit on the node's disk", "no space left on device")
 			wantNothingLeft(t, dir)
 		})
 	}
@@ -68,17 +68,17 @@ func manyFiles(t *testing.T) v1.Image {
 }
 
 func TestDisk_FullWhileFetching(t *testing.T) {
-	dir := smallDisk(t, "size=2m")
+	dir := smallDisk(t, "size=3m")
 	f := newFaulty(t)
 	ref := f.add(t, "1", big(t, 1<<20))
 	f.blob = func(w http.ResponseWriter, r *http.Request, body []byte) bool {
 		w.Write(body[:100<<10])
 		w.(http.Flusher).Flush()
-		os.WriteFile(filepath.Join(dir, "others"), make([]byte, 4<<20), 0o600) // as much as fits
+		os.WriteFile(filepath.Join(dir, "others"), make([]byte, 6<<20), 0o600) // as much as fits
 		w.Write(body[100<<10:])
 		return true
 	}
-	_, err := open(t, images.Config{Dir: dir}).Pull(soon(t), ref)
+	_, err := open(t, images.Config{Dir: dir, Limits: images.Limits{Reserve: 1 << 20}}).Pull(soon(t), ref)
 	wantFailure(t, err, nodes.DiskFull, "disk is full")
 	wantNothingLeft(t, dir)
 }
@@ -87,7 +87,7 @@ func TestDisk_TooSmallIsToldBeforeFetching(t *testing.T) {
 	dir := smallDisk(t, "size=2m")
 	f := newFaulty(t)
 	_, err := open(t, images.Config{Dir: dir}).Pull(t.Context(), f.add(t, "1", big(t, 5<<20)))
-	wantFailure(t, err, nodes.DiskFull, "2 MiB are free, and 5 MiB", "wanted")
+	wantFailure(t, err, nodes.PullFailed, "it does not fit", "2 MiB are free, and 5 MiB", "wanted")
 	if n := f.times("blobs/"); n != 0 {
 		t.Errorf("fetched %d times", n)
 	}
@@ -103,7 +103,7 @@ func TestDisk_RoomIsMadeOfWhatIsNotUsed(t *testing.T) {
 	images.Age(s, img.Digest, time.Now().Add(-time.Hour))
 	inUse = []string{img.Digest}
 	_, err := s.Pull(t.Context(), next)
-	wantFailure(t, err, nodes.DiskFull)
+	wantFailure(t, err, nodes.PullFailed, "it does not fit on the node's disk")
 	inUse = nil
 	mustPull(t, s, next)
 	if _, err := s.Get(old); err == nil {

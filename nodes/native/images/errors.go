@@ -55,6 +55,14 @@ type localError struct{ err error }
 func (e *localError) Error() string { return e.err.Error() }
 func (e *localError) Unwrap() error { return e.err }
 
+// noFitError is an image that fills a disk which has room again without it.
+type noFitError struct{ err error }
+
+func (e *noFitError) Error() string { return e.err.Error() }
+func (e *noFitError) Unwrap() error { return e.err }
+
+func isFull(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
+
 func isLocal(err error) bool {
 	_, ok := errors.AsType[*localError](err)
 	return ok
@@ -107,8 +115,11 @@ func explain(r reference, err error) error {
 	if _, ok := errors.AsType[*agent.Error](err); ok || err == nil {
 		return err
 	}
+	_, tooLarge := errors.AsType[*noFitError](err)
 	switch {
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+	case tooLarge:
+		return fail(nodes.PullFailed, err, "%s: it does not fit on the node's disk: %v", doing, err)
+	case isFull(err):
 		return fail(nodes.DiskFull, err, "%s: the node's disk is full: %v", doing, err)
 	case isLocal(err):
 		return fail(nodes.PullFailed, err, "%s: the node's disk: %v", doing, err)

@@ -105,7 +105,7 @@ func (p *pull) fetch(ctx context.Context, m *manifest, config *v1.ConfigFile, na
 	if err != nil && (isLocal(err) || isContent(err)) {
 		p.discard()
 	}
-	return image, err
+	return image, p.s.sized(err)
 }
 
 func (p *pull) fetchWanted(ctx context.Context, m *manifest, rec *record, names []string) (Image, error) {

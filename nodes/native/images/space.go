@@ -1,8 +1,6 @@
 package images
 
-import (
-	"context"
-)
+import "context"
 
 // checkRoom is whether the disk takes that many bytes and keeps its reserve.
 func (s *Store) checkRoom(bytes int64) error {
@@ -14,6 +12,15 @@ func (s *Store) checkRoom(bytes int64) error {
 		return local(err)
 	}
 	return nil
+}
+
+// sized tells an image that does not fit from a disk that is full without it: the
+// one is the image's fault and leaves room for others, the other is the node's.
+func (s *Store) sized(err error) error {
+	if isFull(err) && s.checkRoom(0) == nil {
+		return &noFitError{err}
+	}
+	return err
 }
 
 // makeRoom refuses early what cannot be fetched: it clears unused images when
