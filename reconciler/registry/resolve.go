@@ -29,6 +29,10 @@ const Timeout = 10 * time.Second
 // long as it is quick.
 const mirrorTime = 3 * time.Second
 
+// out is the way to them: one that leads elsewhere cannot have the server ask
+// itself.
+var out = registries.NewOutward(remote.DefaultTransport.(*http.Transport).Clone(), net.Dialer{Timeout: Timeout})
+
 // Resolver asks registries. The zero value is ready.
 type Resolver struct {
 	// AuthFile is a docker config file with the registries' passwords; "" is
@@ -77,7 +81,7 @@ func (r Resolver) head(ctx context.Context, ref name.Reference, within time.Dura
 	if err != nil {
 		auth = authn.Anonymous // a file that cannot be read must not keep public images away
 	}
-	desc, err := remote.Head(ref, remote.WithContext(ctx), remote.WithAuth(auth),
+	desc, err := remote.Head(ref, remote.WithContext(ctx), remote.WithAuth(auth), remote.WithTransport(out.To(ref.Context().RegistryStr())),
 		remote.WithRetryBackoff(remote.Backoff{Duration: 200 * time.Millisecond, Factor: 2, Steps: 2}))
 	if err != nil {
 		return "", err
@@ -89,6 +93,9 @@ func (r Resolver) head(ctx context.Context, ref name.Reference, within time.Dura
 // does not answer.
 func explain(ref name.Reference, err error) *nodes.Failure {
 	registry := ref.Context().RegistryStr()
+	if inside, ok := errors.AsType[*registries.InsideError](err); ok {
+		return failure(nodes.PullFailed, "image %s: registry %s cannot be used: %v", ref, registry, inside)
+	}
 	var answer *transport.Error
 	if !errors.As(err, &answer) {
 		return failure(nodes.RegistryUnreachable, "image %s: registry %s does not answer: %v", ref, registry, cause(err))

@@ -5,26 +5,30 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/bayplan/bayplan/nodes/registries"
 )
 
-// newClient is bounded in every wait, and cannot be sent to where only this
+// newOutward is bounded in every wait, and cannot be sent to where only this
 // machine may ask.
-func newClient(cfg Config) *http.Client {
-	dialer := &net.Dialer{Timeout: min(10*time.Second, cfg.Stall), Control: notLinkLocal}
-	return &http.Client{CheckRedirect: checkRedirect, Transport: &http.Transport{
+func newOutward(cfg Config) *registries.Outward {
+	return registries.NewOutward(&http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           dialer.DialContext,
 		TLSHandshakeTimeout:   min(10*time.Second, cfg.Stall),
 		ResponseHeaderTimeout: cfg.Stall,
 		IdleConnTimeout:       30 * time.Second,
 		ForceAttemptHTTP2:     true,
 		DisableCompression:    true, // the sha256 is of the bytes as they travel
-	}}
+	}, net.Dialer{Timeout: min(10*time.Second, cfg.Stall), Control: notLinkLocal})
+}
+
+// to is a client for requests that begin at a host.
+func (s *Store) to(host string) *http.Client {
+	return &http.Client{CheckRedirect: checkRedirect, Transport: s.out.To(host)}
 }
 
 // notLinkLocal keeps whoever writes a URL from having the node ask the metadata
@@ -37,24 +41,17 @@ func notLinkLocal(_, address string, _ syscall.RawConn) error {
 	return nil
 }
 
-// checkRedirect keeps a server from making the node ask its own loopback, and
-// from taking the encryption away.
+// checkRedirect keeps a server from taking the encryption away. Where else it may
+// lead is looked at when it is dialed.
 func checkRedirect(req *http.Request, via []*http.Request) error {
 	first := via[0].URL
 	switch {
 	case len(via) >= 10:
 		return wrong("it redirects %d times", len(via))
-	case isLoopback(req.URL.Hostname()) && !isLoopback(first.Hostname()):
-		return wrong("it sends us on to %s, which is this machine", req.URL.Hostname())
 	case first.Scheme == "https" && req.URL.Scheme != "https":
 		return wrong("it sends us on from https to %s", req.URL.Scheme)
 	}
 	return nil
-}
-
-func isLoopback(host string) bool {
-	addr, err := netip.ParseAddr(host)
-	return host == "localhost" || strings.HasSuffix(host, ".localhost") || err == nil && (addr.Unmap().IsLoopback() || addr.IsUnspecified())
 }
 
 // trickle is how many bytes a window must bring: slower is no download that comes

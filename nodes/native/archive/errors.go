@@ -12,6 +12,7 @@ import (
 
 	"github.com/bayplan/bayplan/nodes"
 	"github.com/bayplan/bayplan/nodes/agent"
+	"github.com/bayplan/bayplan/nodes/registries"
 	"github.com/bayplan/bayplan/schema"
 )
 
@@ -73,8 +74,9 @@ func (e *statusError) again() bool {
 func final(err error) bool {
 	_, wrong := errors.AsType[*wrongError](err)
 	_, local := errors.AsType[*localError](err)
+	_, inside := errors.AsType[*registries.InsideError](err)
 	status, answered := errors.AsType[*statusError](err)
-	return wrong || local || answered && !status.again()
+	return wrong || local || inside || answered && !status.again()
 }
 
 // explain makes a failure of an error that a person can act on.
@@ -83,6 +85,7 @@ func explain(a *schema.Artifact, err error) error {
 		return nil
 	}
 	wrong, isWrong := errors.AsType[*wrongError](err)
+	inside, isInside := errors.AsType[*registries.InsideError](err)
 	local, isLocal := errors.AsType[*localError](err)
 	status, answered := errors.AsType[*statusError](err)
 	_, tooLarge := errors.AsType[*noFitError](err)
@@ -95,6 +98,8 @@ func explain(a *schema.Artifact, err error) error {
 		return fail(nodes.DiskFull, err, "fetching %s: the node's disk is full: %v", a.URL, err)
 	case isLocal:
 		return fail(nodes.PullFailed, err, "fetching %s: this node: %v", a.URL, local)
+	case isInside:
+		return fail(nodes.ArtifactInvalid, err, "%s: %v", a.URL, inside)
 	case isWrong:
 		return fail(nodes.ArtifactInvalid, err, "%s: %v", a.URL, wrong)
 	case answered && !status.again():

@@ -101,7 +101,7 @@ func (s *Store) receive(ctx context.Context, a *schema.Artifact, d *download) er
 	if d.size > 0 {
 		req.Header.Set("Range", fmt.Sprintf("bytes=%d-", d.size))
 	}
-	resp, err := s.client.Do(req)
+	resp, err := s.to(req.URL.Host).Do(req)
 	if err != nil {
 		return err
 	}

@@ -155,7 +155,7 @@ func TestPull_Answers(t *testing.T) {
 		"drips":     {drip, nodes.ArtifactUnreachable, "sends next to nothing", stallsBorne},
 		"link-local": {func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "http://169.254.169.254/latest", 302)
-		}, nodes.ArtifactInvalid, "no archive is fetched from", 1},
+		}, nodes.ArtifactInvalid, "which is 169.254.169.254: this machine or its cloud's inside", 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,19 +17,20 @@ import (
 
 	"github.com/bayplan/bayplan/nodes"
 	"github.com/bayplan/bayplan/nodes/native/space"
+	"github.com/bayplan/bayplan/nodes/registries"
 	"github.com/bayplan/bayplan/schema"
 )
 
 // Store is a node's archives. It is safe for concurrent use; one process has it
 // open at a time.
 type Store struct {
-	cfg    Config
-	lock   *os.File
-	client *http.Client
-	slots  chan struct{}
-	turns  turns
-	pause  time.Duration // between two attempts, the first time
-	disk   func() (space.Disk, error)
+	cfg   Config
+	lock  *os.File
+	out   *registries.Outward
+	slots chan struct{}
+	turns turns
+	pause time.Duration // between two attempts, the first time
+	disk  func() (space.Disk, error)
 
 	mu sync.Mutex
 	// held counts those who use a tree, touched are the ones used since the last
@@ -56,7 +56,7 @@ func Open(cfg Config) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{
-		cfg: cfg, client: newClient(cfg), slots: make(chan struct{}, cfg.Parallel), pause: firstPause,
+		cfg: cfg, out: newOutward(cfg), slots: make(chan struct{}, cfg.Parallel), pause: firstPause,
 		turns: turns{all: map[string]*turn{}}, disk: func() (space.Disk, error) { return space.Of(cfg.Dir) },
 		held: map[string]int{}, touched: map[string]bool{},
 	}
@@ -68,7 +68,7 @@ func Open(cfg Config) (*Store, error) {
 
 // Close lets another process open the directory. No call is under way.
 func (s *Store) Close() error {
-	s.client.CloseIdleConnections()
+	s.out.CloseIdleConnections()
 	return s.lock.Close()
 }
 

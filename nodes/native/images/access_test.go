@@ -144,6 +144,29 @@ func TestAccess_Redirects(t *testing.T) {
 	wantFailure(t, err, nodes.RegistryUnreachable, "redirected 10 times")
 }
 
+// Who gives out tokens is named by the registry, and not believed either.
+func TestAccess_TokensFromInside(t *testing.T) {
+	asked := false
+	inside := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked = true }))
+	defer inside.Close()
+	_, port, _ := strings.Cut(strings.TrimPrefix(inside.URL, "http://"), ":")
+	for _, host := range []string{"127.0.0.1", "localhost", "0.0.0.0"} {
+		registry := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("WWW-Authenticate", `Bearer realm="http://`+host+":"+port+`/token",service="x"`)
+			w.WriteHeader(http.StatusUnauthorized)
+		}))
+		const outer = "registry.example:5000"
+		s := open(t, images.Config{PlainHTTP: []string{outer}})
+		asProxy(t, s, registry)
+		_, err := s.Pull(soon(t), outer+"/shop/web:1")
+		wantFailure(t, err, nodes.PullFailed)
+		if asked {
+			t.Errorf("%s was asked", host)
+		}
+		registry.Close()
+	}
+}
+
 func TestReference_Refused(t *testing.T) {
 	s := open(t, images.Config{})
 	for _, ref := range []string{"", "UPPER/case", "a b", "repo@sha256:short", "repo@sha512:" + strings.Repeat("a", 128), "sha256:" + strings.Repeat("a", 64), "-x", "../up"} {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/bayplan/bayplan/nodes"
 	"github.com/bayplan/bayplan/nodes/agent"
+	"github.com/bayplan/bayplan/nodes/registries"
 )
 
 func fail(code nodes.FailureCode, err error, format string, args ...any) *agent.Error {
@@ -105,7 +106,8 @@ func again(err error) bool {
 	}
 	_, cert := errors.AsType[*tls.CertificateVerificationError](err)
 	_, plain := noTLS(err)
-	return !isContent(err) && !cert && !plain && !strings.Contains(err.Error(), "SSRF protection")
+	_, inside := errors.AsType[*registries.InsideError](err)
+	return !isContent(err) && !cert && !plain && !inside && !strings.Contains(err.Error(), "SSRF protection")
 }
 
 // explain makes a failure of a pull's error that a person can act on, with the
@@ -169,6 +171,9 @@ func explainTransport(r reference, doing string, err error) error {
 	host := r.registry()
 	if content, ok := errors.AsType[*contentError](err); ok {
 		return fail(nodes.PullFailed, err, "%s: %v", doing, content)
+	}
+	if inside, ok := errors.AsType[*registries.InsideError](err); ok {
+		return fail(nodes.PullFailed, err, "the registry %s cannot be used: %v", host, inside)
 	}
 	if stall, ok := errors.AsType[*stallError](err); ok {
 		return fail(nodes.RegistryUnreachable, err, "the registry %s hangs: %v", host, stall)

@@ -4,9 +4,11 @@ import (
 	"context"
 	"io"
 	"net"
+	"net/http"
 	"time"
 
 	"github.com/bayplan/bayplan/nodes/native/space"
+	"github.com/bayplan/bayplan/nodes/registries"
 )
 
 // Waiting is how many callers wait for pulls.
@@ -38,9 +40,11 @@ func SetDisk(s *Store, used func() int) {
 	s.disk = func() (space.Disk, error) { return space.Disk{Free: 1 << 40, Used: used()}, nil }
 }
 
-// SetDial makes every host of the store's requests be that address.
+// SetDial makes every registry be that address.
 func SetDial(s *Store, addr string) {
-	s.wire.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+	meant := &http.Transport{ResponseHeaderTimeout: s.cfg.Stall}
+	s.out = registries.NewOutward(meant, net.Dialer{})
+	meant.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "tcp", addr)
 	}
 }

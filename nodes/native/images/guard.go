@@ -6,28 +6,31 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/netip"
-	"strings"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+
+	"github.com/bayplan/bayplan/nodes/registries"
 )
 
-// newTransport is what all requests go through: bounded in every wait, in plain
-// HTTP only where plain allows the host. The second result is what is below.
-func newTransport(cfg Config, plain func(host string) bool) (http.RoundTripper, *http.Transport) {
-	wire := &http.Transport{
+// newOutward is what all requests go through: bounded in every wait.
+func newOutward(cfg Config) *registries.Outward {
+	return registries.NewOutward(&http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: min(10*time.Second, cfg.Stall)}).DialContext,
 		TLSHandshakeTimeout:   min(10*time.Second, cfg.Stall),
 		ResponseHeaderTimeout: cfg.Stall,
 		IdleConnTimeout:       30 * time.Second,
 		MaxIdleConnsPerHost:   cfg.Parallel + 1,
 		ForceAttemptHTTP2:     true,
 		DisableCompression:    true, // a digest is of the bytes as they travel
-	}
-	g := &guard{next: wire, plain: plain, stall: cfg.Stall}
-	return transport.NewUserAgent(g, "bayplan"), wire
+	}, net.Dialer{Timeout: min(10*time.Second, cfg.Stall)})
+}
+
+// to carries the requests that begin at a registry, in plain HTTP only where that
+// is allowed.
+func (s *Store) to(registry string) http.RoundTripper {
+	plain := func(host string) bool { return s.access.Load().MayBePlain(host) }
+	return transport.NewUserAgent(&guard{next: s.out.To(registry), plain: plain, stall: s.cfg.Stall}, "bayplan")
 }
 
 // guard refuses plain HTTP to a registry that should have TLS, and watches that
@@ -55,26 +58,14 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 // mayBePlain: a registry on loopback or listed; and where a registry with TLS
 // sends us on to, as long as we take no password there: the content has a digest.
 func (g *guard) mayBePlain(req *http.Request) bool {
-	return isLoopback(req.URL.Hostname()) || g.plain(req.URL.Host) ||
+	return registries.IsLoopback(req.URL.Hostname()) || g.plain(req.URL.Host) ||
 		req.Response != nil && req.Header.Get("Authorization") == ""
 }
 
-func isLoopback(host string) bool {
-	addr, err := netip.ParseAddr(host)
-	return host == "localhost" || strings.HasSuffix(host, ".localhost") || err == nil && addr.Unmap().IsLoopback()
-}
-
-// checkRedirect keeps a registry from making the node ask its own loopback, or
-// the metadata service of its cloud.
-func checkRedirect(req *http.Request, via []*http.Request) error {
+// checkRedirect ends a round; where it may lead is looked at when it is dialed.
+func checkRedirect(_ *http.Request, via []*http.Request) error {
 	if len(via) >= 10 {
 		return fmt.Errorf("redirected %d times", len(via))
-	}
-	host := req.URL.Hostname()
-	addr, err := netip.ParseAddr(host)
-	linkLocal := err == nil && addr.Unmap().IsLinkLocalUnicast()
-	if linkLocal || isLoopback(host) && !isLoopback(via[0].URL.Hostname()) {
-		return wrong("the registry sends us on to %s, which is this machine or its cloud's inside", host)
 	}
 	return nil
 }

@@ -81,7 +81,7 @@ func (o *source) client(ctx context.Context) (*http.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, err := transport.NewWithContext(ctx, o.repo.Registry, auth, o.s.base, []string{o.repo.Scope(transport.PullScope)})
+	t, err := transport.NewWithContext(ctx, o.repo.Registry, auth, o.s.to(o.repo.RegistryStr()), []string{o.repo.Scope(transport.PullScope)})
 	if err != nil {
 		return nil, err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"path/filepath"
 	"sync"
@@ -25,8 +24,7 @@ type Store struct {
 	cfg      Config
 	platform v1.Platform
 	lock     *os.File
-	base     http.RoundTripper
-	wire     *http.Transport // below base
+	out      *registries.Outward
 	slots    chan struct{}
 	pause    time.Duration // between two attempts, the first time
 	disk     func() (space.Disk, error)
@@ -72,7 +70,7 @@ func Open(cfg Config) (*Store, error) {
 		s.lock.Close()
 		return nil, fmt.Errorf("image store %s: %w", cfg.Dir, err)
 	}
-	s.base, s.wire = newTransport(cfg, func(host string) bool { return s.access.Load().MayBePlain(host) })
+	s.out = newOutward(cfg)
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	s.pulls, s.parts = newFlights[Image](s.ctx, cfg.Log, false), newFlights[layerInfo](s.ctx, cfg.Log, true)
 	return s, nil
@@ -90,7 +88,7 @@ func (s *Store) Close() error {
 	s.cancel(errClosed)
 	s.pulls.wait()
 	s.parts.wait()
-	s.wire.CloseIdleConnections()
+	s.out.CloseIdleConnections()
 	return s.lock.Close()
 }
 
