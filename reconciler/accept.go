@@ -187,6 +187,9 @@ func (p *pass) adoptOne(w *schema.Workload, commit string) bool {
 	r.Want, r.Target, r.Commit = &text, target, commit
 	if !quarantined {
 		r.Stage, r.Reason, r.Progress = Rolling, "", 0
+		if len(w.After) > 0 {
+			r.Stage = Waiting
+		}
 		r.Began, r.Moved = p.in.Now, p.in.Now
 	}
 	return true

@@ -84,6 +84,9 @@ type Stage string
 
 // The stages of a rollout.
 const (
+	// Waiting has not begun: what Want's After names comes first. The workload
+	// stays on Good.
+	Waiting Stage = "waiting"
 	// Rolling is on the way from Good to Target.
 	Rolling Stage = "rolling"
 	// Done has every slot on Target, healthy for its minHealthyTime.

@@ -188,7 +188,8 @@ func goalOf(r *reconciler.Rollout) *schema.Workload {
 	if r == nil {
 		return nil
 	}
-	if r.Stage == reconciler.Reverting || r.Stage == reconciler.Reverted {
+	switch {
+	case r.Stage == reconciler.Reverting, r.Stage == reconciler.Reverted, r.Stage == reconciler.Waiting && r.Good != nil:
 		return r.Good
 	}
 	return r.Want

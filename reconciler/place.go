@@ -1,6 +1,7 @@
 package reconciler
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -11,6 +12,7 @@ import (
 
 // want is a slot that asks for a place.
 type want struct {
+	version
 	request scheduler.Request
 	rollout int
 	reason  nodes.Reason
@@ -36,10 +38,9 @@ type edit struct {
 
 func (p *pass) edit(e edit) { p.edits = append(p.edits, e) }
 
-func (p *pass) request(goal *schema.Workload, v *slotView, only string) scheduler.Request {
-	_, digest := p.facts.Rollouts[p.byName[goal.Name]].goal()
-	r := scheduler.Request{Slot: v.slot, Workload: goal, Only: only, Except: p.ending(v, nodes.InstanceID(v.slot, digest))}
-	if home := p.home(v.slot); home != "" && holdsVolume(goal) {
+func (p *pass) request(what version, v *slotView, only string) scheduler.Request {
+	r := scheduler.Request{Slot: v.slot, Workload: what.text, Only: only, Except: p.ending(v, nodes.InstanceID(v.slot, what.digest))}
+	if home := p.home(v.slot); home != "" && holdsVolume(what.text) {
 		r.Only, r.Stays = home, true
 	}
 	if v.old != nil {
@@ -80,6 +81,7 @@ func (p *pass) place() {
 	if len(p.wants) == 0 {
 		return
 	}
+	slices.SortStableFunc(p.wants, func(a, b want) int { return a.rollout - b.rollout })
 	p.buildPool()
 	t := scheduler.Open(*p.pool)
 	for i := range p.wants {
@@ -178,8 +180,7 @@ func (p *pass) notResolved(w *want) bool {
 func (p *pass) order(w *want, got scheduler.Placement) {
 	node, _ := slices.BinarySearchFunc(p.nodes, got.Node,
 		func(n nodeView, name string) int { return strings.Compare(n.fact.Name, name) })
-	goal := w.request.Workload
-	_, digest := p.facts.Rollouts[w.rollout].goal()
+	goal, digest := w.text, w.digest
 	o := nodes.Order{ID: nodes.InstanceID(got.Slot, digest), Slot: got.Slot, Digest: digest, Workload: goal,
 		Ports: got.ByName(goal), Reason: w.reason, Commit: p.facts.Rollouts[w.rollout].Commit, Placed: p.in.Now, Trace: p.in.Trace}
 	if w.reorder != nil {
@@ -232,7 +233,7 @@ func (p *pass) buildPool() {
 	for i := range p.nodes {
 		pool.Nodes[i] = scheduler.Node{Node: &p.nodes[i].fact.Node, Closed: p.closed(&p.nodes[i]), Slots: map[string]int{}}
 	}
-	dropped := p.dropped()
+	dropped, texts := p.dropped(), p.newTexts()
 	for i := range p.entries {
 		e := &p.entries[i]
 		n := &pool.Nodes[e.node]
@@ -241,7 +242,7 @@ func (p *pass) buildPool() {
 			continue
 		}
 		n.Ports = appendPorts(n.Ports, e.order.Ports)
-		if w := e.order.Workload; w != nil {
+		if w := cmp.Or(texts[dropKey{e.node, e.order.ID}], e.order.Workload); w != nil {
 			n.Hold(w)
 			pool.Use[w.Pool] = pool.Use[w.Pool].Plus(w)
 		}
@@ -275,6 +276,18 @@ func (p *pass) dropped() map[dropKey]bool {
 	for i := range p.edits {
 		if p.edits[i].drop {
 			m[dropKey{p.edits[i].node, p.edits[i].order.ID}] = true
+		}
+	}
+	return m
+}
+
+// newTexts are those that this pass gives to instances that stay: they may be of
+// another pool from now on.
+func (p *pass) newTexts() map[dropKey]*schema.Workload {
+	m := map[dropKey]*schema.Workload{}
+	for i := range p.edits {
+		if e := &p.edits[i]; !e.drop {
+			m[dropKey{e.node, e.order.ID}] = e.order.Workload
 		}
 	}
 	return m

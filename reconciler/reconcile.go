@@ -23,8 +23,8 @@ func Reconcile(in Input) Plan {
 	p.accept()
 	p.overtake()
 	p.look()
-	for i := range p.facts.Rollouts {
-		p.work(i)
+	for _, i := range p.inOrder() {
+		p.work(int(i))
 	}
 	p.strays()
 	p.place()
@@ -63,6 +63,8 @@ type Scratch struct {
 	edits   []edit
 	homes   []int32 // of a daemon: 1 + the index of the slot that is at home on each node
 	outcome []slotCount
+	walk    []int32 // of the rollouts, as they are walked
+	visits  []visit
 	known   schema.Patterns
 }
 

@@ -72,7 +72,7 @@ func (p *pass) failing(r *Rollout, out *slotCount) bool {
 	if r.Stage != Rolling || p.complete(r, out) {
 		return false
 	}
-	return out.failure != "" || out.settled <= r.Progress && !p.deadline(r).After(p.in.Now)
+	return out.failure != "" || out.gate.open() && out.settled <= r.Progress && !p.deadline(r).After(p.in.Now)
 }
 
 // deadline is until when the rollout must have got further.
@@ -85,7 +85,9 @@ func (p *pass) deadline(r *Rollout) time.Time {
 // further.
 func (p *pass) checkDeadlines(r Rollout, out *slotCount) Rollout {
 	if !p.failing(&r, out) {
-		p.wakeAt(p.deadline(&r))
+		if out.gate.open() {
+			p.wakeAt(p.deadline(&r))
+		}
 		return r
 	}
 	if out.failure != "" {
@@ -197,6 +199,11 @@ func (p *pass) judgeWorkload(name string, c *Commit) (Outcome, string) {
 		return Applied, ""
 	}
 	switch r.Stage {
+	case Waiting:
+		if g := &p.outcome[p.byName[name]].gate; g.ended {
+			return Failed, name + ": " + g.why.Text
+		}
+		return Progressing, ""
 	case Rolling:
 		return Progressing, ""
 	case Removing:

@@ -177,7 +177,7 @@ func (p *pass) retire(e *entry, why nodes.Reason) {
 func (p *pass) refresh(i int, e *entry, goal *schema.Workload) {
 	o := e.order
 	if e.inst != nil && e.inst.Failure != nil && e.inst.Failure.Code == nodes.PortInUse && p.rechoosable(e, goal) {
-		p.wants = append(p.wants, want{request: p.requestAt(e, goal), rollout: i, reorder: e, reason: nodes.PortConflict})
+		p.wants = append(p.wants, want{version: p.wanted(i), request: p.requestAt(e, goal), rollout: i, reorder: e, reason: nodes.PortConflict})
 		return
 	}
 	if o.Workload == goal || sameText(o.Workload, goal) {

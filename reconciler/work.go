@@ -15,6 +15,8 @@ type slotCount struct {
 	failure string
 	waiting string // why something could not be placed
 	ailing  *entry // the first wanted instance that told of a failure
+	started int    // wanted instances that run
+	gate    gate   // what the walk might do
 }
 
 // work walks the i-th workload's slots: first to count, then to act.
@@ -22,8 +24,12 @@ func (p *pass) work(i int) {
 	for len(p.outcome) <= i {
 		p.outcome = append(p.outcome, slotCount{})
 	}
-	p.outcome[i] = slotCount{}
+	p.letThrough(i)
+	p.outcome[i] = slotCount{gate: p.gateOf(i)}
 	r := &p.facts.Rollouts[i]
+	if g := &p.outcome[i].gate; !g.open() {
+		p.blocked = append(p.blocked, g.why)
+	}
 	edits, changes, wants := len(p.edits), len(p.changes), len(p.wants)
 	goal, digest := r.goal()
 	switch {
@@ -59,7 +65,7 @@ func (p *pass) haltForward(i, edits, changes, wants int) {
 // goal is what the rollout steers to: the repository's text, or the last good
 // one after a failure.
 func (r *Rollout) goal() (*schema.Workload, schema.Digest) {
-	if (r.Stage == Reverting || r.Stage == Reverted) && r.Good != nil {
+	if (r.Stage == Waiting || r.Stage == Reverting || r.Stage == Reverted) && r.Good != nil {
 		return r.Good, r.GoodDigest
 	}
 	return r.Want, r.Target
@@ -111,7 +117,11 @@ func (p *pass) workService(i int, goal *schema.Workload, digest schema.Digest) {
 		p.step(i, goal, &v, &b, "")
 	}
 	for j := range entries {
-		p.end(i, &entries[j], nodes.ScaledDown)
+		if out.gate.update {
+			p.end(i, &entries[j], nodes.ScaledDown)
+		} else {
+			out.left++
+		}
 	}
 }
 
@@ -136,6 +146,9 @@ func (p *pass) step(i int, goal *schema.Workload, v *slotView, b *budget, only s
 	if v.current != nil {
 		p.refresh(i, v.current, goal)
 	}
+	if c := v.current; c != nil && c.inst != nil && c.inst.Phase == nodes.Running && p.nodes[c.node].fresh() {
+		out.started++
+	}
 	r := &p.facts.Rollouts[i]
 	p.retireSpares(v, r)
 	if out.ailing == nil && v.current != nil && v.current.inst != nil && v.current.inst.Failure != nil {
@@ -150,13 +163,14 @@ func (p *pass) step(i int, goal *schema.Workload, v *slotView, b *budget, only s
 	case v.current != nil:
 	case v.old == nil:
 		p.fill(i, goal, v, only)
+	case !out.gate.update:
 	case v.away && !p.serves(v.old):
 		// Its node is silent and not lost yet: nothing is known, so nothing is done.
 	case goal.Update.Strategy == "recreate" || p.down(v.old):
 		p.retire(v.old, p.replaceReason(v.old, goal, r))
 	case b.surge > 0:
 		b.surge--
-		w := want{request: p.request(goal, v, only), rollout: i, lost: v.entries, reason: p.placeReason(v, r), inTurn: fixesPort(goal)}
+		w := want{version: p.wanted(i), request: p.request(p.wanted(i), v, only), rollout: i, lost: v.entries, reason: p.placeReason(v, r), inTurn: fixesPort(goal)}
 		if b.instead > 0 { // it may come to that: what one slot may use, no other may
 			b.instead, b.down, w.replaces, w.inTurn = b.instead-1, b.down-1, v.old, false
 		}
@@ -208,11 +222,38 @@ func (p *pass) retireRest(v *slotView, r *Rollout) {
 // every old instance is gone and the slot's own whatever its digest, a slot
 // with volumes until its own is even where its node is silent.
 func (p *pass) fill(i int, goal *schema.Workload, v *slotView, only string) {
+	if !p.outcome[i].gate.start {
+		p.bringBack(i, v, only)
+		return
+	}
 	if goal.Update.Strategy == "recreate" && (v.stopping || p.stillStopping(i)) || holdsVolume(goal) && v.ending {
 		return
 	}
-	p.wants = append(p.wants, want{request: p.request(goal, v, only), rollout: i, lost: v.entries,
-		reason: p.placeReason(v, &p.facts.Rollouts[i]), inTurn: v.stopping})
+	p.ask(i, p.wanted(i), v, only, p.placeReason(v, &p.facts.Rollouts[i]))
+}
+
+// bringBack asks for a place for a slot that has lost what it had, in the
+// version that it had: its rollout may not go on.
+func (p *pass) bringBack(i int, v *slotView, only string) {
+	was := p.present(i, v)
+	if was == nil || holdsVolume(was.text) && v.ending {
+		return
+	}
+	why := v.left
+	if why == "" {
+		why = nodes.Created
+	}
+	p.ask(i, *was, v, only, why)
+}
+
+func (p *pass) ask(i int, what version, v *slotView, only string, why nodes.Reason) {
+	p.wants = append(p.wants, want{version: what, request: p.request(what, v, only), rollout: i, lost: v.entries, reason: why, inTurn: v.stopping})
+}
+
+// wanted is what the i-th rollout steers to.
+func (p *pass) wanted(i int) version {
+	text, digest := p.facts.Rollouts[i].goal()
+	return version{text, digest}
 }
 
 // stillStopping is whether an instance of the workload's old digest is not

@@ -128,8 +128,6 @@ func setField(w *schema.Workload, k, v string) (err error) {
 		w.Priority, err = strconv.Atoi(v)
 	case "revocable":
 		w.Revocable = v == "yes"
-	case "yields":
-		w.EvictWithVolumes = v == "yes"
 	case "gang":
 		w.Gang = v == "yes"
 	case "pool":
@@ -140,6 +138,13 @@ func setField(w *schema.Workload, k, v string) (err error) {
 		w.Volumes = map[string]schema.Volume{v: {Path: "/data"}}
 	case "strategy":
 		w.Update.Strategy = v
+	case "after":
+		for _, name := range strings.Split(v, ",") {
+			var a schema.After
+			if err = a.UnmarshalJSON([]byte(strconv.Quote(name))); err == nil {
+				w.After = append(w.After, a)
+			}
+		}
 	case "check":
 		w.Health = &schema.Health{HTTP: &schema.HTTPCheck{Path: v}}
 	case "on":

@@ -52,6 +52,7 @@ func (w *Workload) Check() []Problem {
 	c.canary()
 	c.batch()
 	c.timing()
+	c.after()
 	c.labels()
 	return c.found
 }

@@ -72,12 +72,11 @@ type Workload struct {
 	// Revocable work may use what is guaranteed to others and idle; it goes first
 	// when they want it back.
 	Revocable bool `json:"revocable,omitempty"`
-	// EvictWithVolumes lets a slot that has a volume of its own be evicted too. It
-	// then waits on its node, where its data is, until there is room again.
-	EvictWithVolumes bool `json:"evictWithVolumes,omitempty"`
 	// Gang places all of the missing slots or none.
-	Gang      bool              `json:"gang,omitempty"`
-	Update    Update            `json:"update,omitzero"`
+	Gang   bool   `json:"gang,omitempty"`
+	Update Update `json:"update,omitzero"`
+	// After are the workloads that come before this one.
+	After     []After           `json:"after,omitempty"`
 	LostAfter Duration          `json:"lostAfter"`
 	Labels    map[string]string `json:"labels,omitempty"`
 }

@@ -246,6 +246,8 @@ func (b *builder) stateOf(w *Workload, r *reconciler.Rollout) (state, reason str
 	}
 	trouble := firstFailure(w.Slots)
 	switch r.Stage {
+	case reconciler.Waiting:
+		return "waiting", b.blockedText(r.Workload)
 	case reconciler.Rolling:
 		return "rolling", cmp.Or(trouble, fmt.Sprintf("%d of %d slots are on %s", w.Updated, w.Desired, r.Target.Short())+unheard(w, "; "))
 	case reconciler.Reverting:

@@ -196,6 +196,8 @@ func rolloutEvents(before, after []reconciler.Rollout, at time.Time) (events []E
 func rolloutText(r *reconciler.Rollout) string {
 	text := r.Workload + " is " + string(r.Stage)
 	switch r.Stage {
+	case reconciler.Waiting:
+		text = r.Workload + " is to go to " + r.Target.Short() + " after others"
 	case reconciler.Rolling:
 		text = r.Workload + " goes to " + r.Target.Short()
 	case reconciler.Reverting:

@@ -22,6 +22,9 @@ func (b *builder) problems(s *Status) []Problem {
 	told := map[string]bool{} // workloads that something is told of
 	for i := range b.in.Blocked {
 		x := &b.in.Blocked[i]
+		if x.Code == reconciler.Waits { // its turn will come
+			continue
+		}
 		all = append(all, blockedProblem(x))
 		told[x.Workload] = true
 	}

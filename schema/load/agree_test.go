@@ -40,6 +40,7 @@ const populated = `
 	revocable: true
 	gang:      true
 	pool:      "batch"
+	after: ["t/y:started"]
 	lostAfter: "5m"
 	labels: a: "b"
 `
@@ -64,7 +65,7 @@ const (
 
 // everything is the i-th way in which a workload of a kind says all that it can.
 func everything(kind schema.Kind, i int) string {
-	extra := map[schema.Kind]string{schema.Service: "replicas: 7, evictWithVolumes: true", schema.Job: batch, schema.Cron: batch + ", " + timing}[kind]
+	extra := map[schema.Kind]string{schema.Service: "replicas: 7", schema.Job: batch, schema.Cron: batch + ", " + timing}[kind]
 	common := fmt.Sprintf(populated, 1)
 	if kind.Runs() {
 		return fmt.Sprintf("{kind: %q, %s\n%s\n%s}", kind, extra, programs[i%len(programs)], withoutOwn(common))
@@ -116,7 +117,7 @@ func TestAgree_RoundTrip(t *testing.T) {
 		for i := range updates {
 			text := everything(kind, i)
 			written := asJSON(t, text)
-			spec, err := Load(fstest.MapFS{"t/a.cue": {Data: []byte("workloads: x: " + text)}}, testRevision)
+			spec, err := Load(fstest.MapFS{"t/a.cue": {Data: []byte("workloads: y: {kind: \"service\", image: \"y\"}\nworkloads: x: " + text)}}, testRevision)
 			if err != nil {
 				t.Fatal(err)
 			}

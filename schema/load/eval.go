@@ -25,6 +25,8 @@ type result struct {
 	errs       []*Error
 	// belongs says where workloads name their pools, which only the root has.
 	belongs []belonging
+	// waits says where workloads name what comes before them, of any team.
+	waits []waiting
 	// policy tells, for the root, that there is one; broken, that nobody can
 	// tell, and then no team may be applied past it.
 	policy, broken bool
@@ -191,6 +193,7 @@ func (e *evaluation) workloads(all cue.Value) {
 		e.out.errs = append(e.out.errs, errs...)
 		e.out.workloads = append(e.out.workloads, w)
 		e.out.belongs = append(e.out.belongs, c.belongs(&w))
+		e.out.waits = append(e.out.waits, c.waits(&w)...)
 	}
 }
 

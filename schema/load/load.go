@@ -99,15 +99,19 @@ func assemble(t *tree, results []result, rev schema.Revision) (schema.Spec, erro
 	spec := schema.Spec{Revision: rev}
 	var errs []*Error
 	some := false
+	for i := range results {
+		r := &results[i]
+		if t.packages[i] == "." && len(r.errs) == 0 {
+			spec.Pools, spec.Registries = r.pools, r.registries
+		}
+		r.errs = append(slices.Clip(r.errs), r.strangers(team(t.packages[i]), spec.Pools)...)
+	}
+	checkWaits(t, results)
 	for i, r := range results {
 		root := t.packages[i] == "."
 		some = some || r.team || !root
-		r.errs = append(r.errs[:len(r.errs):len(r.errs)], r.strangers(team(t.packages[i]), spec.Pools)...)
 		sound := len(r.errs) == 0
 		errs = append(errs, r.errs...)
-		if root && sound {
-			spec.Pools, spec.Registries = r.pools, r.registries
-		}
 		if sound && (root || !r.team) {
 			continue
 		}

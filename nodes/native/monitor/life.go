@@ -46,7 +46,7 @@ type monitor struct {
 	talks sync.WaitGroup
 
 	singleMu sync.Mutex
-	single   map[string]*command // by series
+	single   *command
 }
 
 // start makes the container and runs its program.
