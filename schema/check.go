@@ -46,6 +46,7 @@ func (w *Workload) Check() []Problem {
 	c.health()
 	c.restart()
 	c.placing()
+	c.stateful()
 	c.update()
 	c.runbook()
 	c.sets()
@@ -215,7 +216,7 @@ func (c *checker) update() {
 		return
 	}
 	u := c.w.Update
-	if (u.Strategy == "rolling" || u.Strategy == Canary) && u.MaxSurge.none() && u.MaxUnavailable.none() {
+	if (u.Strategy == "rolling" || u.Strategy == Canary) && c.w.Kind != Stateful && u.MaxSurge.none() && u.MaxUnavailable.none() {
 		c.add([]string{"update"}, "maxSurge and maxUnavailable are both 0, so no slot could ever be replaced")
 	}
 	c.atLeast([]string{"update", "healthyDeadline"}, u.HealthyDeadline, millisecond)

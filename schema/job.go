@@ -14,20 +14,20 @@ type Batch struct {
 	MaxBackoff Duration `json:"maxBackoff,omitempty"`
 	// Deadline is how long a run may take in all; zero is without end.
 	Deadline Duration `json:"deadline,omitempty"`
-	// OnLost is what follows when an attempt's node is lost.
-	OnLost OnLost `json:"onLost,omitempty"`
 	// Keep is of how many ended runs the containers are kept.
 	Keep int `json:"keep,omitempty"`
 }
 
-// OnLost says whether an attempt whose node is lost may be repeated elsewhere
-// while it may still be running there.
+// OnLost says whether what was on a lost node may run elsewhere while it may
+// still be running there.
 type OnLost string
 
-// What follows when an attempt's node is lost.
+// What follows when a node is lost: a job's attempt may be tried again, a
+// stateful workload's slot replaced without the data that it had.
 const (
-	WaitForNode    OnLost = "wait"
-	RetryElsewhere OnLost = "retry"
+	WaitForNode      OnLost = "wait"
+	RetryElsewhere   OnLost = "retry"
+	ReplaceElsewhere OnLost = "replace"
 )
 
 // Timing is when a cron fires; zero for other kinds.

@@ -105,6 +105,15 @@ func ParseSlot(text string) (Slot, bool) {
 	return Slot{text[:i], n}, true
 }
 
+// Host is the slot's name for its fellows, "name-0": a label of the domain name
+// system, so that a longer name is cut.
+func (s Slot) Host() string {
+	const longest = 63
+	ordinal := "-" + strconv.Itoa(s.Index)
+	name := s.Workload[strings.LastIndexByte(s.Workload, '/')+1:]
+	return strings.Trim(name[:min(len(name), longest-len(ordinal))], "-") + ordinal
+}
+
 // Compare orders slots by workload, then index.
 func (s Slot) Compare(t Slot) int {
 	if c := strings.Compare(s.Workload, t.Workload); c != 0 {

@@ -1,6 +1,9 @@
 package schema
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestRevision_Trailer(t *testing.T) {
 	r := Revision{Commit: "0123456789abcdef", Body: "Some words: here\n\nbayplan-allow-removal: 3\nBayplan-Allow-Removal:  5 \n"}
@@ -39,6 +42,19 @@ func TestParseSlot(t *testing.T) {
 	for _, text := range []string{"", ".", "a/b", "a/b.", "a/b.-1", "a/b.01", "a/b.x", ".1"} {
 		if got, ok := ParseSlot(text); ok {
 			t.Errorf("%q: got %v", text, got)
+		}
+	}
+}
+
+func TestSlot_HostIsALabel(t *testing.T) {
+	for want, s := range map[string]Slot{
+		"etcd-0":                        {"infra/etcd", 0},
+		"x-12":                          {"a/b/x", 12},
+		strings.Repeat("n", 60) + "-10": {"a/" + strings.Repeat("n", 63), 10},
+		strings.Repeat("n", 60) + "-7":  {"a/" + strings.Repeat("n", 60) + "-x", 7},
+	} {
+		if got := s.Host(); got != want || !ValidName(got) {
+			t.Errorf("%s is %q, want %q", s, got, want)
 		}
 	}
 }

@@ -20,6 +20,9 @@ const (
 	Job Kind = "job"
 	// Cron runs like a job at each instant of its Schedule.
 	Cron Kind = "cron"
+	// Stateful keeps Replicas slots running that each have a place, ports and
+	// volumes of their own for good.
+	Stateful Kind = "stateful"
 )
 
 // Workload is one thing that a team wants to run, with every default filled
@@ -44,10 +47,15 @@ type Workload struct {
 	User    string            `json:"user,omitempty"`
 	Workdir string            `json:"workdir,omitempty"`
 
-	// Replicas counts a service's slots; a daemon has none to count.
+	// Replicas counts the slots of a service or a stateful workload; others have
+	// none to count.
 	Replicas int `json:"replicas,omitempty"`
 	Batch
 	Timing
+	Identity
+	// OnLost is what follows when the node is lost that a job's attempt or a
+	// stateful workload's slot is on.
+	OnLost    OnLost    `json:"onLost,omitempty"`
 	Resources Resources `json:"resources"`
 
 	Network Network           `json:"network,omitempty"`

@@ -53,7 +53,7 @@ func whole(w *schema.Workload) error {
 	}
 	u := &w.Update
 	switch {
-	case w.Kind != schema.Service && w.Kind != schema.Daemon:
+	case w.Kind != schema.Service && w.Kind != schema.Daemon && w.Kind != schema.Stateful:
 		return fmt.Errorf("workload %s: %q is no kind", w.Name, w.Kind)
 	case w.Replicas < 0 || w.Replicas > maxReplicas:
 		return fmt.Errorf("workload %s: replicas: want a whole number from 0 to %d, got %d", w.Name, maxReplicas, w.Replicas)

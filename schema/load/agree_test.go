@@ -59,13 +59,14 @@ const lasting = `
 `
 
 const (
-	batch  = `completions: 7, parallelism: 3, attempts: 5, backoff: "2s", maxBackoff: "3m", deadline: "4h", onLost: "retry", keep: 2`
-	timing = `schedule: "@daily", timeZone: "Europe/Berlin", overlap: "allow", catchUp: "1h"`
+	batch    = `completions: 7, parallelism: 3, attempts: 5, backoff: "2s", maxBackoff: "3m", deadline: "4h", onLost: "retry", keep: 2`
+	identity = `replicas: 7, quorum: 4, start: "parallel", retain: "24h", onLost: "replace"`
+	timing   = `schedule: "@daily", timeZone: "Europe/Berlin", overlap: "allow", catchUp: "1h"`
 )
 
 // everything is the i-th way in which a workload of a kind says all that it can.
 func everything(kind schema.Kind, i int) string {
-	extra := map[schema.Kind]string{schema.Service: "replicas: 7", schema.Job: batch, schema.Cron: batch + ", " + timing}[kind]
+	extra := map[schema.Kind]string{schema.Service: "replicas: 7", schema.Job: batch, schema.Cron: batch + ", " + timing, schema.Stateful: identity}[kind]
 	common := fmt.Sprintf(populated, 1)
 	if kind.Runs() {
 		return fmt.Sprintf("{kind: %q, %s\n%s\n%s}", kind, extra, programs[i%len(programs)], withoutOwn(common))
@@ -105,15 +106,18 @@ const everyStep = `[
 
 // updateOf is the i-th that goes with the kind.
 func updateOf(kind schema.Kind, i int) string {
-	if kind == schema.Daemon {
+	switch kind {
+	case schema.Daemon:
 		return updates[0]
+	case schema.Stateful: // to have a quorum is to recreate nothing
+		return updates[1+i%2]
 	}
 	return updates[i%len(updates)]
 }
 
 // What users write comes back unchanged through CUE, JSON, Go and JSON.
 func TestAgree_RoundTrip(t *testing.T) {
-	for _, kind := range []schema.Kind{schema.Service, schema.Daemon, schema.Job, schema.Cron} {
+	for _, kind := range []schema.Kind{schema.Service, schema.Daemon, schema.Job, schema.Cron, schema.Stateful} {
 		for i := range updates {
 			text := everything(kind, i)
 			written := asJSON(t, text)
@@ -259,7 +263,7 @@ func goLeaves(typ reflect.Type, path string) map[string]bool {
 
 // The kinds of both sides are the same.
 func TestAgree_Kinds(t *testing.T) {
-	if diff := cmp.Diff([]string{string(schema.Cron), string(schema.Daemon), string(schema.Job), string(schema.Service)}, rules().names()); diff != "" {
+	if diff := cmp.Diff([]string{string(schema.Cron), string(schema.Daemon), string(schema.Job), string(schema.Service), string(schema.Stateful)}, rules().names()); diff != "" {
 		t.Error(diff)
 	}
 }
