@@ -2,6 +2,7 @@ package nodes
 
 import (
 	"cmp"
+	"maps"
 	"time"
 
 	"github.com/bayplan/bayplan/schema"
@@ -25,6 +26,32 @@ type Assignment struct {
 	Version Version `json:"version"`
 	// Orders are sorted by ID.
 	Orders []Order `json:"orders"`
+	// Deletions are the slots whose volumes are to be deleted, sorted by slot. One
+	// stays until a report shows that they are gone.
+	Deletions []Deletion `json:"deletions,omitempty"`
+}
+
+// Deletion is the order to delete a slot's own volumes: the one way for data to
+// be deleted (I18). No order of its Assignment runs the slot.
+type Deletion struct {
+	Slot schema.Slot `json:"slot"`
+	// Actor is who wants it.
+	Actor string `json:"actor"`
+	// Since is the Version of the Assignment that it came with.
+	Since Version `json:"since"`
+}
+
+// Peer is one slot of a stateful workload as its fellows reach it.
+type Peer struct {
+	Slot schema.Slot `json:"slot"`
+	// Address is the node's, Ports its host ports by name.
+	Address string         `json:"address"`
+	Ports   map[string]int `json:"ports,omitempty"`
+}
+
+// Equal is whether both say the same.
+func (p Peer) Equal(q Peer) bool {
+	return p.Slot == q.Slot && p.Address == q.Address && maps.Equal(p.Ports, q.Ports)
 }
 
 // Order is the wish for one instance.
@@ -38,6 +65,10 @@ type Order struct {
 	Workload *schema.Workload `json:"workload"`
 	// Ports are the host ports by name, chosen by the scheduler.
 	Ports map[string]int `json:"ports,omitempty"`
+	// Peers are all slots of a stateful workload, this one among them, in their
+	// order. A container learns of them as it starts; that they change restarts
+	// nothing.
+	Peers []Peer `json:"peers,omitempty"`
 	// Stop asks for the instance to be ended and removed. It stays in the
 	// Assignment until a report shows that the instance is gone.
 	Stop bool `json:"stop,omitempty"`

@@ -18,6 +18,10 @@ type Change struct {
 	Instances []Instance `json:"instances,omitempty"`
 	// Gone are the IDs that the Report no longer has, sorted.
 	Gone []string `json:"gone,omitempty"`
+	// Deleted is the newer Report's, where it differs; Undeleted is whether that
+	// has none any more.
+	Deleted   []Deleted `json:"deleted,omitempty"`
+	Undeleted bool      `json:"undeleted,omitempty"`
 	// Seen, Now and Inventory are the newer Report's.
 	Seen      Version   `json:"seen"`
 	Now       time.Time `json:"now"`
@@ -30,6 +34,9 @@ func Diff(old, new Report) Change {
 	c := Change{Seen: new.Seen, Now: new.Now, Inventory: new.Inventory}
 	if !old.Node.Equal(&new.Node) {
 		c.Node = &new.Node
+	}
+	if !slices.EqualFunc(old.Deleted, new.Deleted, Deleted.equal) {
+		c.Deleted, c.Undeleted = new.Deleted, len(new.Deleted) == 0
 	}
 	was := old.Instances
 	for k := range new.Instances {
@@ -56,7 +63,7 @@ func Diff(old, new Report) Change {
 // Alters is whether the Change, applied to r, would make more of it than a
 // newer Now.
 func (c *Change) Alters(r *Report) bool {
-	return c.Node != nil || len(c.Instances) > 0 || len(c.Gone) > 0 ||
+	return c.Node != nil || c.Undeleted || len(c.Deleted) > 0 || len(c.Instances) > 0 || len(c.Gone) > 0 ||
 		c.Seen != r.Seen || c.Inventory != r.Inventory
 }
 
@@ -67,6 +74,9 @@ func (r Report) Apply(c Change) Report {
 		r.Node = *c.Node
 	}
 	r.Seen, r.Now, r.Inventory = c.Seen, c.Now, c.Inventory
+	if c.Undeleted || len(c.Deleted) > 0 {
+		r.Deleted = c.Deleted
+	}
 	if len(c.Instances) > 0 || len(c.Gone) > 0 {
 		r.Instances = merge(r.Instances, c.Instances, c.Gone)
 	}

@@ -1,6 +1,7 @@
 package nodes
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -28,7 +29,7 @@ func (r *Report) Bound() error {
 	if err := r.Node.Bound(); err != nil {
 		return err
 	}
-	return boundInstances(r.Instances)
+	return errors.Join(boundInstances(r.Instances), boundDeleted(r.Deleted))
 }
 
 // Bound is Report.Bound's like for a Change. What it makes of a Report is to be
@@ -47,7 +48,7 @@ func (c *Change) Bound() error {
 			return err
 		}
 	}
-	return boundInstances(c.Instances)
+	return errors.Join(boundInstances(c.Instances), boundDeleted(c.Deleted))
 }
 
 // Bound refuses a description that is over a limit, and cuts its texts.
@@ -96,6 +97,25 @@ func boundInstances(all []Instance) error {
 	for k := range all {
 		if err := all[k].bound(); err != nil {
 			return fmt.Errorf("instance %q: %w", CutText(all[k].ID), err)
+		}
+	}
+	return nil
+}
+
+// boundDeleted allows as many as there may be instances.
+func boundDeleted(all []Deleted) error {
+	if n := len(all); n > MaxInstances {
+		return fmt.Errorf("%d deletions, over the limit of %d", n, MaxInstances)
+	}
+	for k := range all {
+		if err := boundText("the slot of a deletion", all[k].Slot.Workload, MaxIdentifier); err != nil {
+			return err
+		}
+		if f := all[k].Failure; f != nil {
+			f.Text = CutText(f.Text)
+			if err := boundText("the code of its failure", string(f.Code), MaxIdentifier); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

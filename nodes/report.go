@@ -126,9 +126,25 @@ type Report struct {
 	Now time.Time `json:"now"`
 	// Instances are sorted by ID.
 	Instances []Instance `json:"instances"`
+	// Deleted tells of the Assignment's Deletions, as far as they were tried, sorted
+	// by slot.
+	Deleted []Deleted `json:"deleted,omitempty"`
 	// Inventory is false while the runtime could not list what it holds: then
 	// an absent instance means nothing.
 	Inventory bool `json:"inventory"`
+}
+
+// Deleted is how far the deletion of a slot's volumes has come.
+type Deleted struct {
+	Slot schema.Slot `json:"slot"`
+	// Gone is whether nothing of them is left.
+	Gone bool `json:"gone,omitempty"`
+	// Failure is why something is; it is tried again.
+	Failure *Failure `json:"failure,omitempty"`
+}
+
+func (r Deleted) equal(s Deleted) bool {
+	return r.Slot == s.Slot && r.Gone == s.Gone && sameFailure(r.Failure, s.Failure)
 }
 
 // Instance finds one by ID; nil if the report has none of it.

@@ -81,7 +81,7 @@ func (e *evictor) lift(n int32, k int) (back func()) {
 func (e *evictor) room(r *Request) (Eviction, bool) {
 	t, w := e.t, r.Workload
 	leaf := t.shares.leaf(t, w.Pool)
-	if w.Gang || t.shares.forbid(leaf, w, 0) != nil {
+	if ganged(r) || t.shares.forbid(leaf, w, 0) != nil {
 		return Eviction{}, false
 	}
 	t.tell([]Request{*r})

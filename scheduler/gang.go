@@ -8,11 +8,18 @@ import (
 	"github.com/bayplan/bayplan/schema"
 )
 
-// gang places all that the queue's first workload asks for, or nothing of it.
+// ganged is whether the request is placed with others or not at all.
+func ganged(r *Request) bool { return r.Together || r.Workload.Gang }
+
+// gang places all that the queue's first workload asks for, or nothing of it. Of
+// those that are together, what the workload asks for beside is no part.
 func (d *deal) gang(x *share) {
-	name := d.wanted(x.queue[0]).Name
+	first := d.first(x.queue[0])
 	k := 0
-	for k < len(x.queue) && d.wanted(x.queue[k]).Name == name {
+	for k < len(x.queue) {
+		if r := d.first(x.queue[k]); r.Workload.Name != first.Workload.Name || r.Together != first.Together {
+			break
+		}
 		k++
 	}
 	gang := x.queue[:k]

@@ -134,7 +134,7 @@ func (g *run) give(n int32, slot schema.Slot) []int {
 	}
 	ports := t.piece(len(w.Ports))
 	g.names = portNames(g.names[:0], w)
-	choosePorts(ports, node, w, slot, g.names)
+	choosePorts(ports, node, g.r, slot, g.names)
 	node.Ports = withPorts(node.Ports, ports, t.ownPorts[n])
 	t.ownPorts[n] = true
 	return ports

@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/bayplan/bayplan/schema"
@@ -114,9 +115,10 @@ func (d *deal) queue() {
 }
 
 // wanted is the workload that a group asks for.
-func (d *deal) wanted(a asked) *schema.Workload {
-	return d.requests[d.groups[a.group()].from].Workload
-}
+func (d *deal) wanted(a asked) *schema.Workload { return d.first(a).Workload }
+
+// first is the first request of a group.
+func (d *deal) first(a asked) *Request { return &d.requests[d.groups[a.group()].from] }
 
 func (d *deal) byPriority(a, b asked) int {
 	if a.revocable() != b.revocable() {
@@ -132,6 +134,7 @@ func (d *deal) byPriority(a, b asked) int {
 // counts the workload's slots, for the instance that it takes over from.
 func alike(a, b *Request) bool {
 	return a.Workload == b.Workload && a.Only == b.Only && a.Stays == b.Stays && (a.Leaves == b.Leaves || !counts(a.Workload)) &&
+		a.Together == b.Together && maps.Equal(a.Ports, b.Ports) &&
 		slices.Equal(a.Avoid, b.Avoid) && slices.Equal(a.Except, b.Except)
 }
 
@@ -158,7 +161,7 @@ func (d *deal) one(leaf int32) {
 	x := &d.t.shares.all[leaf]
 	g := &d.groups[x.queue[0].group()]
 	switch {
-	case d.wanted(x.queue[0]).Gang:
+	case ganged(d.first(x.queue[0])):
 		d.gang(x)
 	case !d.try(g) || g.from+g.done == g.to:
 		d.advance(x, 1)

@@ -29,13 +29,18 @@ func portNames(names []string, w *schema.Workload) []string {
 	return names
 }
 
-// choosePorts gives fixed ports as asked and dynamic ones from the node's
-// range, starting at a point that comes from the slot, so that a slot tends to
-// keep its port and a port just given up is not the next one given out. names
-// are the ports'.
-func choosePorts(ports []int, n *Node, w *schema.Workload, slot schema.Slot, names []string) {
+// choosePorts gives fixed ports as asked, then those that the slot had, and else
+// dynamic ones from the node's range, starting at a point that comes from the
+// slot, so that a slot tends to keep its port and a port just given up is not the
+// next one given out. names are the ports'.
+func choosePorts(ports []int, n *Node, r *Request, slot schema.Slot, names []string) {
 	for i, name := range names {
-		ports[i] = w.Ports[name].Host
+		ports[i] = r.Workload.Ports[name].Host
+	}
+	for i, name := range names {
+		if p := r.Ports[name]; ports[i] == 0 && !slices.Contains(ports, p) && !has(n.Ports, p) && !has(n.Node.BusyPorts, p) {
+			ports[i] = p
+		}
 	}
 	for i, name := range names {
 		if ports[i] == 0 {

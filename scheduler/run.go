@@ -75,6 +75,9 @@ func (t *Table) run(r *Request) *run {
 	*g = run{t: t, r: r, work: t.spots.of(w.Name), goods: goodsOf(w), counters: countersOf(w), leaves: -1,
 		rules: g.rules, views: g.views, aside: g.aside, names: g.names}
 	g.q = query{cpu: int64(w.Resources.CPU), mem: int64(w.Resources.Memory)}
+	if r.Stays {
+		g.counters = nil
+	}
 	if p := t.tree.Find(w.Pool); p != nil {
 		g.q.level = p.Place == "emptiest"
 	}

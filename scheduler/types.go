@@ -63,6 +63,12 @@ type Request struct {
 	// Stays is whether its data is on that one node: the rules for where it may
 	// be counted when it was first placed there.
 	Stays bool
+	// Ports are host ports by name that the slot had there, and is given again
+	// where nobody else has them; it may be nil.
+	Ports map[string]int
+	// Together is whether it is placed with all requests of its workload that
+	// say so, or not at all.
+	Together bool
 	// Except are nodes that cannot take it, sorted or not: an instance of the
 	// same name is still ending there.
 	Except []string
