@@ -8,9 +8,6 @@ func (c *checker) stateful() {
 	if c.w.Kind != Stateful {
 		return
 	}
-	if c.w.Update.Strategy == Canary {
-		c.add([]string{"update", "strategy"}, "a stateful's slots are not alike, so that one cannot show what becomes of the others: want \"rolling\", \"recreate\" or \"ordered\"")
-	}
 	c.quorum([]string{"quorum"}, c.w.Quorum, c.w.Replicas)
 	c.atLeast([]string{"retain"}, c.w.Retain, shortestRetain)
 }

@@ -73,7 +73,7 @@ func everything(kind schema.Kind, i int) string {
 	}
 	update := updateOf(kind, i)
 	if strings.Contains(update, schema.BlueGreen) {
-		common = withoutOwn(common)
+		common, extra = withoutOwn(common), strings.TrimSuffix(extra, ", evictWithVolumes: true")
 	}
 	return fmt.Sprintf("{kind: %q\n%s\n%s\n%s\n%s}", kind, extra, programs[i%len(programs)], common, fmt.Sprintf(lasting, checks[i%len(checks)], update))
 }
