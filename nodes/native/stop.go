@@ -60,7 +60,7 @@ func (r *Runtime) end(ctx context.Context, b *box, w *watch, q bundle.Request) e
 	case err == nil:
 		defer conn.Close()
 		r.step("asked")
-	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.EPIPE), errors.Is(err, syscall.ECONNRESET):
 		within = min(partWithin, r.cfg.Slack)
 	default: // that is our own trouble, and none of the container's
 		return err
