@@ -27,6 +27,7 @@ func TestPlace_RulesAreTheBestOfAll(t *testing.T) {
 				delete(a, "zone")
 			}
 		}
+		leavesWhatIsThere(&pool, requests)
 		placed, unplaced := scheduler.Place(pool, requests)
 		left := scheduler.Open(pool)
 		slots := map[string]int{}
@@ -68,6 +69,22 @@ func TestPlace_RulesAreTheBestOfAll(t *testing.T) {
 			}
 		}
 	})
+}
+
+// leavesWhatIsThere gives each slot that leaves a node its instance there.
+func leavesWhatIsThere(pool *scheduler.Pool, requests []scheduler.Request) {
+	for i := range requests {
+		for j := range pool.Nodes {
+			n := &pool.Nodes[j]
+			if n.Node.Name != requests[i].Leaves {
+				continue
+			}
+			if n.Slots == nil {
+				n.Slots = map[string]int{}
+			}
+			n.Slots[requests[i].Workload.Name]++
+		}
+	}
 }
 
 func ruledRequests(t *rapid.T) (all []scheduler.Request) {
