@@ -34,7 +34,7 @@ func (t *tally) count(p *pass, goal *schema.Workload, digest schema.Digest, entr
 		if e.order == nil || e.order.Stop || p.givenUp(e, goal) {
 			continue
 		}
-		is := e.order.Digest == digest && p.mayStay(&p.nodes[e.node], goal)
+		is := e.order.Digest == digest && !p.leaving(e, goal) && p.mayStay(&p.nodes[e.node], goal)
 		current = current || is
 		old = old || !is
 		serves = serves || p.serves(e) && (!is || p.settledSince(e, goal))

@@ -124,12 +124,13 @@ func atNode(mine []entry, node int32) []entry {
 }
 
 // fillNodes gives each matching node that is nobody's home the lowest free
-// index, and returns how many of them are lost: those wait for their return.
+// index, unless it is cordoned, and returns how many of them are lost: those
+// wait for their return.
 // One that is silent for less is waited for.
 func (p *pass) fillNodes(i int, goal *schema.Workload) (lost int) {
 	index := 0
 	for n := range p.nodes {
-		if p.homes[n] != 0 || !p.mayStay(&p.nodes[n], goal) {
+		if p.homes[n] != 0 || p.nodes[n].cordon != nil || !p.mayStay(&p.nodes[n], goal) {
 			continue
 		}
 		if p.lost(&p.nodes[n], goal) {

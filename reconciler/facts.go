@@ -32,6 +32,8 @@ type Facts struct {
 	// Enrolments say which key each node's name belongs to, and which names
 	// belong to nobody since they were removed, sorted by node.
 	Enrolments []Enrolment `json:"enrolments"`
+	// Cordons are the nodes that an operator closed to new work, sorted by node.
+	Cordons []Cordon `json:"cordons,omitempty"`
 }
 
 // MaxCommits bounds the history of outcomes.

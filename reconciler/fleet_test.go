@@ -34,7 +34,8 @@ type fleet struct {
 	plan         reconciler.Plan // the newest
 	changes      int             // of all passes
 	checks       int
-	quiet        bool // nothing happens any more but what was decided
+	asked        []reconciler.Wish // granted, in their order
+	quiet        bool              // nothing happens any more but what was decided
 }
 
 // machine is one node with its agent.

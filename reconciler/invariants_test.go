@@ -29,6 +29,7 @@ func (f *fleet) check(in reconciler.Input, p *reconciler.Plan) {
 	f.checkDown(in, p)
 	f.checkSpec(in, p)
 	f.checkWriters(p)
+	f.checkCordons(in, p)
 }
 
 // checkLimits: nothing is placed that takes a pool past its limit (I19).
@@ -268,7 +269,7 @@ func wantedSlots(goal *schema.Workload, before map[schema.Slot][]view, p *reconc
 	}
 	for s, vs := range before {
 		now := nodeFact(&p.Facts, vs[0].node.Name)
-		if s.Workload == goal.Name && reconciler.Matches(p.Facts.Spec.Pools, &now.Node, goal) {
+		if s.Workload == goal.Name && reconciler.Matches(p.Facts.Spec.Pools, &now.Node, goal) && !draining(&p.Facts, now.Name) {
 			slots = append(slots, s)
 		}
 	}

@@ -18,6 +18,10 @@ type nodeView struct {
 	silence time.Duration
 	// home is who may come to it at all; without a pool until someone asks.
 	home scheduler.Home
+	// cordon is why it takes no new work; nil while it does.
+	cordon *Cordon
+	// bare is whether it is being drained and only daemons are left on it.
+	bare bool
 }
 
 func (n *nodeView) fresh() bool { return n.seen != nil && n.silence < UnreachableAfter }
@@ -70,6 +74,8 @@ func (p *pass) viewNodes() {
 		}
 		v.silence = p.in.Now.Sub(heard)
 		p.wakeAt(heard.Add(UnreachableAfter))
+		v.cordon = cordonOf(p.facts.Cordons, v.fact.Name)
+		v.bare = v.draining() && !slices.ContainsFunc(v.fact.Assignment.Orders, notDaemon)
 		p.nodes = append(p.nodes, v)
 	}
 }

@@ -25,6 +25,13 @@ type want struct {
 	// inTurn is whether a refusal is no news: it waits for its own old instance
 	// to end, or for the slots before it.
 	inTurn bool
+	// away is whether it moves from a node that is being drained, drains whether it
+	// moves for nothing else: that it finds no other place is then the drain's
+	// matter, not its rollout's.
+	away, drains bool
+	// first is whether the old instance is to go before the new one comes, as soon
+	// as there is a place for it.
+	first bool
 	// reorder is an order that stays where it is and needs other ports.
 	reorder *entry
 }
@@ -40,8 +47,9 @@ func (p *pass) edit(e edit) { p.edits = append(p.edits, e) }
 
 func (p *pass) request(what version, v *slotView, only string) scheduler.Request {
 	r := scheduler.Request{Slot: v.slot, Workload: what.text, Only: only, Except: p.ending(v, nodes.InstanceID(v.slot, what.digest))}
+	r.Home = only != "" && len(v.entries) > 0
 	if home := p.home(v.slot); home != "" && holdsVolume(what.text) {
-		r.Only, r.Stays = home, true
+		r.Only, r.Stays, r.Home = home, true, true
 	}
 	if v.old != nil {
 		r.Leaves = p.nodes[v.old.node].fact.Name
@@ -60,7 +68,7 @@ func (p *pass) ending(v *slotView, id string) (except []string) {
 }
 
 func (p *pass) requestAt(e *entry, goal *schema.Workload) scheduler.Request {
-	return scheduler.Request{Slot: e.order.Slot, Workload: goal, Only: p.nodes[e.node].fact.Name}
+	return scheduler.Request{Slot: e.order.Slot, Workload: goal, Only: p.nodes[e.node].fact.Name, Home: true}
 }
 
 // rechoosable is whether other ports could help: a dynamic one is among those
@@ -112,7 +120,11 @@ func (p *pass) placeAll(t *scheduler.Table) {
 	for _, w := range asked {
 		switch {
 		case len(placed) > 0 && placed[0].Slot == w.request.Slot:
-			p.order(w, placed[0])
+			if w.first {
+				p.retire(w.replaces, nodes.Moved)
+			} else {
+				p.order(w, placed[0])
+			}
 			placed = placed[1:]
 		case p.roomInstead(t, w):
 			p.retire(w.replaces, p.replaceReason(w.replaces, w.request.Workload, &p.facts.Rollouts[w.rollout]))
@@ -121,7 +133,7 @@ func (p *pass) placeAll(t *scheduler.Table) {
 			p.refused(w, unplaced[0].Why)
 			if at := unplaced[0].Waits; at != "" {
 				p.unblock(w.request.Slot, at)
-			} else if !w.inTurn {
+			} else if !w.inTurn && !w.drains {
 				without = append(without, w)
 			}
 			unplaced = unplaced[1:]
@@ -200,6 +212,12 @@ func (p *pass) order(w *want, got scheduler.Placement) {
 
 // refused records why a want found no place.
 func (p *pass) refused(w *want, why *scheduler.Why) {
+	if w.away {
+		p.stay(w.request.Slot, why.String())
+	}
+	if w.drains {
+		return
+	}
 	out := &p.outcome[w.rollout]
 	out.waiting = w.request.Slot.String() + ": " + why.String()
 	if w.inTurn {
@@ -231,7 +249,7 @@ func unplacedNext(why *scheduler.Why, slot schema.Slot) string {
 func (p *pass) buildPool() {
 	pool := &scheduler.Pool{Nodes: make([]scheduler.Node, len(p.nodes)), Tree: p.tree(), Use: map[string]scheduler.Use{}}
 	for i := range p.nodes {
-		pool.Nodes[i] = scheduler.Node{Node: &p.nodes[i].fact.Node, Closed: p.closed(&p.nodes[i]), Slots: map[string]int{}}
+		pool.Nodes[i] = scheduler.Node{Node: &p.nodes[i].fact.Node, Closed: p.closed(&p.nodes[i]), Keeps: p.keeps(&p.nodes[i]), Slots: map[string]int{}}
 	}
 	dropped, texts := p.dropped(), p.newTexts()
 	for i := range p.entries {
@@ -307,6 +325,14 @@ func (p *pass) closed(n *nodeView) string {
 		return "not heard since the server started"
 	case !n.fresh():
 		return "unreachable"
+	case n.seen.Report.Node.Trouble == "" && n.cordon != nil:
+		return n.cordon.word()
 	}
 	return n.seen.Report.Node.Trouble
+}
+
+// keeps is whether nothing but an operator's word closes the node: what is at
+// home there is no new work until the node is drained.
+func (p *pass) keeps(n *nodeView) bool {
+	return n.cordon != nil && n.cordon.Drained.IsZero() && n.fresh() && n.seen.Report.Node.Trouble == ""
 }

@@ -48,6 +48,8 @@ type Blocked struct {
 	Workload string
 	// Slot is the one that waits; its Workload is empty where all do.
 	Slot schema.Slot
+	// Node is the one that it is about where it is about no workload.
+	Node string
 	Code string
 	Text string
 	// Next is what a person can do about it; may be empty.

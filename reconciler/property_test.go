@@ -41,7 +41,7 @@ func TestReconcile_AnyWorld(t *testing.T) {
 			"commit": a.commit, "commit again": a.commit, "refuse": a.refuse, "approve": a.approve,
 			"work": a.work, "work more": a.work, "work on": a.work, "all work": a.allWork, "all go on": a.allWork,
 			"cut": a.cut, "join": a.join, "node": a.node, "move": a.move, "crash": a.crash, "port": a.port, "stray": a.stray, "restart": a.restart,
-			"agent": a.agent, "engine": a.engine,
+			"agent": a.agent, "engine": a.engine, "drain": a.drain, "end drain": a.uncordon,
 		})
 		f.recover()
 		f.settleForGood()
@@ -287,6 +287,7 @@ func (f *fleet) settleForGood() {
 		f.t.Fatalf("I17: %d changes with no new cause; the last: %s\n%s\n%s", f.changes-was, encode(f.t, f.plan.Changes), encode(f.t, f.plan.Blocked), encode(f.t, f.facts.Rollouts))
 	}
 	f.checkReasons()
+	f.checkDrains()
 }
 
 // checkReasons: what is not as desired in the end has a reason that is shown

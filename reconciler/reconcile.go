@@ -28,6 +28,7 @@ func Reconcile(in Input) Plan {
 	}
 	p.strays()
 	p.place()
+	p.drain()
 	p.settleRollouts()
 	p.closeCommit()
 	p.tellLingering()
@@ -48,6 +49,8 @@ type pass struct {
 	wake    time.Time
 
 	pool *scheduler.Pool // built when the first request comes
+	// stays is why slots that a drain would move stay where they are.
+	stays map[schema.Slot]string
 
 	ownRollouts, ownCommits, ownNodes bool
 }

@@ -1,6 +1,7 @@
 package reconciler_test
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"path/filepath"
@@ -71,6 +72,12 @@ func (w *world) do(t *testing.T, d *datadriven.TestData) string {
 		return ""
 	case "approve":
 		w.facts.Approvals = append(w.facts.Approvals, reconciler.Approval{Commit: d.CmdArgs[0].Key, Actor: "ann", At: w.now})
+	case "ask": // ask VERB NODE|WORKLOAD [reason="…"] [for=2h] [by=ann]: an operator wishes
+		if text, granted := w.ask(t, d); granted {
+			return text + w.pass()
+		} else {
+			return text
+		}
 	case "unresolved": // unresolved WORKLOAD CODE, or nothing to clear
 		if w.setUnresolved(d); w.unresolved == nil {
 			return "" // the commit that has the digest follows
@@ -235,7 +242,7 @@ func (w *world) pass() string {
 		}
 	}
 	for _, x := range plan.Blocked {
-		fmt.Fprintf(&b, "blocked %s%s: %s: %s\n", x.Workload, slotSuffix(x), x.Code, x.Text)
+		fmt.Fprintf(&b, "blocked %s%s: %s: %s\n", cmp.Or(x.Workload, x.Node), slotSuffix(x), x.Code, x.Text)
 	}
 	if c := w.lastCommit(); c != before {
 		fmt.Fprintln(&b, c)

@@ -21,6 +21,9 @@ type slotView struct {
 	// serves is whether any instance is available; settled whether current has
 	// been for the workload's minHealthyTime.
 	serves, settled bool
+	// kept is whether an instance of the wanted version serves on a node that is
+	// being drained: the slot is as it should be but for its place.
+	kept bool
 	// away is whether the slot's instance sits on a node that is silent but not
 	// lost: it counts as present, not as available.
 	away bool
@@ -75,7 +78,9 @@ func (v *slotView) take(p *pass, e *entry, goal *schema.Workload, digest schema.
 	serves := n.fresh() && e.inst != nil && e.inst.Available()
 	v.serves = v.serves || serves
 	v.away = v.away || !n.fresh()
-	isCurrent := e.order.Digest == digest && p.mayStay(n, goal)
+	leaving := p.leaving(e, goal)
+	isCurrent := e.order.Digest == digest && !leaving && p.mayStay(n, goal)
+	v.kept = v.kept || leaving && e.order.Digest == digest && serves && p.mayStay(n, goal) && p.settledSince(e, goal)
 	switch {
 	case isCurrent && v.current == nil:
 		v.current = e

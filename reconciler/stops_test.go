@@ -117,7 +117,7 @@ func (f *fleet) wrongStop(n, was *reconciler.NodeFact, old, o *nodes.Order, p *r
 			return "nothing has taken its place (I33)"
 		}
 	case nodes.Moved:
-		if reconciler.Matches(p.Facts.Spec.Pools, &n.Node, goal) && goal.Kind == schema.Service {
+		if reconciler.Matches(p.Facts.Spec.Pools, &n.Node, goal) && goal.Kind == schema.Service && !draining(&p.Facts, n.Name) {
 			return "it may stay there"
 		}
 	case nodes.Replaced, nodes.RolledBack:

@@ -57,6 +57,8 @@ func (p *pass) haltForward(i, edits, changes, wants int) {
 	if p.outcome[i].failure != "" {
 		p.wants = p.wants[:wants]
 	}
+	moves := slices.DeleteFunc(p.wants[wants:], func(w want) bool { return w.away })
+	p.wants = p.wants[:wants+len(moves)]
 	for j := wants; j < len(p.wants); j++ {
 		p.wants[j].replaces = nil
 	}
@@ -137,10 +139,10 @@ func cut(entries []entry, index int) (mine, rest []entry) {
 // step does what one slot needs now.
 func (p *pass) step(i int, goal *schema.Workload, v *slotView, b *budget, only string) {
 	out := &p.outcome[i]
-	if v.settled {
+	if v.settled || v.kept {
 		out.settled++
 	}
-	if v.stopping || v.old != nil {
+	if v.stopping || v.old != nil && !v.kept {
 		out.left++
 	}
 	if v.current != nil {
@@ -163,9 +165,11 @@ func (p *pass) step(i int, goal *schema.Workload, v *slotView, b *budget, only s
 	case v.current != nil:
 	case v.old == nil:
 		p.fill(i, goal, v, only)
-	case !out.gate.update:
+	case !out.gate.update && !v.kept:
 	case v.away && !p.serves(v.old):
 		// Its node is silent and not lost yet: nothing is known, so nothing is done.
+	case p.leaving(v.old, goal) && (v.kept || goal.Update.Strategy != "recreate" || p.sameVersion(i, v.old)):
+		p.moveAway(i, goal, v, b)
 	case goal.Update.Strategy == "recreate" || p.down(v.old):
 		p.retire(v.old, p.replaceReason(v.old, goal, r))
 	case b.surge > 0:
@@ -274,6 +278,8 @@ func (p *pass) placeReason(v *slotView, r *Rollout) nodes.Reason {
 	switch {
 	case v.left != "" && v.old == nil:
 		return v.left
+	case v.kept:
+		return nodes.Moved
 	case r.Stage == Reverting || r.Stage == Reverted:
 		return nodes.RolledBack
 	case v.old != nil && v.old.order.Digest == r.Target:
@@ -289,7 +295,7 @@ func (p *pass) placeReason(v *slotView, r *Rollout) nodes.Reason {
 func (p *pass) replaceReason(e *entry, goal *schema.Workload, r *Rollout) nodes.Reason {
 	_, digest := r.goal()
 	switch {
-	case e.order.Digest == digest && !p.mayStay(&p.nodes[e.node], goal):
+	case e.order.Digest == digest && (p.leaving(e, goal) || !p.mayStay(&p.nodes[e.node], goal)):
 		return nodes.Moved
 	case r.Stage == Reverting || r.Stage == Reverted:
 		return nodes.RolledBack
@@ -301,6 +307,9 @@ func (p *pass) replaceReason(e *entry, goal *schema.Workload, r *Rollout) nodes.
 func (p *pass) mayStay(n *nodeView, w *schema.Workload) bool {
 	if holdsVolume(w) {
 		return true
+	}
+	if n.bare && w.Kind == schema.Daemon {
+		return false
 	}
 	if n.home.Pool == "" {
 		n.home = p.tree().Home(&n.fact.Node, p.known)

@@ -243,6 +243,9 @@ func (w *world) state() string {
 		}
 		fmt.Fprintln(&b)
 	}
+	for _, c := range w.facts.Cordons {
+		fmt.Fprintf(&b, "%s is closed, drain %v, drained %v\n", c.Node, c.Drain, !c.Drained.IsZero())
+	}
 	for i := range w.facts.Rollouts {
 		r := &w.facts.Rollouts[i]
 		fmt.Fprintf(&b, "%s %s %s", r.Workload, r.Stage, w.image(r.Target))

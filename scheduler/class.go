@@ -134,6 +134,9 @@ func (t *Table) key(b []byte, i int32, home *Home) []byte {
 	n := &t.nodes[i]
 	b = append(b, rung(t.capCPU[i]), rung(t.capMem[i]))
 	b = append(append(append(append(b, n.Closed...), 0), home.Pool...), 0)
+	if n.Keeps {
+		b = append(b, 2)
+	}
 	for _, taint := range home.Taints {
 		b = append(append(b, 1), taint...)
 	}

@@ -102,7 +102,7 @@ func oddPool(t *rapid.T) (p scheduler.Pool) {
 		n.Node.Allocatable.Memory += schema.Bytes(rapid.SampledFrom([]int{0, 0, 4096, 1 << 30}).Draw(t, "more memory"))
 		n.Reserved = nodes.Capacity{CPU: schema.CPU(rapid.SampledFrom([]int{0, 0, 300, 2500}).Draw(t, "cpu")), Memory: schema.Bytes(rapid.SampledFrom([]int{0, 0, 1 << 30}).Draw(t, "memory"))}
 		if rapid.IntRange(0, 9).Draw(t, "closed") == 0 {
-			n.Closed = "unreachable"
+			n.Closed, n.Keeps = "unreachable", rapid.Bool().Draw(t, "keeps")
 		}
 		n.Slots = map[string]int{rapid.SampledFrom(oddNames).Draw(t, "slots of"): rapid.IntRange(0, 2).Draw(t, "slots")}
 		p.Nodes = append(p.Nodes, n)
@@ -132,7 +132,7 @@ func oddRequests(t *rapid.T) (all []scheduler.Request) {
 			case 2:
 				r.Except = []string{name()}
 			case 3:
-				r.Only = name()
+				r.Only, r.Home = name(), rapid.Bool().Draw(t, "home")
 			}
 		}
 		for range rapid.IntRange(1, 12).Draw(t, "slots") {

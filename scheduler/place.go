@@ -133,7 +133,7 @@ func (d *deal) byPriority(a, b asked) int {
 // alike is whether two requests ask the same, but for the slot and, where no rule
 // counts the workload's slots, for the instance that it takes over from.
 func alike(a, b *Request) bool {
-	return a.Workload == b.Workload && a.Only == b.Only && a.Stays == b.Stays && (a.Leaves == b.Leaves || !counts(a.Workload)) &&
+	return a.Workload == b.Workload && a.Only == b.Only && a.Stays == b.Stays && a.Home == b.Home && (a.Leaves == b.Leaves || !counts(a.Workload)) &&
 		a.Together == b.Together && maps.Equal(a.Ports, b.Ports) &&
 		slices.Equal(a.Avoid, b.Avoid) && slices.Equal(a.Except, b.Except)
 }

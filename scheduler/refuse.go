@@ -12,7 +12,7 @@ func (g *run) refuse(n int32) (filter int, by int64) {
 	switch {
 	case r.Only != "" && r.Only != node.Node.Name:
 		return filterNode, 0
-	case node.Closed != "":
+	case node.Closed != "" && !(node.Keeps && r.Home):
 		return filterClosed, 0
 	case len(r.Except) > 0 && slices.Contains(r.Except, node.Node.Name):
 		return filterEnding, 0

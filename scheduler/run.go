@@ -133,7 +133,7 @@ func (g *run) judge() {
 		} else if !r.Stays {
 			g.rules[c].filter, g.rules[c].by = t.tree.refuse(&t.classes[c].home, head.Node, r.Workload, t.known)
 		}
-		if g.rules[c].filter < 0 && head.Closed == "" {
+		if g.rules[c].filter < 0 && (head.Closed == "" || head.Keeps) {
 			g.look(int32(c), t.wishes(head, r.Workload))
 		}
 	}

@@ -48,6 +48,8 @@ type Node struct {
 	// Closed is why the node takes no work at all now ("unreachable"); empty
 	// when it does.
 	Closed string
+	// Keeps is whether a closed node takes what is at home there nevertheless.
+	Keeps bool
 	// Slots counts the orders on the node by workload, for spreading. Only
 	// those of the workloads asked for, or that these ask to be near to, need be
 	// there.
@@ -63,6 +65,9 @@ type Request struct {
 	// Stays is whether its data is on that one node: the rules for where it may
 	// be counted when it was first placed there.
 	Stays bool
+	// Home is whether the slot is at home on that one node, and is no new work
+	// for it.
+	Home bool
 	// Ports are host ports by name that the slot had there, and is given again
 	// where nobody else has them; it may be nil.
 	Ports map[string]int

@@ -1,0 +1,246 @@
+package reconciler
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/bayplan/bayplan/nodes"
+	"github.com/bayplan/bayplan/schema"
+)
+
+// Cordon closes a node to new work; what is at home there, a daemon's slot or
+// one whose volume is there, is still updated in place. With Drain the rest
+// moves to other nodes, each workload by its own budget (I1); then the daemons
+// end, and the node is drained: nothing comes to it at all. What cannot move is
+// named and stays (I36).
+type Cordon struct {
+	Node   string    `json:"node"`
+	Actor  string    `json:"actor"`
+	At     time.Time `json:"at"`
+	Reason string    `json:"reason,omitempty"`
+	Drain  bool      `json:"drain,omitempty"`
+	// Deadline is until when the drain should have ended; zero is none. That it
+	// is over is told, and changes nothing else.
+	Deadline time.Time `json:"deadline,omitzero"`
+	// Drained is when nothing was left to run there; zero before.
+	Drained time.Time `json:"drained,omitzero"`
+}
+
+// word is the node's state as it ends "n1 is …".
+func (c *Cordon) word() string {
+	switch {
+	case !c.Drained.IsZero():
+		return "drained"
+	case c.Drain:
+		return "being drained"
+	}
+	return "cordoned"
+}
+
+func findCordon(sorted []Cordon, node string) (at int, known bool) {
+	return slices.BinarySearchFunc(sorted, node, func(c Cordon, name string) int { return strings.Compare(c.Node, name) })
+}
+
+func cordonOf(sorted []Cordon, node string) *Cordon {
+	if len(sorted) == 0 {
+		return nil
+	}
+	at, known := findCordon(sorted, node)
+	if !known {
+		return nil
+	}
+	return &sorted[at]
+}
+
+func (n *nodeView) draining() bool { return n.cordon != nil && n.cordon.Drain }
+
+func notDaemon(o nodes.Order) bool { return o.Workload == nil || o.Workload.Kind != schema.Daemon }
+
+// leaving is whether the instance is to move, since its node is being drained.
+// A volume stays where it is, and so does who writes to it; a daemon is one of
+// its node's.
+func (p *pass) leaving(e *entry, w *schema.Workload) bool {
+	return p.nodes[e.node].draining() && w.Kind == schema.Service && !holdsVolume(w)
+}
+
+// moveAway looks for another place for a slot on a node that is being drained:
+// beside the old instance where the budget has that, else after it. Nothing goes
+// before there is a place for it.
+func (p *pass) moveAway(i int, goal *schema.Workload, v *slotView, b *budget) {
+	w := want{version: p.wanted(i), request: p.request(p.wanted(i), v, ""), rollout: i, lost: v.entries, reason: p.placeReason(v, &p.facts.Rollouts[i]),
+		away: true, drains: p.sameVersion(i, v.old)}
+	switch {
+	case b.surge > 0:
+		b.surge--
+	case goal.Update.Strategy == "recreate" || p.down(v.old):
+		w.first, w.replaces = true, v.old
+	case b.down > 0:
+		b.instead, b.down = b.instead-1, b.down-1
+		w.first, w.replaces = true, v.old
+	default:
+		p.stay(v.slot, "")
+		return
+	}
+	p.wants = append(p.wants, w)
+}
+
+func (p *pass) sameVersion(i int, e *entry) bool {
+	_, digest := p.facts.Rollouts[i].goal()
+	return e.order.Digest == digest
+}
+
+// stay notes why a slot does not move yet; "" is that others go first.
+func (p *pass) stay(slot schema.Slot, why string) {
+	if p.stays == nil {
+		p.stays = map[schema.Slot]string{}
+	}
+	p.stays[slot] = why
+}
+
+// drain ends the drains of nodes that have nothing left to run, and tells what
+// keeps the others from it.
+func (p *pass) drain() {
+	for i := range p.nodes {
+		n := &p.nodes[i]
+		if !n.draining() || !n.cordon.Drained.IsZero() {
+			continue
+		}
+		tied := p.tied(n)
+		if len(n.fact.Assignment.Orders) == 0 && len(tied) == 0 {
+			p.drained(n)
+			continue
+		}
+		p.tellDrain(int32(i), n, tied)
+	}
+}
+
+// tied are the wanted slots that have their volumes on the node and no order
+// there now: each comes back.
+func (p *pass) tied(n *nodeView) (slots []schema.Slot) {
+	for i := range p.facts.Volumes {
+		v := &p.facts.Volumes[i]
+		at, known := p.byName[v.Slot.Workload]
+		if v.Node != n.fact.Name || !known {
+			continue
+		}
+		goal, _ := p.facts.Rollouts[at].goal()
+		ordered := slices.ContainsFunc(n.fact.Assignment.Orders, func(o nodes.Order) bool { return o.Slot == v.Slot })
+		if goal != nil && holdsVolume(goal) && v.Slot.Index < goal.Replicas && !ordered {
+			slots = append(slots, v.Slot)
+		}
+	}
+	return slots
+}
+
+func (p *pass) drained(n *nodeView) {
+	p.dirty = true
+	p.facts.Cordons = slices.Clone(p.facts.Cordons)
+	at, _ := findCordon(p.facts.Cordons, n.fact.Name)
+	p.facts.Cordons[at].Drained = p.in.Now
+}
+
+// toldBlockers bounds how many slots a sentence names.
+const toldBlockers = 5
+
+// tellDrain names what does not leave a node by itself and, once the deadline is
+// over, all that is left there.
+func (p *pass) tellDrain(at int32, n *nodeView, tied []schema.Slot) {
+	c := n.cordon
+	late := !c.Deadline.IsZero() && !c.Deadline.After(p.in.Now)
+	if !late {
+		p.wakeAt(c.Deadline)
+	}
+	blockers := p.blockers(at, n, late)
+	for _, slot := range tied {
+		blockers = append(blockers, slot.String()+": its volume is there")
+	}
+	if len(blockers) == 0 && !late {
+		return
+	}
+	count := len(blockers)
+	if count > toldBlockers {
+		blockers = append(blockers[:toldBlockers], "…")
+	}
+	b := Blocked{Node: n.fact.Name, Code: "drain-blocked", Text: fmt.Sprintf("%s is being drained, and %d cannot leave: %s", n.fact.Name, count, strings.Join(blockers, "; ")),
+		Next: "see to what is named, or end the drain: bayplan node uncordon " + n.fact.Name}
+	if late {
+		b.Code = "drain-late"
+		b.Text = fmt.Sprintf("%s should have been drained by %s, and %d are left: %s", n.fact.Name, c.Deadline.UTC().Format("15:04:05 UTC"), count, strings.Join(blockers, "; "))
+	}
+	p.blocked = append(p.blocked, b)
+}
+
+// blockers are what is left on a node with why it stays, in the order of the
+// orders; with all also what is on its way.
+func (p *pass) blockers(at int32, n *nodeView, all bool) (named []string) {
+	for i := range p.entries {
+		e := &p.entries[i]
+		if e.node != at || e.order == nil || e.order.Workload != nil && e.order.Workload.Kind == schema.Daemon && !n.bare {
+			continue
+		}
+		why := p.whyStays(e)
+		switch {
+		case why != "":
+			named = append(named, e.order.Slot.String()+": "+why)
+		case all:
+			named = append(named, e.order.Slot.String()+" is on its way")
+		}
+	}
+	return named
+}
+
+// whyStays is what keeps an instance on its node for longer than moving it
+// takes; "" where nothing does.
+func (p *pass) whyStays(e *entry) string {
+	n := &p.nodes[e.node]
+	i, known := p.byName[e.order.Slot.Workload]
+	switch {
+	case !n.fresh():
+		return "the node is silent"
+	case e.order.Stop || e.retired || !known:
+		return ""
+	}
+	goal, _ := p.facts.Rollouts[i].goal()
+	switch {
+	case goal == nil:
+		return ""
+	case holdsVolume(goal):
+		return "its volume is there"
+	case goal.Kind != schema.Service && goal.Kind != schema.Daemon:
+		return "it runs to its end there"
+	}
+	if why := p.stays[e.order.Slot]; why != "" {
+		return why
+	}
+	return p.waitsFor(int(i), goal)
+}
+
+// waitsFor names the instance of a workload that others wait for and that is not
+// as it should be, where that is longer so than it takes to start.
+func (p *pass) waitsFor(i int, goal *schema.Workload) string {
+	group := p.groupAt(i)
+	for j := range group {
+		e := &group[j]
+		if e.order == nil || e.order.Stop || e.retired || p.serves(e) {
+			continue
+		}
+		name := e.order.Slot.String() + " on " + p.nodes[e.node].fact.Name
+		if e.inst != nil && e.inst.Failure != nil {
+			return "it waits for " + name + ": " + e.inst.Failure.Text
+		}
+		until := p.watched(e.order.Placed).Add(goal.Update.HealthyDeadline.D())
+		if !until.After(p.in.Now) {
+			return "it waits for " + name + ", which is not healthy"
+		}
+		p.wakeAt(until)
+	}
+	if g := &p.outcome[i].gate; !g.open() {
+		return g.why.Text
+	}
+	if waiting := p.outcome[i].waiting; waiting != "" {
+		return "it waits for " + waiting
+	}
+	return ""
+}

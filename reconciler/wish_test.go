@@ -1,0 +1,125 @@
+package reconciler_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/datadriven"
+	"pgregory.net/rapid"
+
+	"github.com/bayplan/bayplan/reconciler"
+	"github.com/bayplan/bayplan/schema"
+)
+
+// ask puts an operator's wish to the world and tells what became of it.
+func (w *world) ask(t *testing.T, d *datadriven.TestData) (text string, granted bool) {
+	wish := reconciler.Wish{Verb: reconciler.Verb(d.CmdArgs[0].Key), Of: d.CmdArgs[1].Key, Actor: "ann", At: w.now}
+	for _, arg := range d.CmdArgs[2:] {
+		var err error
+		switch arg.Key {
+		case "reason":
+			wish.Reason = strings.Join(arg.Vals, ", ")
+		case "for":
+			wish.For, err = time.ParseDuration(arg.Vals[0])
+		case "by":
+			wish.Actor = arg.Vals[0]
+		default:
+			err = errors.New("no such part of a wish: " + arg.Key)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	facts, g, err := reconciler.Grant(w.facts, wish)
+	if err != nil {
+		return "refused: " + err.Error() + "\n", false
+	}
+	w.facts = facts
+	return fmt.Sprintf("granted: %s (%s)\n", g.Text, g.Next), true
+}
+
+// wish puts an operator's wish to the fleet: it is granted and in the record
+// with who, why and when, or refused and then changes nothing (I39).
+func (f *fleet) wish(w reconciler.Wish) bool {
+	w.Actor, w.At = "ann", f.now
+	was := encode(f.t, f.facts)
+	facts, g, err := reconciler.Grant(f.facts, w)
+	var refusal *reconciler.Refusal
+	switch {
+	case err != nil && (!errors.As(err, &refusal) || refusal.Text == ""):
+		f.t.Fatalf("%s %s is refused without a word: %v", w.Verb, w.Of, err)
+	case err != nil && string(encode(f.t, facts)) != string(was), string(encode(f.t, f.facts)) != string(was):
+		f.t.Fatalf("%s %s changes what it was given", w.Verb, w.Of)
+	case err != nil:
+		return false
+	case !strings.Contains(g.Text, w.Of) || !strings.Contains(g.Text, "ann") || !strings.Contains(g.Text, w.Reason) || g.Node+g.Workload != w.Of:
+		f.t.Fatalf("I39: %s %s is recorded as %q", w.Verb, w.Of, g.Text)
+	}
+	f.facts = facts
+	f.asked = append(f.asked, w)
+	f.pass()
+	return true
+}
+
+func draining(f *reconciler.Facts, node string) bool {
+	return slices.ContainsFunc(f.Cordons, func(c reconciler.Cordon) bool { return c.Node == node && c.Drain })
+}
+
+// drain drains a node, or only cordons it.
+func (a actions) drain(t *rapid.T) {
+	verb := rapid.SampledFrom([]reconciler.Verb{reconciler.DrainNode, reconciler.DrainNode, reconciler.CordonNode}).Draw(t, "verb")
+	a.wish(reconciler.Wish{Verb: verb, Of: a.machine(t).node.Name, Reason: "disk", For: rapid.SampledFrom([]time.Duration{0, time.Minute}).Draw(t, "deadline")})
+}
+
+func (a actions) uncordon(t *rapid.T) {
+	a.wish(reconciler.Wish{Verb: reconciler.UncordonNode, Of: a.machine(t).node.Name})
+}
+
+// checkDrains: in the end each drain has ended or is told of with what blocks it
+// (I36), and nothing but daemons and what has its data there runs where it
+// should not.
+func (f *fleet) checkDrains() {
+	for _, c := range f.facts.Cordons {
+		n := nodeFact(&f.facts, c.Node)
+		told := slices.ContainsFunc(f.plan.Blocked, func(b reconciler.Blocked) bool { return b.Node == c.Node && strings.HasPrefix(b.Code, "drain-") })
+		switch {
+		case !c.Drain:
+		case c.Drained.IsZero() && !told:
+			f.t.Fatalf("I36: the drain of %s has no end, and nothing says why: %s; told %s", c.Node, encode(f.t, n.Assignment.Orders), encode(f.t, f.plan.Blocked))
+		case !c.Drained.IsZero() && len(n.Assignment.Orders) > 0:
+			f.t.Fatalf("I36: %s is drained and has orders: %s", c.Node, encode(f.t, n.Assignment.Orders))
+		}
+	}
+}
+
+// checkCordons: a node that is closed gets no new work: a slot that is ordered
+// there was there before, or its data is (I36).
+func (f *fleet) checkCordons(in reconciler.Input, p *reconciler.Plan) {
+	for _, change := range p.Changes {
+		closed := slices.ContainsFunc(in.Facts.Cordons, func(c reconciler.Cordon) bool { return c.Node == change.Node })
+		if change.Stop || !closed || len(in.Facts.Volumes) > 0 && homeOf(&in.Facts, change.Slot) == change.Node {
+			continue
+		}
+		was := nodeFact(&in.Facts, change.Node)
+		at := false
+		for _, o := range was.Assignment.Orders {
+			at = at || o.Slot == change.Slot
+		}
+		if !at {
+			f.t.Fatalf("I36: %s is placed on %s, which takes no new work: %s", change.Slot, change.Node, encode(f.t, in.Facts.Cordons))
+		}
+	}
+}
+
+func homeOf(f *reconciler.Facts, slot schema.Slot) string {
+	for _, v := range f.Volumes {
+		if v.Slot == slot {
+			return v.Node
+		}
+	}
+	return ""
+}
