@@ -20,13 +20,13 @@ import (
 func newNodeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "node",
-		Short:   "List nodes, let a new one join, or remove one",
-		Long:    "Node lists the machines of the cluster with what they have and what is reserved,\nmakes the line to type on a machine that shall join, and takes out one that shall\nnot come back.",
-		Example: "  bayplan node ls\n  bayplan node token\n  bayplan node rm n3",
+		Short:   "List nodes, let a new one join, empty or remove one",
+		Long:    "Node lists the machines of the cluster with what they have and what is reserved,\nmakes the line to type on a machine that shall join, empties one for maintenance,\nand takes out one that shall not come back.",
+		Example: "  bayplan node ls\n  bayplan node token\n  bayplan node drain n3 --deadline 30m\n  bayplan node rm n3",
 		Args:    noVerb,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newNodeListCommand(), newNodeTokenCommand(), newNodeRemoveCommand())
+	cmd.AddCommand(newNodeListCommand(), newNodeTokenCommand(), newNodeCordonCommand(), newNodeUncordonCommand(), newNodeDrainCommand(), newNodeRemoveCommand())
 	return cmd
 }
 

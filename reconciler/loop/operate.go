@@ -3,6 +3,7 @@ package loop
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -44,6 +45,41 @@ func (t *term) approve(ctx context.Context, prefix, actor string) (string, error
 	}
 	event := status.Event{Time: now, Kind: "operator", Commit: held.Commit, Actor: actor, Text: "commit " + held.Short() + " approved by " + actor}
 	return held.Commit, t.note(ctx, after, event)
+}
+
+// Operate grants an operator's wish and records it with who, why and when (I39),
+// or tells why not. It returns once the decision that follows is made.
+func (l *Loop) Operate(ctx context.Context, w reconciler.Wish) (reconciler.Granted, error) {
+	type result struct {
+		granted reconciler.Granted
+		err     error
+	}
+	r, err := ask(ctx, l, func(t *term) result {
+		g, err := t.operate(ctx, w)
+		return result{g, err}
+	})
+	return r.granted, cmp.Or(err, r.err)
+}
+
+func (t *term) operate(ctx context.Context, w reconciler.Wish) (reconciler.Granted, error) {
+	w.At = t.cfg.Now()
+	after, g, err := reconciler.Grant(t.facts, w)
+	if err != nil {
+		return g, refusal(err)
+	}
+	return g, t.note(ctx, after, status.Event{Time: w.At, Kind: "operator", Workload: g.Workload, Node: g.Node, Actor: w.Actor, Text: g.Text})
+}
+
+// refusal gives a refused wish the kind that callers know errors by.
+func refusal(err error) error {
+	var r *reconciler.Refusal
+	switch {
+	case !errors.As(err, &r):
+		return err
+	case r.Unknown:
+		return errdefs.ErrNotFound.WithMessage(r.Text)
+	}
+	return errdefs.ErrFailedPrecondition.WithMessage(r.Text)
 }
 
 // note records facts that someone changed outside a decision, with the event

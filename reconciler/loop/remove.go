@@ -39,6 +39,7 @@ func (t *term) remove(ctx context.Context, node string, force bool, actor string
 	if known {
 		after.Nodes = slices.Delete(slices.Clone(after.Nodes), fact, fact+1)
 	}
+	after.Cordons = slices.DeleteFunc(slices.Clone(after.Cordons), func(c reconciler.Cordon) bool { return c.Node == node })
 	after.Volumes = slices.DeleteFunc(slices.Clone(after.Volumes), func(v reconciler.VolumeFact) bool { return v.Node == node })
 	after.Enrolments = withTombstone(after.Enrolments, reconciler.Enrolment{Node: node, From: actor, At: now, Removed: now})
 	text := "node " + node + " removed by " + actor

@@ -13,6 +13,7 @@ import (
 
 	"github.com/bayplan/bayplan/nodes"
 	"github.com/bayplan/bayplan/nodes/agent"
+	"github.com/bayplan/bayplan/reconciler"
 	"github.com/bayplan/bayplan/reconciler/serve/controlpb"
 	"github.com/bayplan/bayplan/reconciler/serve/controlpb/controlpbconnect"
 	"github.com/bayplan/bayplan/reconciler/status"
@@ -44,6 +45,8 @@ type Cluster interface {
 	// Approve lets a held commit through and returns its full hash; commit may
 	// be a prefix of it.
 	Approve(ctx context.Context, commit, actor string) (full string, err error)
+	// Operate grants what an operator asks for and records it, or tells why not.
+	Operate(context.Context, reconciler.Wish) (reconciler.Granted, error)
 	// RemoveNode takes a node out of the cluster and ends what it has open;
 	// unless force is set not while it is heard, has work or holds volumes.
 	RemoveNode(ctx context.Context, node string, force bool, actor string) error

@@ -91,12 +91,16 @@ func nodeOf(f *reconciler.NodeFact, seen *nodes.Seen, in *Input) Node {
 	if n.Attributes == nil {
 		n.Attributes = map[string]string{}
 	}
+	n.Cordon = cordonOf(in.Facts.Cordons, f.Name)
 	for i := range f.Assignment.Orders {
 		if w := f.Assignment.Orders[i].Workload; w != nil {
 			n.Reserved = n.Reserved.Plus(nodes.Capacity{CPU: w.Resources.CPU, Memory: w.Resources.Memory})
 		}
 	}
 	n.State, n.Reason = nodeState(seen, in)
+	if n.State == "ready" && n.Cordon != nil {
+		n.State, n.Reason = closedState(n.Cordon, f)
+	}
 	if seen != nil {
 		n.Heard = seen.At
 	}
@@ -201,11 +205,19 @@ func (b *builder) desired(w *schema.Workload) int {
 	}
 	n := 0
 	for i := range b.in.Facts.Nodes {
-		if reconciler.Matches(b.in.Facts.Spec.Pools, &b.in.Facts.Nodes[i].Node, w) {
+		f := &b.in.Facts.Nodes[i]
+		if !b.closedTo(f, w.Name) && reconciler.Matches(b.in.Facts.Spec.Pools, &f.Node, w) {
 			n++
 		}
 	}
 	return n
+}
+
+// closedTo is whether the node is closed to new work, which a daemon that has
+// nothing there would be.
+func (b *builder) closedTo(f *reconciler.NodeFact, workload string) bool {
+	return cordonOf(b.in.Facts.Cordons, f.Name) != nil && !slices.ContainsFunc(f.Assignment.Orders,
+		func(o nodes.Order) bool { return !o.Stop && o.Slot.Workload == workload })
 }
 
 // count counts slots, not instances: a slot with an old and a new instance is

@@ -30,7 +30,7 @@ func (b *builder) problems(s *Status) []Problem {
 	}
 	for i := range s.Nodes {
 		// One that is only expected has not had the time to be a problem.
-		if n := &s.Nodes[i]; n.State != "ready" && n.State != nodeExpected {
+		if n := &s.Nodes[i]; n.State != "ready" && n.State != nodeExpected && !closedByOperator(n.State) {
 			all = append(all, nodeProblem(n))
 		}
 	}
@@ -125,7 +125,7 @@ func commitProblems(r *Revision) []Problem {
 func short(commit string) string { return commit[:min(10, len(commit))] }
 
 func blockedProblem(x *reconciler.Blocked) Problem {
-	p := Problem{Code: x.Code, Subject: x.Workload, Text: x.Text, Next: x.Next}
+	p := Problem{Code: x.Code, Subject: cmp.Or(x.Workload, x.Node), Text: x.Text, Next: x.Next}
 	if x.Slot.Workload != "" {
 		p.Subject = x.Slot.String()
 	}
@@ -173,7 +173,7 @@ func (b *builder) slotProblems(w *Workload) (all []Problem) {
 	for i := range w.Slots {
 		s := &w.Slots[i]
 		well := s.Phase == nodes.Running && (s.Health == nodes.Healthy || s.Health == nodes.NoCheck)
-		if s.Failure == nil || s.Stopping || well || s.Failure.Code == nodes.EngineDown && b.nodeState(s.Node) != "ready" {
+		if s.Failure == nil || s.Stopping || well || s.Failure.Code == nodes.EngineDown && b.nodeTold(s.Node) {
 			continue
 		}
 		text := fmt.Sprintf("%s on %s: %s", s.Slot, s.Node, s.Failure.Text)
@@ -185,12 +185,10 @@ func (b *builder) slotProblems(w *Workload) (all []Problem) {
 	return all
 }
 
-func (b *builder) nodeState(name string) string {
+// nodeTold is whether the node itself is told of as a problem, or is not known.
+func (b *builder) nodeTold(name string) bool {
 	at, known := slices.BinarySearchFunc(b.nodes, name, func(n Node, name string) int { return strings.Compare(n.Name, name) })
-	if !known {
-		return ""
-	}
-	return b.nodes[at].State
+	return !known || b.nodes[at].State != "ready" && !closedByOperator(b.nodes[at].State)
 }
 
 // failureNext is what to do about a slot's failure.

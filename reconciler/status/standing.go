@@ -1,6 +1,9 @@
 package status
 
-import "strings"
+import (
+	"cmp"
+	"strings"
+)
 
 // Standing are the problems that no event of another kind tells of, as the
 // events that a Herald makes news of: what the shells met, what is wrong with
@@ -18,7 +21,7 @@ func Standing(in Input) (all []Event) {
 	for i := range in.Blocked {
 		x := &in.Blocked[i]
 		p := blockedProblem(x)
-		about := Event{Subject: x.Workload, Workload: x.Workload}
+		about := Event{Subject: cmp.Or(x.Workload, x.Node), Workload: x.Workload, Node: x.Node}
 		if x.Slot.Workload != "" {
 			about.Slot = p.Subject
 		}

@@ -103,15 +103,18 @@ type Slot struct {
 type Node struct {
 	Name string `json:"name"`
 	// State is "ready", "troubled", "unreachable", "lost" or "expected" (known
-	// from before, not yet heard by this run of the server).
-	State       string            `json:"state"`
-	Reason      string            `json:"reason,omitempty"`
-	Runtime     string            `json:"runtime"`
-	Address     string            `json:"address"`
-	Version     string            `json:"version"`
-	Attributes  map[string]string `json:"attributes"`
-	Allocatable nodes.Capacity    `json:"allocatable"`
-	Reserved    nodes.Capacity    `json:"reserved"`
+	// from before, not yet heard by this run of the server); of one that is well
+	// and closed to new work "cordoned", "draining" or "drained".
+	State  string `json:"state"`
+	Reason string `json:"reason,omitempty"`
+	// Cordon is who closed it to new work, when and why; absent while it is open.
+	Cordon      *reconciler.Cordon `json:"cordon,omitempty"`
+	Runtime     string             `json:"runtime"`
+	Address     string             `json:"address"`
+	Version     string             `json:"version"`
+	Attributes  map[string]string  `json:"attributes"`
+	Allocatable nodes.Capacity     `json:"allocatable"`
+	Reserved    nodes.Capacity     `json:"reserved"`
 	// Heard is when the server last heard of it.
 	Heard time.Time `json:"heard,omitzero"`
 }

@@ -1034,6 +1034,141 @@ func (x *ApproveResponse) GetCommit() string {
 	return ""
 }
 
+type OperateRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A reconciler.Verb: "drain", "hold", "restart", …
+	Verb string `protobuf:"bytes,1,opt,name=verb,proto3" json:"verb,omitempty"`
+	// The workload or the node.
+	Of string `protobuf:"bytes,2,opt,name=of,proto3" json:"of,omitempty"`
+	// Why, for the record.
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// How long a hold lasts, or until when a drain should have ended; 0 is the
+	// verb's own measure.
+	Seconds int64 `protobuf:"varint,4,opt,name=seconds,proto3" json:"seconds,omitempty"`
+	// Who says so; the server adds the certificate's name.
+	Actor         string `protobuf:"bytes,5,opt,name=actor,proto3" json:"actor,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OperateRequest) Reset() {
+	*x = OperateRequest{}
+	mi := &file_control_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OperateRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OperateRequest) ProtoMessage() {}
+
+func (x *OperateRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_control_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OperateRequest.ProtoReflect.Descriptor instead.
+func (*OperateRequest) Descriptor() ([]byte, []int) {
+	return file_control_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *OperateRequest) GetVerb() string {
+	if x != nil {
+		return x.Verb
+	}
+	return ""
+}
+
+func (x *OperateRequest) GetOf() string {
+	if x != nil {
+		return x.Of
+	}
+	return ""
+}
+
+func (x *OperateRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *OperateRequest) GetSeconds() int64 {
+	if x != nil {
+		return x.Seconds
+	}
+	return 0
+}
+
+func (x *OperateRequest) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+type OperateResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What was done, in a sentence, and a command that shows how it goes on.
+	Text          string `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
+	Next          string `protobuf:"bytes,2,opt,name=next,proto3" json:"next,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OperateResponse) Reset() {
+	*x = OperateResponse{}
+	mi := &file_control_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OperateResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OperateResponse) ProtoMessage() {}
+
+func (x *OperateResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_control_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OperateResponse.ProtoReflect.Descriptor instead.
+func (*OperateResponse) Descriptor() ([]byte, []int) {
+	return file_control_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *OperateResponse) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *OperateResponse) GetNext() string {
+	if x != nil {
+		return x.Next
+	}
+	return ""
+}
+
 type JoinTokenRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	TtlSeconds    int64                  `protobuf:"varint,1,opt,name=ttl_seconds,json=ttlSeconds,proto3" json:"ttl_seconds,omitempty"`
@@ -1043,7 +1178,7 @@ type JoinTokenRequest struct {
 
 func (x *JoinTokenRequest) Reset() {
 	*x = JoinTokenRequest{}
-	mi := &file_control_proto_msgTypes[17]
+	mi := &file_control_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1055,7 +1190,7 @@ func (x *JoinTokenRequest) String() string {
 func (*JoinTokenRequest) ProtoMessage() {}
 
 func (x *JoinTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_control_proto_msgTypes[17]
+	mi := &file_control_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1068,7 +1203,7 @@ func (x *JoinTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinTokenRequest.ProtoReflect.Descriptor instead.
 func (*JoinTokenRequest) Descriptor() ([]byte, []int) {
-	return file_control_proto_rawDescGZIP(), []int{17}
+	return file_control_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *JoinTokenRequest) GetTtlSeconds() int64 {
@@ -1089,7 +1224,7 @@ type JoinTokenResponse struct {
 
 func (x *JoinTokenResponse) Reset() {
 	*x = JoinTokenResponse{}
-	mi := &file_control_proto_msgTypes[18]
+	mi := &file_control_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1101,7 +1236,7 @@ func (x *JoinTokenResponse) String() string {
 func (*JoinTokenResponse) ProtoMessage() {}
 
 func (x *JoinTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_control_proto_msgTypes[18]
+	mi := &file_control_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1114,7 +1249,7 @@ func (x *JoinTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinTokenResponse.ProtoReflect.Descriptor instead.
 func (*JoinTokenResponse) Descriptor() ([]byte, []int) {
-	return file_control_proto_rawDescGZIP(), []int{18}
+	return file_control_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *JoinTokenResponse) GetLine() string {
@@ -1144,7 +1279,7 @@ type RemoveNodeRequest struct {
 
 func (x *RemoveNodeRequest) Reset() {
 	*x = RemoveNodeRequest{}
-	mi := &file_control_proto_msgTypes[19]
+	mi := &file_control_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1156,7 +1291,7 @@ func (x *RemoveNodeRequest) String() string {
 func (*RemoveNodeRequest) ProtoMessage() {}
 
 func (x *RemoveNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_control_proto_msgTypes[19]
+	mi := &file_control_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1169,7 +1304,7 @@ func (x *RemoveNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveNodeRequest.ProtoReflect.Descriptor instead.
 func (*RemoveNodeRequest) Descriptor() ([]byte, []int) {
-	return file_control_proto_rawDescGZIP(), []int{19}
+	return file_control_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *RemoveNodeRequest) GetNode() string {
@@ -1201,7 +1336,7 @@ type RemoveNodeResponse struct {
 
 func (x *RemoveNodeResponse) Reset() {
 	*x = RemoveNodeResponse{}
-	mi := &file_control_proto_msgTypes[20]
+	mi := &file_control_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1213,7 +1348,7 @@ func (x *RemoveNodeResponse) String() string {
 func (*RemoveNodeResponse) ProtoMessage() {}
 
 func (x *RemoveNodeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_control_proto_msgTypes[20]
+	mi := &file_control_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1226,7 +1361,7 @@ func (x *RemoveNodeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveNodeResponse.ProtoReflect.Descriptor instead.
 func (*RemoveNodeResponse) Descriptor() ([]byte, []int) {
-	return file_control_proto_rawDescGZIP(), []int{20}
+	return file_control_proto_rawDescGZIP(), []int{22}
 }
 
 type ImagesRequest struct {
@@ -1239,7 +1374,7 @@ type ImagesRequest struct {
 
 func (x *ImagesRequest) Reset() {
 	*x = ImagesRequest{}
-	mi := &file_control_proto_msgTypes[21]
+	mi := &file_control_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1251,7 +1386,7 @@ func (x *ImagesRequest) String() string {
 func (*ImagesRequest) ProtoMessage() {}
 
 func (x *ImagesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_control_proto_msgTypes[21]
+	mi := &file_control_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1264,7 +1399,7 @@ func (x *ImagesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImagesRequest.ProtoReflect.Descriptor instead.
 func (*ImagesRequest) Descriptor() ([]byte, []int) {
-	return file_control_proto_rawDescGZIP(), []int{21}
+	return file_control_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ImagesRequest) GetNode() string {
@@ -1288,7 +1423,7 @@ type PruneImagesRequest struct {
 
 func (x *PruneImagesRequest) Reset() {
 	*x = PruneImagesRequest{}
-	mi := &file_control_proto_msgTypes[22]
+	mi := &file_control_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1300,7 +1435,7 @@ func (x *PruneImagesRequest) String() string {
 func (*PruneImagesRequest) ProtoMessage() {}
 
 func (x *PruneImagesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_control_proto_msgTypes[22]
+	mi := &file_control_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1313,7 +1448,7 @@ func (x *PruneImagesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PruneImagesRequest.ProtoReflect.Descriptor instead.
 func (*PruneImagesRequest) Descriptor() ([]byte, []int) {
-	return file_control_proto_rawDescGZIP(), []int{22}
+	return file_control_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *PruneImagesRequest) GetNode() string {
@@ -1401,7 +1536,16 @@ const file_control_proto_rawDesc = "" +
 	"\x06commit\x18\x01 \x01(\tR\x06commit\x12\x14\n" +
 	"\x05actor\x18\x02 \x01(\tR\x05actor\")\n" +
 	"\x0fApproveResponse\x12\x16\n" +
-	"\x06commit\x18\x01 \x01(\tR\x06commit\"3\n" +
+	"\x06commit\x18\x01 \x01(\tR\x06commit\"|\n" +
+	"\x0eOperateRequest\x12\x12\n" +
+	"\x04verb\x18\x01 \x01(\tR\x04verb\x12\x0e\n" +
+	"\x02of\x18\x02 \x01(\tR\x02of\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x18\n" +
+	"\aseconds\x18\x04 \x01(\x03R\aseconds\x12\x14\n" +
+	"\x05actor\x18\x05 \x01(\tR\x05actor\"9\n" +
+	"\x0fOperateResponse\x12\x12\n" +
+	"\x04text\x18\x01 \x01(\tR\x04text\x12\x12\n" +
+	"\x04next\x18\x02 \x01(\tR\x04next\"3\n" +
 	"\x10JoinTokenRequest\x12\x1f\n" +
 	"\vttl_seconds\x18\x01 \x01(\x03R\n" +
 	"ttlSeconds\"J\n" +
@@ -1418,7 +1562,7 @@ const file_control_proto_rawDesc = "" +
 	"\x12PruneImagesRequest\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12%\n" +
 	"\x0eunused_seconds\x18\x02 \x01(\x03R\runusedSeconds\x12\x14\n" +
-	"\x05actor\x18\x03 \x01(\tR\x05actor2\xda\b\n" +
+	"\x05actor\x18\x03 \x01(\tR\x05actor2\xae\t\n" +
 	"\aControl\x12I\n" +
 	"\x04Info\x12\x1f.bayplan.control.v1.InfoRequest\x1a .bayplan.control.v1.InfoResponse\x12I\n" +
 	"\x06Status\x12!.bayplan.control.v1.StatusRequest\x1a\x1c.bayplan.control.v1.Document\x12P\n" +
@@ -1429,7 +1573,8 @@ const file_control_proto_rawDesc = "" +
 	"\x04Plan\x12\x1f.bayplan.control.v1.PlanRequest\x1a\x1c.bayplan.control.v1.Document\x12K\n" +
 	"\aExplain\x12\".bayplan.control.v1.ExplainRequest\x1a\x1c.bayplan.control.v1.Document\x12G\n" +
 	"\x05Moves\x12 .bayplan.control.v1.MovesRequest\x1a\x1c.bayplan.control.v1.Document\x12R\n" +
-	"\aApprove\x12\".bayplan.control.v1.ApproveRequest\x1a#.bayplan.control.v1.ApproveResponse\x12X\n" +
+	"\aApprove\x12\".bayplan.control.v1.ApproveRequest\x1a#.bayplan.control.v1.ApproveResponse\x12R\n" +
+	"\aOperate\x12\".bayplan.control.v1.OperateRequest\x1a#.bayplan.control.v1.OperateResponse\x12X\n" +
 	"\tJoinToken\x12$.bayplan.control.v1.JoinTokenRequest\x1a%.bayplan.control.v1.JoinTokenResponse\x12[\n" +
 	"\n" +
 	"RemoveNode\x12%.bayplan.control.v1.RemoveNodeRequest\x1a&.bayplan.control.v1.RemoveNodeResponse\x12I\n" +
@@ -1448,7 +1593,7 @@ func file_control_proto_rawDescGZIP() []byte {
 	return file_control_proto_rawDescData
 }
 
-var file_control_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_control_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_control_proto_goTypes = []any{
 	(*Document)(nil),           // 0: bayplan.control.v1.Document
 	(*InfoRequest)(nil),        // 1: bayplan.control.v1.InfoRequest
@@ -1467,12 +1612,14 @@ var file_control_proto_goTypes = []any{
 	(*MovesRequest)(nil),       // 14: bayplan.control.v1.MovesRequest
 	(*ApproveRequest)(nil),     // 15: bayplan.control.v1.ApproveRequest
 	(*ApproveResponse)(nil),    // 16: bayplan.control.v1.ApproveResponse
-	(*JoinTokenRequest)(nil),   // 17: bayplan.control.v1.JoinTokenRequest
-	(*JoinTokenResponse)(nil),  // 18: bayplan.control.v1.JoinTokenResponse
-	(*RemoveNodeRequest)(nil),  // 19: bayplan.control.v1.RemoveNodeRequest
-	(*RemoveNodeResponse)(nil), // 20: bayplan.control.v1.RemoveNodeResponse
-	(*ImagesRequest)(nil),      // 21: bayplan.control.v1.ImagesRequest
-	(*PruneImagesRequest)(nil), // 22: bayplan.control.v1.PruneImagesRequest
+	(*OperateRequest)(nil),     // 17: bayplan.control.v1.OperateRequest
+	(*OperateResponse)(nil),    // 18: bayplan.control.v1.OperateResponse
+	(*JoinTokenRequest)(nil),   // 19: bayplan.control.v1.JoinTokenRequest
+	(*JoinTokenResponse)(nil),  // 20: bayplan.control.v1.JoinTokenResponse
+	(*RemoveNodeRequest)(nil),  // 21: bayplan.control.v1.RemoveNodeRequest
+	(*RemoveNodeResponse)(nil), // 22: bayplan.control.v1.RemoveNodeResponse
+	(*ImagesRequest)(nil),      // 23: bayplan.control.v1.ImagesRequest
+	(*PruneImagesRequest)(nil), // 24: bayplan.control.v1.PruneImagesRequest
 }
 var file_control_proto_depIdxs = []int32{
 	8,  // 0: bayplan.control.v1.ExecInput.start:type_name -> bayplan.control.v1.ExecStart
@@ -1489,26 +1636,28 @@ var file_control_proto_depIdxs = []int32{
 	13, // 11: bayplan.control.v1.Control.Explain:input_type -> bayplan.control.v1.ExplainRequest
 	14, // 12: bayplan.control.v1.Control.Moves:input_type -> bayplan.control.v1.MovesRequest
 	15, // 13: bayplan.control.v1.Control.Approve:input_type -> bayplan.control.v1.ApproveRequest
-	17, // 14: bayplan.control.v1.Control.JoinToken:input_type -> bayplan.control.v1.JoinTokenRequest
-	19, // 15: bayplan.control.v1.Control.RemoveNode:input_type -> bayplan.control.v1.RemoveNodeRequest
-	21, // 16: bayplan.control.v1.Control.Images:input_type -> bayplan.control.v1.ImagesRequest
-	22, // 17: bayplan.control.v1.Control.PruneImages:input_type -> bayplan.control.v1.PruneImagesRequest
-	2,  // 18: bayplan.control.v1.Control.Info:output_type -> bayplan.control.v1.InfoResponse
-	0,  // 19: bayplan.control.v1.Control.Status:output_type -> bayplan.control.v1.Document
-	0,  // 20: bayplan.control.v1.Control.WatchStatus:output_type -> bayplan.control.v1.Document
-	0,  // 21: bayplan.control.v1.Control.Events:output_type -> bayplan.control.v1.Document
-	6,  // 22: bayplan.control.v1.Control.Logs:output_type -> bayplan.control.v1.LogChunk
-	10, // 23: bayplan.control.v1.Control.Exec:output_type -> bayplan.control.v1.ExecOutput
-	0,  // 24: bayplan.control.v1.Control.Plan:output_type -> bayplan.control.v1.Document
-	0,  // 25: bayplan.control.v1.Control.Explain:output_type -> bayplan.control.v1.Document
-	0,  // 26: bayplan.control.v1.Control.Moves:output_type -> bayplan.control.v1.Document
-	16, // 27: bayplan.control.v1.Control.Approve:output_type -> bayplan.control.v1.ApproveResponse
-	18, // 28: bayplan.control.v1.Control.JoinToken:output_type -> bayplan.control.v1.JoinTokenResponse
-	20, // 29: bayplan.control.v1.Control.RemoveNode:output_type -> bayplan.control.v1.RemoveNodeResponse
-	0,  // 30: bayplan.control.v1.Control.Images:output_type -> bayplan.control.v1.Document
-	0,  // 31: bayplan.control.v1.Control.PruneImages:output_type -> bayplan.control.v1.Document
-	18, // [18:32] is the sub-list for method output_type
-	4,  // [4:18] is the sub-list for method input_type
+	17, // 14: bayplan.control.v1.Control.Operate:input_type -> bayplan.control.v1.OperateRequest
+	19, // 15: bayplan.control.v1.Control.JoinToken:input_type -> bayplan.control.v1.JoinTokenRequest
+	21, // 16: bayplan.control.v1.Control.RemoveNode:input_type -> bayplan.control.v1.RemoveNodeRequest
+	23, // 17: bayplan.control.v1.Control.Images:input_type -> bayplan.control.v1.ImagesRequest
+	24, // 18: bayplan.control.v1.Control.PruneImages:input_type -> bayplan.control.v1.PruneImagesRequest
+	2,  // 19: bayplan.control.v1.Control.Info:output_type -> bayplan.control.v1.InfoResponse
+	0,  // 20: bayplan.control.v1.Control.Status:output_type -> bayplan.control.v1.Document
+	0,  // 21: bayplan.control.v1.Control.WatchStatus:output_type -> bayplan.control.v1.Document
+	0,  // 22: bayplan.control.v1.Control.Events:output_type -> bayplan.control.v1.Document
+	6,  // 23: bayplan.control.v1.Control.Logs:output_type -> bayplan.control.v1.LogChunk
+	10, // 24: bayplan.control.v1.Control.Exec:output_type -> bayplan.control.v1.ExecOutput
+	0,  // 25: bayplan.control.v1.Control.Plan:output_type -> bayplan.control.v1.Document
+	0,  // 26: bayplan.control.v1.Control.Explain:output_type -> bayplan.control.v1.Document
+	0,  // 27: bayplan.control.v1.Control.Moves:output_type -> bayplan.control.v1.Document
+	16, // 28: bayplan.control.v1.Control.Approve:output_type -> bayplan.control.v1.ApproveResponse
+	18, // 29: bayplan.control.v1.Control.Operate:output_type -> bayplan.control.v1.OperateResponse
+	20, // 30: bayplan.control.v1.Control.JoinToken:output_type -> bayplan.control.v1.JoinTokenResponse
+	22, // 31: bayplan.control.v1.Control.RemoveNode:output_type -> bayplan.control.v1.RemoveNodeResponse
+	0,  // 32: bayplan.control.v1.Control.Images:output_type -> bayplan.control.v1.Document
+	0,  // 33: bayplan.control.v1.Control.PruneImages:output_type -> bayplan.control.v1.Document
+	19, // [19:34] is the sub-list for method output_type
+	4,  // [4:19] is the sub-list for method input_type
 	4,  // [4:4] is the sub-list for extension type_name
 	4,  // [4:4] is the sub-list for extension extendee
 	0,  // [0:4] is the sub-list for field type_name
@@ -1536,7 +1685,7 @@ func file_control_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_control_proto_rawDesc), len(file_control_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   23,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -37,7 +37,7 @@ func nodeSummary(all []status.Node, l Look) string {
 		states[n.State] = append(states[n.State], n.Name)
 	}
 	var parts []string
-	for _, state := range []string{"ready", "troubled", "unreachable", "lost", "expected"} {
+	for _, state := range []string{"ready", "troubled", "unreachable", "lost", "expected", "cordoned", "draining", "drained"} {
 		if names := states[state]; len(names) > 0 {
 			text := itoa(len(names)) + " " + state
 			if state != "ready" {

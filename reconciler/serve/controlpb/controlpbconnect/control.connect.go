@@ -57,6 +57,8 @@ const (
 	ControlMovesProcedure = "/bayplan.control.v1.Control/Moves"
 	// ControlApproveProcedure is the fully-qualified name of the Control's Approve RPC.
 	ControlApproveProcedure = "/bayplan.control.v1.Control/Approve"
+	// ControlOperateProcedure is the fully-qualified name of the Control's Operate RPC.
+	ControlOperateProcedure = "/bayplan.control.v1.Control/Operate"
 	// ControlJoinTokenProcedure is the fully-qualified name of the Control's JoinToken RPC.
 	ControlJoinTokenProcedure = "/bayplan.control.v1.Control/JoinToken"
 	// ControlRemoveNodeProcedure is the fully-qualified name of the Control's RemoveNode RPC.
@@ -90,6 +92,8 @@ type ControlClient interface {
 	Moves(context.Context, *connect.Request[controlpb.MovesRequest]) (*connect.Response[controlpb.Document], error)
 	// Approve lets a held commit through.
 	Approve(context.Context, *connect.Request[controlpb.ApproveRequest]) (*connect.Response[controlpb.ApproveResponse], error)
+	// Operate grants what an operator asks for beside Git: of a workload or a node.
+	Operate(context.Context, *connect.Request[controlpb.OperateRequest]) (*connect.Response[controlpb.OperateResponse], error)
 	// JoinToken makes a one-time token and the line to type on the new node.
 	JoinToken(context.Context, *connect.Request[controlpb.JoinTokenRequest]) (*connect.Response[controlpb.JoinTokenResponse], error)
 	// RemoveNode takes a node out of the cluster for good.
@@ -171,6 +175,12 @@ func NewControlClient(httpClient connect.HTTPClient, baseURL string, opts ...con
 			connect.WithSchema(controlMethods.ByName("Approve")),
 			connect.WithClientOptions(opts...),
 		),
+		operate: connect.NewClient[controlpb.OperateRequest, controlpb.OperateResponse](
+			httpClient,
+			baseURL+ControlOperateProcedure,
+			connect.WithSchema(controlMethods.ByName("Operate")),
+			connect.WithClientOptions(opts...),
+		),
 		joinToken: connect.NewClient[controlpb.JoinTokenRequest, controlpb.JoinTokenResponse](
 			httpClient,
 			baseURL+ControlJoinTokenProcedure,
@@ -210,6 +220,7 @@ type controlClient struct {
 	explain     *connect.Client[controlpb.ExplainRequest, controlpb.Document]
 	moves       *connect.Client[controlpb.MovesRequest, controlpb.Document]
 	approve     *connect.Client[controlpb.ApproveRequest, controlpb.ApproveResponse]
+	operate     *connect.Client[controlpb.OperateRequest, controlpb.OperateResponse]
 	joinToken   *connect.Client[controlpb.JoinTokenRequest, controlpb.JoinTokenResponse]
 	removeNode  *connect.Client[controlpb.RemoveNodeRequest, controlpb.RemoveNodeResponse]
 	images      *connect.Client[controlpb.ImagesRequest, controlpb.Document]
@@ -266,6 +277,11 @@ func (c *controlClient) Approve(ctx context.Context, req *connect.Request[contro
 	return c.approve.CallUnary(ctx, req)
 }
 
+// Operate calls bayplan.control.v1.Control.Operate.
+func (c *controlClient) Operate(ctx context.Context, req *connect.Request[controlpb.OperateRequest]) (*connect.Response[controlpb.OperateResponse], error) {
+	return c.operate.CallUnary(ctx, req)
+}
+
 // JoinToken calls bayplan.control.v1.Control.JoinToken.
 func (c *controlClient) JoinToken(ctx context.Context, req *connect.Request[controlpb.JoinTokenRequest]) (*connect.Response[controlpb.JoinTokenResponse], error) {
 	return c.joinToken.CallUnary(ctx, req)
@@ -309,6 +325,8 @@ type ControlHandler interface {
 	Moves(context.Context, *connect.Request[controlpb.MovesRequest]) (*connect.Response[controlpb.Document], error)
 	// Approve lets a held commit through.
 	Approve(context.Context, *connect.Request[controlpb.ApproveRequest]) (*connect.Response[controlpb.ApproveResponse], error)
+	// Operate grants what an operator asks for beside Git: of a workload or a node.
+	Operate(context.Context, *connect.Request[controlpb.OperateRequest]) (*connect.Response[controlpb.OperateResponse], error)
 	// JoinToken makes a one-time token and the line to type on the new node.
 	JoinToken(context.Context, *connect.Request[controlpb.JoinTokenRequest]) (*connect.Response[controlpb.JoinTokenResponse], error)
 	// RemoveNode takes a node out of the cluster for good.
@@ -386,6 +404,12 @@ func NewControlHandler(svc ControlHandler, opts ...connect.HandlerOption) (strin
 		connect.WithSchema(controlMethods.ByName("Approve")),
 		connect.WithHandlerOptions(opts...),
 	)
+	controlOperateHandler := connect.NewUnaryHandler(
+		ControlOperateProcedure,
+		svc.Operate,
+		connect.WithSchema(controlMethods.ByName("Operate")),
+		connect.WithHandlerOptions(opts...),
+	)
 	controlJoinTokenHandler := connect.NewUnaryHandler(
 		ControlJoinTokenProcedure,
 		svc.JoinToken,
@@ -432,6 +456,8 @@ func NewControlHandler(svc ControlHandler, opts ...connect.HandlerOption) (strin
 			controlMovesHandler.ServeHTTP(w, r)
 		case ControlApproveProcedure:
 			controlApproveHandler.ServeHTTP(w, r)
+		case ControlOperateProcedure:
+			controlOperateHandler.ServeHTTP(w, r)
 		case ControlJoinTokenProcedure:
 			controlJoinTokenHandler.ServeHTTP(w, r)
 		case ControlRemoveNodeProcedure:
@@ -487,6 +513,10 @@ func (UnimplementedControlHandler) Moves(context.Context, *connect.Request[contr
 
 func (UnimplementedControlHandler) Approve(context.Context, *connect.Request[controlpb.ApproveRequest]) (*connect.Response[controlpb.ApproveResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("bayplan.control.v1.Control.Approve is not implemented"))
+}
+
+func (UnimplementedControlHandler) Operate(context.Context, *connect.Request[controlpb.OperateRequest]) (*connect.Response[controlpb.OperateResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("bayplan.control.v1.Control.Operate is not implemented"))
 }
 
 func (UnimplementedControlHandler) JoinToken(context.Context, *connect.Request[controlpb.JoinTokenRequest]) (*connect.Response[controlpb.JoinTokenResponse], error) {
