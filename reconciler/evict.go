@@ -25,12 +25,20 @@ func (p *pass) evict(t *scheduler.Table, wants []*want) {
 		for _, v := range e.Victims {
 			x := &p.entries[on[e.Node].entries[v.Order]]
 			p.retire(x, nodes.Evicted)
-			p.changes[len(p.changes)-1].Why = fmt.Sprintf("for %s: %s", e.For, v.Why)
+			p.changes[len(p.changes)-1].Why = fmt.Sprintf("for %s: %s%s", e.For, v.Why, waitsThere(x.order.Workload))
 		}
 		w := bySlot[e.For]
 		p.outcome[w.rollout].waiting = fmt.Sprintf("%s waits for room on %s", e.For, t.Name(e.Node))
 		p.unblock(e.For, t.Name(e.Node))
 	}
+}
+
+// waitsThere tells of a victim that can go nowhere else.
+func waitsThere(w *schema.Workload) string {
+	if holdsVolume(w) {
+		return "; it waits there for room, with its volume"
+	}
+	return ""
 }
 
 // mayEvict is whether anything that is there could have to go for something
@@ -73,7 +81,7 @@ func (p *pass) heldByNode() []nodeHeld {
 		n := &all[e.node]
 		n.entries = append(n.entries, i)
 		n.held = append(n.held, scheduler.Held{Slot: e.order.Slot, Workload: w, Ports: e.order.Ports,
-			Ending: e.order.Stop || stopped[dropKey{e.node, e.order.ID}], Fixed: holdsVolume(w) || w.Kind == schema.Daemon})
+			Ending: e.order.Stop || stopped[dropKey{e.node, e.order.ID}], Fixed: holdsVolume(w) || w.Kind == schema.Daemon, Waits: holdsVolume(w) && w.EvictWithVolumes})
 	}
 	return all
 }

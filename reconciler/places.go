@@ -35,7 +35,11 @@ func Places(in Input, slot schema.Slot) []Verdict {
 	p.entries = slices.DeleteFunc(p.entries, func(e entry) bool { return e.slot() == slot })
 	p.buildPool()
 	t := scheduler.Open(*p.pool)
-	asked := t.AskAll(&scheduler.Request{Slot: slot, Workload: goal})
+	r := scheduler.Request{Slot: slot, Workload: goal}
+	if home := p.home(slot); home != "" && holdsVolume(goal) {
+		r.Only, r.Stays = home, true
+	}
+	asked := t.AskAll(&r)
 	verdicts := make([]Verdict, len(asked))
 	for i, v := range asked {
 		verdicts[i] = Verdict{Node: t.Name(i), Fits: v.Fits, Score: v.Score}

@@ -109,7 +109,7 @@ func (a actions) workload(t *rapid.T, name string) schema.Workload {
 		"surge=" + pick("surge", "1", "1", "0", "2", `"50%"`), "down=" + pick("down", "0", "0", "1", "2", `"25%"`)}
 	fields = append(fields, pick("kind", "replicas=0", "replicas=1", "replicas=2", "replicas=3", "replicas=4", "kind=daemon"))
 	for _, f := range []string{pick("port", "", "", "port=http:80", "port=http:80:8080"), pick("check", "", "check=/up"),
-		pick("strategy", "", "", "strategy=recreate"), pick("on", "", "", "on=zone:a"), pick("volume", "", "", "", "volume=data"),
+		pick("strategy", "", "", "strategy=recreate"), pick("on", "", "", "on=zone:a"), pick("volume", "", "", "", "volume=data"), pick("yields", "", "yields=yes"),
 		pick("priority", "", "", "priority=-1", "priority=1"), pick("revocable", "", "", "", "revocable=yes"), pick("gang", "", "", "", "gang=yes"),
 		pick("after", "", "", "", "", "after=a/one", "after=b/three:started", "after=a/two,c/five"), pick("pool", "", "", "", "pool=part", "pool=sure")} {
 		if f != "" {

@@ -134,9 +134,9 @@ func (f *fleet) wrongStop(n, was *reconciler.NodeFact, old, o *nodes.Order, p *r
 }
 
 // evictedWrongly is what speaks against an eviction: nobody goes before it, its
-// data is there, or it has no place to go to.
+// data is there and may not wait, or it has no place to go to.
 func evictedWrongly(p *reconciler.Plan, old *nodes.Order) string {
-	if len(old.Workload.Volumes) > 0 || old.Workload.Kind == schema.Daemon {
+	if old.Workload.OwnsVolumes() && !old.Workload.EvictWithVolumes || old.Workload.Kind == schema.Daemon {
 		return "it cannot be elsewhere"
 	}
 	for _, c := range p.Changes {

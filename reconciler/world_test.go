@@ -128,6 +128,8 @@ func setField(w *schema.Workload, k, v string) (err error) {
 		w.Priority, err = strconv.Atoi(v)
 	case "revocable":
 		w.Revocable = v == "yes"
+	case "yields":
+		w.EvictWithVolumes = v == "yes"
 	case "gang":
 		w.Gang = v == "yes"
 	case "pool":

@@ -15,8 +15,9 @@ type Held struct {
 	Ports    map[string]int
 	// Ending is whether it was told to stop: its room is as good as free.
 	Ending bool
-	// Fixed is whether it must not be moved: its data is on this node.
-	Fixed bool
+	// Fixed is whether it must not be moved: its data is on this node. Waits is
+	// whether it may be evicted all the same, and then waits here for room.
+	Fixed, Waits bool
 }
 
 // Eviction is what has to go from a node for a slot to have a place there.
@@ -164,7 +165,7 @@ func (e *evictor) candidates(n int32, r *Request, leaf int32) (order []int) {
 	taken := map[string]int{}
 	for k := range e.held[n] {
 		h := &e.held[n][k]
-		if h.Ending || h.Fixed || h.Workload == nil || h.Slot == r.Slot || e.mayEvict(r, leaf, h.Workload) == "" {
+		if h.Ending || h.Fixed && !h.Waits || h.Workload == nil || h.Slot == r.Slot || e.mayEvict(r, leaf, h.Workload) == "" {
 			continue
 		}
 		order = append(order, k)

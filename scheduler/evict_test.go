@@ -84,6 +84,11 @@ func TestEvict_WhoGoes(t *testing.T) {
 	if got := evict(nil, map[string]int{"a/low": 0}, orders{{low, low}}, ask); got != "" {
 		t.Errorf("beyond maxUnavailable: %s", got)
 	}
+	waits := fixed
+	waits.Waits = true
+	if got := evict(nil, map[string]int{}, orders{{waits}}, ask); got != "b/new.0 on n0, a/fixed.0 (priority 0 is below 1)" {
+		t.Errorf("data that may wait: %q", got)
+	}
 	two := []scheduler.Request{ask, request(ask.Workload, 1)}
 	want := "b/new.0 on n0, a/low.0 (priority 0 is below 1)"
 	if got := evict(nil, map[string]int{"a/low": 1}, orders{{low, low}}, two...); got != want {

@@ -83,6 +83,9 @@ func (g *run) missText(filter int, i int32) string {
 	cpu, mem := n.free()
 	switch filter {
 	case filterNode:
+		if r.Stays {
+			return fmt.Sprintf("its data is on %s", r.Only)
+		}
 		return fmt.Sprintf("wants node %s", r.Only)
 	case filterClosed:
 		return fmt.Sprintf("%s is %s", name, n.Closed)

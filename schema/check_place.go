@@ -21,6 +21,9 @@ func (c *checker) placing() {
 		}
 	}
 	c.near()
+	if c.w.EvictWithVolumes && !c.w.OwnsVolumes() {
+		c.add([]string{"evictWithVolumes"}, "there is no volume of its own: without one a slot may be evicted as it is")
+	}
 	for i, name := range c.w.Tolerates {
 		if !ValidName(name) {
 			c.add([]string{"tolerates", strconv.Itoa(i)}, "%s", NameRule)

@@ -80,6 +80,9 @@ type Workload struct {
 	// Revocable work may use what is guaranteed to others and idle; it goes first
 	// when they want it back.
 	Revocable bool `json:"revocable,omitempty"`
+	// EvictWithVolumes lets a slot that has a volume of its own be evicted too. It
+	// then waits on its node, where its data is, until there is room again.
+	EvictWithVolumes bool `json:"evictWithVolumes,omitempty"`
 	// Gang places all of the missing slots or none.
 	Gang   bool   `json:"gang,omitempty"`
 	Update Update `json:"update,omitzero"`

@@ -70,18 +70,20 @@ var changes = map[string]struct {
 	"Start":        {func(w *Workload) { w.Start = "parallel" }, false},
 	"Retain":       {func(w *Workload) { w.Retain = 1 }, false},
 	"LostAfter":    {func(w *Workload) { w.LostAfter = 0 }, false},
-	"Completions":  {func(w *Workload) { w.Completions = 3 }, true}, // a run is made of them
-	"Parallelism":  {func(w *Workload) { w.Parallelism = 2 }, false},
-	"Attempts":     {func(w *Workload) { w.Attempts = 5 }, false},
-	"Backoff":      {func(w *Workload) { w.Backoff = 1 }, false},
-	"MaxBackoff":   {func(w *Workload) { w.MaxBackoff = 1 }, false},
-	"Deadline":     {func(w *Workload) { w.Deadline = 1 }, false},
-	"OnLost":       {func(w *Workload) { w.OnLost = RetryElsewhere }, false},
-	"Keep":         {func(w *Workload) { w.Keep = 1 }, false},
-	"Schedule":     {func(w *Workload) { w.Schedule = "@daily" }, false},
-	"TimeZone":     {func(w *Workload) { w.TimeZone = "UTC" }, false},
-	"Overlap":      {func(w *Workload) { w.Overlap = AllowOverlap }, false},
-	"CatchUp":      {func(w *Workload) { w.CatchUp = 1 }, false},
+
+	"EvictWithVolumes": {func(w *Workload) { w.EvictWithVolumes = true }, false},
+	"Completions":      {func(w *Workload) { w.Completions = 3 }, true}, // a run is made of them
+	"Parallelism":      {func(w *Workload) { w.Parallelism = 2 }, false},
+	"Attempts":         {func(w *Workload) { w.Attempts = 5 }, false},
+	"Backoff":          {func(w *Workload) { w.Backoff = 1 }, false},
+	"MaxBackoff":       {func(w *Workload) { w.MaxBackoff = 1 }, false},
+	"Deadline":         {func(w *Workload) { w.Deadline = 1 }, false},
+	"OnLost":           {func(w *Workload) { w.OnLost = RetryElsewhere }, false},
+	"Keep":             {func(w *Workload) { w.Keep = 1 }, false},
+	"Schedule":         {func(w *Workload) { w.Schedule = "@daily" }, false},
+	"TimeZone":         {func(w *Workload) { w.TimeZone = "UTC" }, false},
+	"Overlap":          {func(w *Workload) { w.Overlap = AllowOverlap }, false},
+	"CatchUp":          {func(w *Workload) { w.CatchUp = 1 }, false},
 }
 
 func TestDigest_EachField(t *testing.T) {

@@ -201,6 +201,20 @@ func unplaced() *world {
 	return w
 }
 
+// stateful is a slot with a volume of its own that may make room for others.
+func stateful() *world {
+	w := newWorld("n1", "n2")
+	db := web("hello:1", 1)
+	db.Volumes, db.EvictWithVolumes = map[string]schema.Volume{"data": {Path: "/data"}}, true
+	db.Resources.CPU = 1500
+	if err := db.Update.MaxUnavailable.UnmarshalJSON([]byte("1")); err != nil {
+		panic(err)
+	}
+	w.push("5555555555555555", db)
+	w.settle()
+	return w
+}
+
 // TestOf_Promise: the fields that other tools rely on are there, spelt so, and
 // lists and maps are never null.
 func TestOf_Promise(t *testing.T) {

@@ -50,6 +50,16 @@ func TestPreviewOf_Golden(t *testing.T) {
 	}
 }
 
+// TestPreviewOf_Evictions names who would end, for whom and why, and what becomes
+// of one that has its data there.
+func TestPreviewOf_Evictions(t *testing.T) {
+	w := stateful()
+	high := web("hello:1", 2)
+	high.Name, high.Priority, high.Resources.CPU = "hello/high", 3, 1500
+	w.push("6", *w.facts.Spec.Workload("hello/web"), high)
+	golden(t, "preview_evictions.json", document(t, w.preview()))
+}
+
 // TestPreviewOf_ChangesNothing: a preview leaves the facts as they are.
 func TestPreviewOf_ChangesNothing(t *testing.T) {
 	w := running()
@@ -72,6 +82,7 @@ func TestExplain(t *testing.T) {
 		want []string
 	}{
 		{"running", slot, w, []string{"hello/web.0 is running on n1, health healthy: created", "n1 can take it: score", "n2 can take it: score"}},
+		{"bound to its data", slot, stateful(), []string{"n1 can take it: score", "n2 cannot take it: node: its data is on n1"}},
 		{"above replicas", schema.Slot{Workload: "hello/web", Index: 7}, w, []string{"hello/web.7 is not wanted: hello/web has 2 slots"}},
 		{"unplaced", slot, unplaced(), []string{"hello/web.0 is nowhere: waiting", "n1 cannot take it: cpu: needs 9 cpu; n1 has 2 free of 2, 0 reserved", "lower the request"}},
 		{"failing", schema.Slot{Workload: "hello/web", Index: 1}, trouble(), []string{"killed: it used more than 256Mi", "raise resources.limit.memory"}},

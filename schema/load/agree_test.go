@@ -66,7 +66,7 @@ const (
 
 // everything is the i-th way in which a workload of a kind says all that it can.
 func everything(kind schema.Kind, i int) string {
-	extra := map[schema.Kind]string{schema.Service: "replicas: 7", schema.Job: batch, schema.Cron: batch + ", " + timing, schema.Stateful: identity}[kind]
+	extra := map[schema.Kind]string{schema.Service: "replicas: 7, evictWithVolumes: true", schema.Job: batch, schema.Cron: batch + ", " + timing, schema.Stateful: identity}[kind]
 	common := fmt.Sprintf(populated, 1)
 	if kind.Runs() {
 		return fmt.Sprintf("{kind: %q, %s\n%s\n%s}", kind, extra, programs[i%len(programs)], withoutOwn(common))
