@@ -63,6 +63,9 @@ type Order struct {
 	Digest schema.Digest `json:"digest"`
 	// Workload is the full text of what to run.
 	Workload *schema.Workload `json:"workload"`
+	// Step is set where this is no instance of the workload but a step of its
+	// runbook. Workload is then the step's own container, or nil.
+	Step *Step `json:"step,omitempty"`
 	// Ports are the host ports by name, chosen by the scheduler.
 	Ports map[string]int `json:"ports,omitempty"`
 	// Peers are all slots of a stateful workload, this one among them, in their
@@ -101,6 +104,7 @@ const (
 	Orphaned     Reason = "orphaned"      // stopped: no order was ever recorded for it
 	Evicted      Reason = "evicted"       // stopped: it makes room for what goes before it
 	PortConflict Reason = "port conflict" // ordered again with other ports
+	RunbookStep  Reason = "runbook step"  // a step of its workload's update; stopped once it has ended
 )
 
 // InstanceID is the one way to name an instance.

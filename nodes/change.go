@@ -105,7 +105,8 @@ func merge(old, changed []Instance, gone []string) []Instance {
 func sameInstance(a, b *Instance) bool {
 	return a.ID == b.ID && a.Slot == b.Slot && a.Digest == b.Digest && a.Phase == b.Phase && a.Health == b.Health &&
 		a.Container == b.Container && maps.Equal(a.Ports, b.Ports) && sameTime(a.Since, b.Since) &&
-		sameTime(a.Started, b.Started) && a.Restarts == b.Restarts && sameFailure(a.Failure, b.Failure)
+		sameTime(a.Started, b.Started) && a.Restarts == b.Restarts && sameFailure(a.Failure, b.Failure) &&
+		a.Outcome.Equal(b.Outcome)
 }
 
 func sameFailure(a, b *Failure) bool {

@@ -140,6 +140,9 @@ func (i *Instance) bound() error {
 			return fmt.Errorf("port %s is %d", name, p)
 		}
 	}
+	if i.Outcome != nil {
+		i.Outcome.bound()
+	}
 	if f := i.Failure; f != nil {
 		f.Text = CutText(f.Text)
 		return boundText("the code of its failure", string(f.Code), MaxIdentifier)

@@ -70,6 +70,8 @@ type Instance struct {
 	// Failure is why the instance is not as it should be, or why its last life
 	// ended; nil where all is well and always was.
 	Failure *Failure `json:"failure,omitempty"`
+	// Outcome is set once the order's Step has ended.
+	Outcome *Outcome `json:"outcome,omitempty"`
 }
 
 // Available is whether the instance serves as of its report: it runs, and its

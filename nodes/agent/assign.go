@@ -81,7 +81,7 @@ func wellFormed(orders []nodes.Order) error {
 			return fmt.Errorf("order %q is not named for slot %s and digest %s", o.ID, o.Slot, o.Digest.Short())
 		case i > 0 && orders[i-1].ID >= o.ID:
 			return fmt.Errorf("orders %q and %q are not sorted", orders[i-1].ID, o.ID)
-		case o.Workload == nil && !o.Stop:
+		case o.Workload == nil && !o.Stop && (o.Step == nil || o.Step.On == ""):
 			return fmt.Errorf("order %q has no workload", o.ID)
 		case o.Workload != nil && o.Workload.Name != o.Slot.Workload:
 			return fmt.Errorf("order %q is for workload %q", o.ID, o.Workload.Name)

@@ -22,6 +22,10 @@
 //     the Report says Inventory=false and instances keep their last state.
 //   - An instance with an order to stop leaves the Report only after an
 //     inventory that was taken after the order arrived does not have it.
+//   - A runbook's step is done once. That it is begun is on disk before it begins;
+//     an agent that finds one begun by another says that nobody knows how it
+//     ended, and whether to try again is the server's decision. A step's own
+//     container is never started anew once it may have run.
 //   - Restarts back off, within bounds, across restarts of the agent (I28). At
 //     most Starts containers are started at once, and those that failed before
 //     get at most half of these places, so that they never starve the others.

@@ -61,6 +61,8 @@ func key(act Action) string {
 	return act.ID
 }
 
+func cancellable(v Verb) bool { return v == Pull || v == Start || v == Perform }
+
 // begin gives an action its goroutine; mu is held.
 func (a *Agent) begin(act Action) {
 	k := key(act)
@@ -71,7 +73,7 @@ func (a *Agent) begin(act Action) {
 		return
 	}
 	ctx, cancel := context.WithCancelCause(a.ctx)
-	if act.Verb == Pull || act.Verb == Start {
+	if cancellable(act.Verb) {
 		a.cancels[k] = cancel
 	}
 	a.acts.Go(func() {
@@ -84,11 +86,11 @@ func (a *Agent) begin(act Action) {
 func (a *Agent) end(act Action, k string, r Result) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if act.Verb == Pull || act.Verb == Start {
+	if cancellable(act.Verb) {
 		delete(a.cancels, k)
 	}
 	a.step(Input{Results: []Result{r}})
-	if act.Verb != Probe && act.Verb != Pull {
+	if act.Verb == Start || act.Verb == Stop || act.Verb == Remove {
 		poke(a.relist) // the engine's events about it came while it was under way
 	}
 }
@@ -131,6 +133,14 @@ func (a *Agent) do(ctx context.Context, act Action, r *Result) error {
 		return a.cfg.Runtime.Stop(ctx, act.ID, act.Signal, act.Grace)
 	case Remove:
 		return a.cfg.Runtime.Remove(ctx, act.ID)
+	case Note:
+		return a.keep()
+	case Perform:
+		r.Outcome = a.prober.perform(ctx, act)
+		return nil
+	case Tail:
+		r.Outcome = a.tail(ctx, act)
+		return nil
 	default:
 		return a.prober.probe(ctx, act)
 	}

@@ -20,6 +20,7 @@ import (
 //	list              the engine tells what it holds
 //	ask, answer       the same in two parts, with other commands in between
 //	done VERB NAME    an action ends well
+//	done perform ID [code=N] [text]   a step ends, having written the text
 //	fail VERB NAME CODE [key=value…] [text]
 //	exit ID [code=N] [oom] [ran=D]   a container ends, and the engine tells
 //	lost ID           a container is removed by someone else
@@ -42,6 +43,7 @@ type rig struct {
 	disk     string
 	wake     time.Time
 	made     int
+	wrote    []string // what the step that ends now has to say
 	out      strings.Builder
 }
 
@@ -67,6 +69,7 @@ func (r *rig) do(t *testing.T, command string, lines []string) string {
 	case "answer":
 		r.step(agent.Input{Listing: r.asked})
 	case "done":
+		r.wrote = args[3:]
 		r.finish(t, args[1], args[2], nil)
 	case "fail":
 		r.finish(t, args[1], args[2], parseFailure(args[3:]))
@@ -147,6 +150,8 @@ func (r *rig) clock(t time.Time) string { return "+" + t.Sub(r.began).String() }
 func tellAction(a agent.Action) string {
 	text := "> " + a.Verb.String()
 	switch a.Verb {
+	case agent.Perform:
+		return fmt.Sprintf("%s %s on %s within %s", text, a.ID, a.Target.ID, a.Timeout)
 	case agent.Pull:
 		return text + " " + source(a.Image)
 	case agent.Stop:
@@ -190,6 +195,9 @@ func (r *rig) tell(i *nodes.Instance) string {
 	}
 	if i.Restarts > 0 {
 		text += fmt.Sprintf(" restarts=%d", i.Restarts)
+	}
+	if o := i.Outcome; o != nil {
+		text += fmt.Sprintf(" [passed=%v unknown=%v code=%d %q %q]", o.Passed, o.Unknown, o.ExitCode, o.Text, o.Output)
 	}
 	if f := i.Failure; f != nil {
 		text += fmt.Sprintf(" (%s ×%d: %s)", f.Code, f.Count, f.Text)
@@ -256,7 +264,28 @@ func (r *rig) apply(a agent.Action, res *agent.Result) {
 		}
 	case agent.Remove:
 		delete(r.boxes, a.ID)
+	case agent.Perform, agent.Tail:
+		res.Outcome = r.outcome(a)
 	}
+}
+
+// outcome is what a shell would make of what was written.
+func (r *rig) outcome(a agent.Action) *nodes.Outcome {
+	o := &nodes.Outcome{Passed: true}
+	if a.Verb == agent.Tail {
+		o.ExitCode, o.Passed = a.Status.ExitCode, a.Status.ExitCode == 0 && !a.Halted
+	}
+	for _, word := range r.wrote {
+		if code, is := strings.CutPrefix(word, "code="); is {
+			o.ExitCode, _ = strconv.Atoi(code)
+			o.Passed = o.ExitCode == 0
+			continue
+		}
+		o.Output += word + " "
+	}
+	o.Output = nodes.CutOutput(o.Output)
+	r.wrote = nil
+	return o
 }
 
 func (r *rig) newBox(o nodes.Order) *agent.Status {
@@ -308,6 +337,11 @@ func setOrder(t fataler, o *nodes.Order, w *schema.Workload, k, v string) {
 	switch k {
 	case "image":
 		w.Image = v
+	case "step": // step=ID: on that instance; step: a container of its own
+		o.Step = &nodes.Step{Name: "a step", On: v, Timeout: schema.Duration(30 * time.Second)}
+		if w.Restart.Policy = "never"; v != "" {
+			o.Workload, o.Step.Exec = nil, &schema.ExecCheck{Command: []string{"drain"}}
+		}
 	case "artifact":
 		w.Artifact = &schema.Artifact{SHA256: v}
 	case "stop":

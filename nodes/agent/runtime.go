@@ -136,6 +136,8 @@ type Exec struct {
 	// Single left in the container, as it was given up, is ended first, and where
 	// that cannot be this one is refused.
 	Single bool
+	// Series tells apart those that are Single: each series has one of its own.
+	Series string
 }
 
 // Size is a terminal's.

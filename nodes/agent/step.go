@@ -106,6 +106,8 @@ func (s *step) decide() {
 			l.watch(s.now)
 		case l.order.Stop || l.misfit():
 			s.end(l)
+		case l.order.Step != nil:
+			s.perform(l)
 		default:
 			s.run(l)
 		}

@@ -33,6 +33,10 @@ func (s *step) ended(l *berth, r *Result) {
 		s.started(l, r)
 	case Stop, Remove:
 		s.halted(l, r)
+	case Note:
+		s.noted(l, r)
+	case Perform, Tail:
+		s.performed(l, r)
 	}
 	l.busy, l.cancelled, l.touched = Idle, false, s.pass
 }

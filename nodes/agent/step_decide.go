@@ -43,7 +43,7 @@ func (s *step) end(l *berth) {
 	l.pull = nil
 	l.advance(nodes.Stopping, s.now)
 	switch {
-	case l.busy == Start && !l.cancelled:
+	case (l.busy == Start || l.busy == Perform) && !l.cancelled:
 		l.cancelled = true
 		s.act(Action{Verb: Cancel, ID: l.mem.ID})
 	case l.busy != Idle:

@@ -37,7 +37,7 @@ func (l *berth) visible() bool {
 func (l *berth) instance() nodes.Instance {
 	i := nodes.Instance{
 		ID: l.mem.ID, Phase: l.phase, Health: l.health, Since: l.since,
-		Restarts: l.mem.Restarts, Failure: l.failure(),
+		Restarts: l.mem.Restarts, Failure: l.failure(), Outcome: l.mem.Outcome,
 	}
 	if o := l.order; o != nil {
 		i.Slot, i.Digest, i.Ports = o.Slot, o.Digest, o.Ports
@@ -78,7 +78,7 @@ func sameInstance(a, b nodes.Instance) bool {
 		return false
 	}
 	return a.ID == b.ID && a.Slot == b.Slot && a.Digest == b.Digest && a.Phase == b.Phase && a.Health == b.Health &&
-		a.Container == b.Container && a.Restarts == b.Restarts
+		a.Container == b.Container && a.Restarts == b.Restarts && a.Outcome.Equal(b.Outcome)
 }
 
 func sameFailure(a, b *nodes.Failure) bool {

@@ -49,6 +49,9 @@ type Memory struct {
 	Ended time.Time `json:"ended,omitzero"`
 	// Halted is whether that life was ended by the agent, to order.
 	Halted bool `json:"halted,omitempty"`
+	// Begun is whether a step was begun; Outcome is how it ended.
+	Begun   bool           `json:"begun,omitempty"`
+	Outcome *nodes.Outcome `json:"outcome,omitempty"`
 	// Health, Since and Container are the Instance's while that life runs: a
 	// restarted agent goes on reporting them until it knows better.
 	Health    nodes.Health `json:"health,omitempty"`
@@ -90,7 +93,7 @@ type berth struct {
 	order     *nodes.Order
 	// box is the container as last known; nil is none.
 	box *Status
-	// busy is the Start, Stop or Remove under way.
+	// busy is the Start, Stop, Remove, Note, Perform or Tail under way.
 	busy      Verb
 	cancelled bool
 	// touched is the pass of the last begin or end of such an action, ordered
@@ -99,7 +102,10 @@ type berth struct {
 	touched, ordered, seen uint64
 	// gone is whether an order to stop was verified as carried out.
 	gone bool
-	// endTry is about stopping and removing.
+	// noted is whether this process wrote down that the step is begun, before it
+	// begins it.
+	noted bool
+	// endTry is about stopping and removing, and about noting.
 	endTry retry
 	probe  probe
 

@@ -21,6 +21,8 @@ const (
 	stopsAtOnce = 64
 	// probesAtOnce bounds health checks.
 	probesAtOnce = 32
+	// stepsAtOnce bounds runbooks' steps, which wait longer than a check does.
+	stepsAtOnce = 64
 )
 
 // How long an action may take before it counts as failed.
@@ -29,13 +31,17 @@ const (
 	startTimeout  = time.Minute
 	stopMargin    = 30 * time.Second // on top of the grace
 	removeTimeout = time.Minute
+	noteTimeout   = time.Minute
+	tailTimeout   = 10 * time.Second
 )
 
 // Verb is what an Action does.
 type Verb uint8
 
-// The verbs. Cancel ends the Pull of Image, or else the Start of ID, that is
-// under way.
+// The verbs. Note writes down what must outlive the agent; Perform does a
+// runbook's step in an instance, and Tail reads what one's own container left.
+// Cancel ends the Pull of Image, or else the Start or Perform of ID, that is under
+// way.
 const (
 	Idle Verb = iota
 	Pull
@@ -43,10 +49,13 @@ const (
 	Stop
 	Remove
 	Probe
+	Note
+	Perform
+	Tail
 	Cancel
 )
 
-var verbNames = [...]string{"idle", "pull", "start", "stop", "remove", "probe", "cancel"}
+var verbNames = [...]string{"idle", "pull", "start", "stop", "remove", "probe", "note", "perform", "tail", "cancel"}
 
 // String is the verb in lower case.
 func (v Verb) String() string { return verbNames[v] }
@@ -59,10 +68,14 @@ type Action struct {
 	ID string
 	// Image is set for a Pull and its Cancel.
 	Image string
-	// Order is set for Pull, Start and Probe.
-	Order *nodes.Order
-	// Status is the container as last known, for a Probe.
+	// Order is set for Pull, Start, Probe, Perform and Tail; Target is the order
+	// of the instance that a Perform is about.
+	Order, Target *nodes.Order
+	// Status is the container as last known: of ID for a Probe and a Tail, of the
+	// Target for a Perform.
 	Status Status
+	// Halted is whether the agent ended the container that a Tail reads.
+	Halted bool
 	// Signal and Grace are set for a Stop.
 	Signal string
 	Grace  time.Duration
@@ -79,6 +92,8 @@ type Result struct {
 	Status *Status
 	// Life is the Started of the container that a Probe looked at.
 	Life time.Time
+	// Outcome is what a Perform or Tail found out.
+	Outcome *nodes.Outcome
 	// Failure is nil on success. At and Count are left to Step.
 	Failure *nodes.Failure
 	// Cancelled is whether it ended by a Cancel.

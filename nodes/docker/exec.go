@@ -35,7 +35,7 @@ func (r *Runtime) exec(ctx context.Context, id string, e agent.Exec) (int, error
 		return 0, errNoContainer
 	}
 	if e.Single {
-		if err := r.endLeftover(ctx, box.ID); err != nil {
+		if err := r.endLeftover(ctx, box.ID, e.Series); err != nil {
 			return 0, err
 		}
 	}
@@ -49,7 +49,7 @@ func (r *Runtime) exec(ctx context.Context, id string, e agent.Exec) (int, error
 		return 0, err
 	}
 	if e.Single {
-		r.seen.leaves(box.ID, made.ID)
+		r.seen.leaves(box.ID, e.Series, made.ID)
 	}
 	if err := r.converse(ctx, made.ID, e); err != nil {
 		return 0, err

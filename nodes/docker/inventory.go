@@ -18,10 +18,10 @@ type inventory struct {
 	mu        sync.Mutex
 	following bool
 	marks     uint64
-	seen      map[string]sighting // by the Engine's identifier
-	killed    map[string]bool     // those that Stop killed
-	starts    map[string]bool     // instances that a Start is at work on, by ID
-	checks    map[string]string   // the last Single command in each
+	seen      map[string]sighting          // by the Engine's identifier
+	killed    map[string]bool              // those that Stop killed
+	starts    map[string]bool              // instances that a Start is at work on, by ID
+	checks    map[string]map[string]string // the last Single command of each series in each
 }
 
 type sighting struct {
@@ -38,7 +38,7 @@ type sighting struct {
 const believed = 30 * time.Second
 
 func newInventory() *inventory {
-	return &inventory{seen: map[string]sighting{}, killed: map[string]bool{}, starts: map[string]bool{}, checks: map[string]string{}}
+	return &inventory{seen: map[string]sighting{}, killed: map[string]bool{}, starts: map[string]bool{}, checks: map[string]map[string]string{}}
 }
 
 // follow begins or ends the trust in events; what was seen before is forgotten.
@@ -79,18 +79,21 @@ func (v *inventory) killedByUs(id string) bool {
 	return v.killed[id]
 }
 
-// leaves notes the Single command that was begun last in a container.
-func (v *inventory) leaves(id, exec string) {
+// leaves notes the Single command of a series that was begun last in a container.
+func (v *inventory) leaves(id, series, exec string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.checks[id] = exec
+	if v.checks[id] == nil {
+		v.checks[id] = map[string]string{}
+	}
+	v.checks[id][series] = exec
 }
 
 // left is that command; empty if there was none.
-func (v *inventory) left(id string) string {
+func (v *inventory) left(id, series string) string {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return v.checks[id]
+	return v.checks[id][series]
 }
 
 // begins notes that a Start is at work on an instance, until end is called.
@@ -152,5 +155,5 @@ func (v *inventory) keep(items []container.Summary) {
 	defer v.mu.Unlock()
 	maps.DeleteFunc(v.seen, func(id string, _ sighting) bool { return !there[id] })
 	maps.DeleteFunc(v.killed, func(id string, _ bool) bool { return !there[id] })
-	maps.DeleteFunc(v.checks, func(id, _ string) bool { return !there[id] })
+	maps.DeleteFunc(v.checks, func(id string, _ map[string]string) bool { return !there[id] })
 }

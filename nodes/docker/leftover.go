@@ -14,11 +14,11 @@ import (
 
 var errLeftover = errors.New("the one before still runs in the container and cannot be ended from here")
 
-// endLeftover sees to it that the last Single command of a container has ended.
+// endLeftover sees to it that the last Single command of a series in a container has ended.
 // The Engine has no way to end it, so that each check that hangs would leave a
 // process there for good.
-func (r *Runtime) endLeftover(ctx context.Context, container string) error {
-	exec := r.seen.left(container)
+func (r *Runtime) endLeftover(ctx context.Context, container, series string) error {
+	exec := r.seen.left(container, series)
 	if exec == "" {
 		return nil
 	}

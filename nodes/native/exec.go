@@ -33,7 +33,7 @@ func (r *Runtime) exec(ctx context.Context, id string, e agent.Exec) (int, error
 		return 0, errNotRunning
 	}
 	conn, err := r.ask(ctx, b, bundle.Request{Op: bundle.OpExec, Exec: &bundle.Exec{
-		Args: e.Command, TTY: e.TTY, Stdin: e.Stdin != nil, Single: e.Single,
+		Args: e.Command, TTY: e.TTY, Stdin: e.Stdin != nil, Single: e.Single, Series: e.Series,
 	}})
 	if err != nil {
 		return 0, err

@@ -78,7 +78,7 @@ func checkAssignment(a *nodes.Assignment, node string) error {
 	}
 	for k := range a.Orders {
 		o := &a.Orders[k]
-		if o.Workload == nil && !o.Stop {
+		if o.Workload == nil && !o.Stop && (o.Step == nil || o.Step.On == "") {
 			return fmt.Errorf("assignment: order %q has no workload", o.ID)
 		}
 		if k > 0 && a.Orders[k-1].ID > o.ID {

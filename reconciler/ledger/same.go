@@ -35,5 +35,5 @@ func sameAssignment(a, b *nodes.Assignment) bool {
 func sameOrder(a, b nodes.Order) bool {
 	return a.ID == b.ID && a.Slot == b.Slot && a.Digest == b.Digest && a.Workload == b.Workload &&
 		maps.Equal(a.Ports, b.Ports) && a.Stop == b.Stop && a.Reason == b.Reason && a.Commit == b.Commit &&
-		a.Placed == b.Placed && a.Since == b.Since && a.Trace == b.Trace
+		a.Step == b.Step && a.Placed == b.Placed && a.Since == b.Since && a.Trace == b.Trace
 }

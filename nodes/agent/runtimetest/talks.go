@@ -23,6 +23,7 @@ var talks = []contract{
 	{"Exec_ReturnsTheCode", execCode},
 	{"Exec_CarriesTheStreams", execStreams},
 	{"Exec_InNoContainer", execNone},
+	{"Exec_SeriesLeaveEachOther", execSeries},
 }
 
 func (r *rig) logs(id string, o agent.LogOptions) string {
@@ -152,6 +153,42 @@ func execStreams(r *rig) {
 	})
 	if err != nil || code != 0 || out.String() != "begin\nsome\ntext\nend\n" {
 		r.Errorf("%d, %v, %q", code, err, out.String())
+	}
+}
+
+// A check that comes again and again ends nothing of another series.
+func execSeries(r *rig) {
+	c := r.container("web", 0, "sleep")
+	r.run(c)
+	input, more := io.Pipe()
+	out := &lookout{text: "begin\n"}
+	begun := make(chan struct{})
+	out.found = sync.OnceFunc(func() { close(begun) })
+	type end struct {
+		code int
+		err  error
+	}
+	ended := make(chan end, 1)
+	go func() {
+		code, err := r.Exec(r.ctx, c.ID, agent.Exec{
+			Command: []string{steps.Path, "echo", "begin", "cat", "echo", "end", "exit", "5"},
+			Stdin:   input, Stdout: out, Single: true, Series: "step",
+		})
+		ended <- end{code, err}
+	}()
+	select {
+	case <-begun:
+	case e := <-ended:
+		r.Fatalf("the step ended with %d, %v: %q", e.code, e.err, out)
+	}
+	for range 2 {
+		if code, err := r.Exec(r.ctx, c.ID, agent.Exec{Command: []string{steps.Path, "exit", "7"}, Single: true}); code != 7 || err != nil {
+			r.Errorf("the check beside it: %d, %v", code, err)
+		}
+	}
+	r.must(more.Close())
+	if e := <-ended; e.code != 5 || e.err != nil || out.String() != "begin\nend\n" {
+		r.Errorf("the step: %d, %v, %q", e.code, e.err, out)
 	}
 }
 

@@ -52,6 +52,8 @@ type Exec struct {
 	Stdin bool `json:"stdin,omitempty"`
 	// Single ends what a former Single left running, first.
 	Single bool `json:"single,omitempty"`
+	// Series tells apart those that are Single; a monitor of before has one.
+	Series string `json:"series,omitempty"`
 }
 
 // FrameKind is the first byte of a frame; four bytes of length (big endian, at

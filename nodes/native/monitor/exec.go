@@ -54,19 +54,25 @@ func (m *monitor) exec(c *net.UnixConn, r io.Reader, ask *bundle.Exec) {
 	_ = conn.say(bundle.FrameExit, binary.BigEndian.AppendUint32(nil, uint32(code)))
 }
 
-// begin starts a command; there is never more than one that is Single.
+// begin starts a command; of each series there is never more than one that is
+// Single.
 func (m *monitor) begin(ask *bundle.Exec) (*command, error) {
 	if !ask.Single {
 		return m.command(ask)
 	}
 	m.singleMu.Lock()
 	defer m.singleMu.Unlock()
-	if m.single != nil {
-		m.end(m.single)
-		<-m.single.done
+	if was := m.single[ask.Series]; was != nil {
+		m.end(was)
+		<-was.done
 	}
 	cmd, err := m.command(ask)
-	m.single = cmd
+	if m.single == nil {
+		m.single = map[string]*command{}
+	}
+	if m.single[ask.Series] = cmd; cmd == nil {
+		delete(m.single, ask.Series)
+	}
 	return cmd, err
 }
 

@@ -46,7 +46,7 @@ type monitor struct {
 	talks sync.WaitGroup
 
 	singleMu sync.Mutex
-	single   *command
+	single   map[string]*command // by series
 }
 
 // start makes the container and runs its program.
