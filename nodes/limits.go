@@ -144,7 +144,7 @@ func (i *Instance) bound() error {
 		i.Outcome.bound()
 	}
 	if f := i.Failure; f != nil {
-		f.Text = CutText(f.Text)
+		f.Text, f.Log = CutText(f.Text), CutOutput(f.Log)
 		return boundText("the code of its failure", string(f.Code), MaxIdentifier)
 	}
 	return nil

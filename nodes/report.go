@@ -115,6 +115,9 @@ type Failure struct {
 	Count int `json:"count"`
 	// Port is the one in use.
 	Port int `json:"port,omitempty"`
+	// Log is the end of what the container had written by then, as CutOutput
+	// leaves it; empty while it is not read yet.
+	Log string `json:"log,omitempty"`
 }
 
 // Report is all that one node knows of itself.

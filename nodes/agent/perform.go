@@ -138,6 +138,9 @@ func (a *Agent) do(ctx context.Context, act Action, r *Result) error {
 	case Perform:
 		r.Outcome = a.prober.perform(ctx, act)
 		return nil
+	case Quote:
+		r.Lines = a.quote(ctx, act)
+		return nil
 	case Tail:
 		r.Outcome = a.tail(ctx, act)
 		return nil

@@ -200,7 +200,11 @@ func (r *rig) tell(i *nodes.Instance) string {
 		text += fmt.Sprintf(" [passed=%v unknown=%v code=%d %q %q]", o.Passed, o.Unknown, o.ExitCode, o.Text, o.Output)
 	}
 	if f := i.Failure; f != nil {
-		text += fmt.Sprintf(" (%s ×%d: %s)", f.Code, f.Count, f.Text)
+		said := ""
+		if f.Log != "" {
+			said = ", saying " + f.Log
+		}
+		text += fmt.Sprintf(" (%s ×%d: %s%s)", f.Code, f.Count, f.Text, said)
 	}
 	return text
 }
@@ -264,6 +268,8 @@ func (r *rig) apply(a agent.Action, res *agent.Result) {
 		}
 	case agent.Remove:
 		delete(r.boxes, a.ID)
+	case agent.Quote:
+		res.Lines = "panic: no database"
 	case agent.Perform, agent.Tail:
 		res.Outcome = r.outcome(a)
 	}

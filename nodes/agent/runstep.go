@@ -11,6 +11,9 @@ import (
 // tailLines is how many of a container's last lines are read for an outcome.
 const tailLines = 20
 
+// quoteLines is how many lines a failure tells.
+const quoteLines = 5
+
 // perform does a step in an instance, or asks one, and tells what came of it.
 func (p prober) perform(ctx context.Context, act Action) *nodes.Outcome {
 	step, out := act.Order.Step, &last{}
@@ -57,6 +60,17 @@ func (a *Agent) tail(ctx context.Context, act Action) *nodes.Outcome {
 		o.Output = nodes.CutOutput("its log cannot be read: " + err.Error())
 	}
 	return &o
+}
+
+// quote reads the last lines that the container wrote in its present or last
+// life. A log that cannot be read says nothing.
+func (a *Agent) quote(ctx context.Context, act Action) string {
+	out := &last{}
+	err := a.cfg.Runtime.Logs(ctx, act.ID, LogOptions{Tail: quoteLines, Since: act.Status.Started}, out)
+	if err != nil && len(out.buf) == 0 {
+		return ""
+	}
+	return nodes.CutOutput(string(out.buf))
 }
 
 // last keeps the end of what is written to it.

@@ -29,6 +29,9 @@ func (s *step) ended(l *berth, r *Result) {
 	case Probe:
 		s.probed(l, r)
 		return
+	case Quote:
+		s.quoted(l, r)
+		return
 	case Start:
 		s.started(l, r)
 	case Stop, Remove:
@@ -227,6 +230,7 @@ func (s *step) died(l *berth) {
 		m.Streak = 0
 	}
 	s.fail(l, f, at)
+	s.quote(l)
 	l.mem.Next = later(at.Add(restartBackoff(l.order, m.Streak)), l.born.Add(minBackoff))
 }
 
@@ -278,6 +282,9 @@ func (s *step) count() {
 		}
 		if l.probe.busy {
 			s.underway[Probe]++
+		}
+		if l.quoting {
+			s.underway[Quote]++
 		}
 	}
 	for _, img := range s.images {

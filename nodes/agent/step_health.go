@@ -104,7 +104,13 @@ func (s *step) miss(l *berth, h *schema.Health, f nodes.Failure) {
 	p.fails++
 	p.counted = s.now
 	f.Code, f.At, f.Count = nodes.HealthFailing, s.now, p.fails
+	if p.failure != nil {
+		f.Log = p.failure.Log
+	}
 	p.failure = &f
+	if p.fails&(p.fails-1) == 0 {
+		s.quote(l)
+	}
 	if p.fails >= max(h.Retries, 1) {
 		l.setHealth(nodes.Unhealthy, s.now)
 	}

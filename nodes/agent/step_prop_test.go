@@ -210,6 +210,8 @@ func (w *world) check(*rapid.T) {
 			name = "image " + a.Image
 		case agent.Probe:
 			name += " probe"
+		case agent.Quote:
+			name += " quote"
 		}
 		if busy[name] {
 			w.t.Fatalf("two actions at once on %s", name)

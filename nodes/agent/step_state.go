@@ -108,6 +108,8 @@ type berth struct {
 	// endTry is about stopping and removing, and about noting.
 	endTry retry
 	probe  probe
+	// quoting is whether its last lines are being read.
+	quoting bool
 
 	// recalled is whether all that is known is what an earlier process kept.
 	recalled bool

@@ -40,8 +40,8 @@ type Verb uint8
 
 // The verbs. Note writes down what must outlive the agent; Perform does a
 // runbook's step in an instance, and Tail reads what one's own container left.
-// Cancel ends the Pull of Image, or else the Start or Perform of ID, that is under
-// way.
+// Quote reads the last lines of an instance that failed. Cancel ends the Pull of
+// Image, or else the Start or Perform of ID, that is under way.
 const (
 	Idle Verb = iota
 	Pull
@@ -52,10 +52,11 @@ const (
 	Note
 	Perform
 	Tail
+	Quote
 	Cancel
 )
 
-var verbNames = [...]string{"idle", "pull", "start", "stop", "remove", "probe", "note", "perform", "tail", "cancel"}
+var verbNames = [...]string{"idle", "pull", "start", "stop", "remove", "probe", "note", "perform", "tail", "quote", "cancel"}
 
 // String is the verb in lower case.
 func (v Verb) String() string { return verbNames[v] }
@@ -92,6 +93,8 @@ type Result struct {
 	Status *Status
 	// Life is the Started of the container that a Probe looked at.
 	Life time.Time
+	// Lines are what a Quote read.
+	Lines string
 	// Outcome is what a Perform or Tail found out.
 	Outcome *nodes.Outcome
 	// Failure is nil on success. At and Count are left to Step.
