@@ -81,7 +81,7 @@ func (p *pass) heldByNode() []nodeHeld {
 		n := &all[e.node]
 		n.entries = append(n.entries, i)
 		n.held = append(n.held, scheduler.Held{Slot: e.order.Slot, Workload: w, Ports: e.order.Ports,
-			Ending: e.order.Stop || stopped[dropKey{e.node, e.order.ID}], Fixed: holdsVolume(w) || w.Kind == schema.Daemon, Waits: holdsVolume(w) && w.EvictWithVolumes})
+			Ending: e.order.Stop || stopped[dropKey{e.node, e.order.ID}], Fixed: e.order.Step != nil || holdsVolume(w) || w.Kind == schema.Daemon, Waits: holdsVolume(w) && w.EvictWithVolumes})
 	}
 	return all
 }

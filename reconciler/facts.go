@@ -124,6 +124,9 @@ type Rollout struct {
 	Progress int `json:"progress"`
 	// Reason is why it failed or what it waits for.
 	Reason string `json:"reason,omitempty"`
+	// Course is how far an ordered rollout has come in its runbook; nil before it
+	// begins. It stays until the next one, to tell what was done.
+	Course *Course `json:"course,omitempty"`
 }
 
 // NodeFact is a node that joined, with what it was last told.

@@ -34,6 +34,7 @@ type fleet struct {
 	plan         reconciler.Plan // the newest
 	changes      int             // of all passes
 	checks       int
+	ran          map[string]int    // how often each step of a course was ordered
 	asked        []reconciler.Wish // granted, in their order
 	quiet        bool              // nothing happens any more but what was decided
 }
@@ -49,7 +50,7 @@ type machine struct {
 
 func newFleet(t testing.TB) *fleet {
 	now := time.Date(2026, 1, 2, 3, 0, 0, 0, time.UTC)
-	return &fleet{t: t, now: now, started: now, epoch: 1, commits: map[string]schema.Spec{}}
+	return &fleet{t: t, now: now, started: now, epoch: 1, commits: map[string]schema.Spec{}, ran: map[string]int{}}
 }
 
 func (f *fleet) add(name, zone string) {
@@ -94,6 +95,9 @@ func (f *fleet) carryOut(m *machine, skip func(id string) bool) {
 func (f *fleet) oneStep(m *machine, o *nodes.Order) {
 	x := m.insts[o.ID]
 	switch {
+	case o.Step != nil && !o.Stop:
+		m.insts[o.ID] = f.oneMore(x, o)
+		return
 	case o.Stop && x == nil:
 	case o.Stop && x.Phase == nodes.Stopping:
 		delete(m.insts, o.ID)
@@ -109,6 +113,21 @@ func (f *fleet) oneStep(m *machine, o *nodes.Order) {
 	if x := m.insts[o.ID]; x != nil {
 		x.Ports = o.Ports
 	}
+}
+
+// oneMore is a step after it was begun, or after it ended.
+func (f *fleet) oneMore(x *nodes.Instance, o *nodes.Order) *nodes.Instance {
+	switch {
+	case x == nil:
+		return f.moved(nodes.Instance{ID: o.ID, Slot: o.Slot, Digest: o.Digest}, nodes.Running, nodes.HealthUnknown)
+	case x.Outcome != nil:
+		return x
+	}
+	done := f.moved(*x, nodes.Stopped, nodes.HealthUnknown)
+	if done.Outcome = (&nodes.Outcome{Passed: true}); strings.Contains(o.Step.Name, "sick") {
+		done.Outcome = &nodes.Outcome{ExitCode: 1, Text: "exited with code 1"}
+	}
+	return done
 }
 
 func wellOf(w *schema.Workload) nodes.Health {
@@ -144,10 +163,20 @@ func (f *fleet) spoiled(x nodes.Instance, w *schema.Workload) *nodes.Instance {
 // nothing yet.
 func (f *fleet) rise(m *machine) {
 	for id, x := range m.insts {
+		if m.performs(id) && x.Outcome == nil {
+			m.insts[id] = f.moved(*x, nodes.Stopped, nodes.HealthUnknown)
+			m.insts[id].Outcome = &nodes.Outcome{Unknown: true, Text: "nobody knows"}
+			continue
+		}
 		if x.Phase == nodes.Running && x.Health != nodes.NoCheck {
 			m.insts[id] = f.moved(*x, nodes.Running, nodes.HealthUnknown)
 		}
 	}
+}
+
+// performs is whether the machine has the instance for a step.
+func (m *machine) performs(id string) bool {
+	return slices.ContainsFunc(m.held.Orders, func(o nodes.Order) bool { return o.ID == id && o.Step != nil })
 }
 
 // hear brings the server what the machine has to say, if the link is whole.

@@ -94,6 +94,10 @@ func idealInstances(a *nodes.Assignment, now time.Time) []nodes.Instance {
 		if o.Stop {
 			continue
 		}
+		if o.Step != nil {
+			out = append(out, nodes.Instance{ID: o.ID, Slot: o.Slot, Digest: o.Digest, Phase: nodes.Stopped, Since: now, Outcome: &nodes.Outcome{Passed: true}})
+			continue
+		}
 		health, since := nodes.NoCheck, now
 		if o.Workload != nil {
 			since = now.Add(-max(time.Hour, o.Workload.Update.MinHealthyTime.D()))

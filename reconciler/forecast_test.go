@@ -57,7 +57,7 @@ func (f *fleet) atOnce(rounds int) {
 			for range 3 {
 				f.deliver(m)
 				f.carryOut(m, func(id string) bool {
-					return m.insts[id] != nil && m.insts[id].Phase == nodes.Running && !orderOf(nodeFact(&f.facts, m.node.Name), id).Stop
+					return !m.performs(id) && m.insts[id] != nil && m.insts[id].Phase == nodes.Running && !orderOf(nodeFact(&f.facts, m.node.Name), id).Stop
 				})
 			}
 		}
@@ -74,6 +74,9 @@ func goodWorkloads(t *rapid.T, f *fleet) (ws []schema.Workload) {
 	for _, name := range fleetNames {
 		w := a.workload(t, name)
 		w.Image, w.Pinned, w.Resources.CPU = strings.Replace(w.Image, "bad", "4", 1), strings.Replace(w.Pinned, "bad", "4", 1), 50
+		if w.Update.Runbook != nil {
+			w.Update.Runbook = cured(w.Update.Runbook)
+		}
 		ws = append(ws, w)
 	}
 	slices.SortFunc(ws, func(x, y schema.Workload) int { return strings.Compare(x.Name, y.Name) })

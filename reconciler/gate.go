@@ -1,6 +1,9 @@
 package reconciler
 
-import "github.com/bayplan/bayplan/schema"
+import (
+	"github.com/bayplan/bayplan/nodes"
+	"github.com/bayplan/bayplan/schema"
+)
 
 // gate is what a rollout may do in this pass beside its budget. A closed one
 // takes nothing down and brings nothing up that is new: what the workload has
@@ -36,10 +39,17 @@ func (p *pass) gateOf(i int) gate {
 // the last good one, if that had the slot; nil where it had none.
 func (p *pass) present(i int, v *slotView) *version {
 	r := &p.facts.Rollouts[i]
+	var last *nodes.Order
 	for j := range v.entries {
-		if e := &v.entries[j]; e.order != nil && e.order.Digest == r.Target && e.order.Workload != nil {
-			return &version{r.Want, r.Target}
+		if o := v.entries[j].order; o != nil && o.Workload != nil && o.Workload.Kind == r.Want.Kind && (last == nil || o.Placed.After(last.Placed)) {
+			last = o
 		}
+	}
+	switch {
+	case last != nil && last.Digest == r.Target:
+		return &version{r.Want, r.Target}
+	case last != nil:
+		return &version{last.Workload, last.Digest}
 	}
 	if r.Good == nil || r.Good.Kind != r.Want.Kind || r.Good.Kind != schema.Daemon && v.slot.Index >= r.Good.Replicas {
 		return nil

@@ -46,6 +46,12 @@ func (f *Facts) Anchor(now time.Time) {
 	for i := range f.Rollouts {
 		anchor(&f.Rollouts[i].Began)
 		anchor(&f.Rollouts[i].Moved)
+		if c := f.Rollouts[i].Course; c != nil {
+			for j := range c.Tries {
+				anchor(&c.Tries[j].Began)
+				anchor(&c.Tries[j].Ended)
+			}
+		}
 	}
 	for i := range f.Nodes {
 		for j := range f.Nodes[i].Assignment.Orders {

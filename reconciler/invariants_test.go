@@ -29,6 +29,7 @@ func (f *fleet) check(in reconciler.Input, p *reconciler.Plan) {
 	f.checkDown(in, p)
 	f.checkSpec(in, p)
 	f.checkWriters(p)
+	f.checkSteps(in, p)
 	f.checkCordons(in, p)
 }
 
@@ -229,7 +230,7 @@ func (f *fleet) checkDown(in reconciler.Input, p *reconciler.Plan) {
 			}
 		}
 		allowed := goal.Update.MaxUnavailable.Floor(total)
-		if hasFixedPort(goal) || len(goal.Volumes) > 0 {
+		if hasFixedPort(goal) || len(goal.Volumes) > 0 || goal.Update.Strategy == schema.Ordered {
 			allowed = max(allowed, 1)
 		}
 		if taken > 0 && down > allowed {

@@ -114,5 +114,5 @@ func (p *pass) silentBetween(least, most time.Duration) (count int) {
 // replaceable is whether the order would be given to another node if its own
 // were lost.
 func replaceable(o nodes.Order) bool {
-	return !o.Stop && o.Workload != nil && o.Workload.Kind == schema.Service && !holdsVolume(o.Workload)
+	return !o.Stop && o.Step == nil && o.Workload != nil && o.Workload.Kind == schema.Service && !holdsVolume(o.Workload)
 }

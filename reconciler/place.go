@@ -32,6 +32,8 @@ type want struct {
 	// first is whether the old instance is to go before the new one comes, as soon
 	// as there is a place for it.
 	first bool
+	// step is the step of a runbook that it is for; nil for a slot's instance.
+	step *oneStep
 	// reorder is an order that stays where it is and needs other ports.
 	reorder *entry
 }
@@ -192,6 +194,10 @@ func (p *pass) notResolved(w *want) bool {
 func (p *pass) order(w *want, got scheduler.Placement) {
 	node, _ := slices.BinarySearchFunc(p.nodes, got.Node,
 		func(n nodeView, name string) int { return strings.Compare(n.fact.Name, name) })
+	if w.step != nil {
+		p.stepPlaced(w, int32(node))
+		return
+	}
 	goal, digest := w.text, w.digest
 	o := nodes.Order{ID: nodes.InstanceID(got.Slot, digest), Slot: got.Slot, Digest: digest, Workload: goal,
 		Ports: got.ByName(goal), Reason: w.reason, Commit: p.facts.Rollouts[w.rollout].Commit, Placed: p.in.Now, Trace: p.in.Trace}
@@ -267,7 +273,7 @@ func (p *pass) buildPool() {
 		if w := e.order.Workload; w != nil && e.order.Stop && e.order.Reason == nodes.Evicted {
 			n.Ending = nodes.Capacity{CPU: n.Ending.CPU + w.Resources.CPU, Memory: n.Ending.Memory + w.Resources.Memory}
 		}
-		if !e.order.Stop {
+		if !e.order.Stop && e.order.Step == nil {
 			n.Slots[e.order.Slot.Workload]++
 		}
 	}

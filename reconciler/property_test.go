@@ -109,14 +109,17 @@ func (a actions) workload(t *rapid.T, name string) schema.Workload {
 		"surge=" + pick("surge", "1", "1", "0", "2", `"50%"`), "down=" + pick("down", "0", "0", "1", "2", `"25%"`)}
 	fields = append(fields, pick("kind", "replicas=0", "replicas=1", "replicas=2", "replicas=3", "replicas=4", "kind=daemon"))
 	for _, f := range []string{pick("port", "", "", "port=http:80", "port=http:80:8080"), pick("check", "", "check=/up"),
-		pick("strategy", "", "", "strategy=recreate"), pick("on", "", "", "on=zone:a"), pick("volume", "", "", "", "volume=data"), pick("yields", "", "yields=yes"),
+		pick("strategy", "", "", "strategy=recreate", "strategy=ordered", "strategy=ordered"),
+		pick("on", "", "", "on=zone:a"), pick("volume", "", "", "", "volume=data"), pick("yields", "", "yields=yes"),
 		pick("priority", "", "", "priority=-1", "priority=1"), pick("revocable", "", "", "", "revocable=yes"), pick("gang", "", "", "", "gang=yes"),
 		pick("after", "", "", "", "", "after=a/one", "after=b/three:started", "after=a/two,c/five"), pick("pool", "", "", "", "pool=part", "pool=sure")} {
 		if f != "" {
 			fields = append(fields, f)
 		}
 	}
-	return parseWorkload(nil, fields)
+	w := parseWorkload(nil, fields)
+	a.anyRunbook(&w, pick)
+	return w
 }
 
 func (a actions) refuse(t *rapid.T) {
@@ -184,7 +187,7 @@ func (a actions) move(t *rapid.T) {
 func (a actions) crash(t *rapid.T) {
 	m := a.machine(t)
 	for id, x := range m.insts {
-		if x.Phase == nodes.Running && rapid.Bool().Draw(t, "this") {
+		if x.Phase == nodes.Running && !m.performs(id) && rapid.Bool().Draw(t, "this") {
 			m.insts[id] = a.moved(*x, nodes.Starting, nodes.HealthUnknown)
 			m.insts[id].Failure = &nodes.Failure{Code: nodes.Exited, Text: "exited", At: a.now, Count: 1}
 		}

@@ -28,6 +28,7 @@ func Reconcile(in Input) Plan {
 	}
 	p.strays()
 	p.place()
+	p.tidySteps()
 	p.drain()
 	p.settleRollouts()
 	p.closeCommit()
@@ -66,6 +67,7 @@ type Scratch struct {
 	edits   []edit
 	homes   []int32 // of a daemon: 1 + the index of the slot that is at home on each node
 	outcome []slotCount
+	marks   []mark  // the slots of the ordered rollout that is being walked
 	walk    []int32 // of the rollouts, as they are walked
 	visits  []visit
 	known   schema.Patterns
@@ -163,7 +165,7 @@ func headOrder(orders []nodes.Order, insts []nodes.Instance) int {
 
 // group sorts the entries by workload with a counting sort, then each
 // workload's by slot. Entries of no rollout, and what is left alone, go to the
-// end.
+// end, and those of steps behind them.
 func (p *pass) group() {
 	k := len(p.facts.Rollouts)
 	if p.byName == nil {
@@ -173,7 +175,7 @@ func (p *pass) group() {
 	for i := range p.facts.Rollouts {
 		p.byName[p.facts.Rollouts[i].Workload] = int32(i)
 	}
-	p.starts = slices.Grow(p.starts[:0], k+3)[:k+3]
+	p.starts = slices.Grow(p.starts[:0], k+4)[:k+4]
 	clear(p.starts)
 	for i := range p.entries {
 		p.starts[p.groupOf(&p.entries[i])+2]++
@@ -193,6 +195,9 @@ func (p *pass) group() {
 }
 
 func (p *pass) groupOf(e *entry) int {
+	if e.order != nil && e.order.Step != nil {
+		return len(p.facts.Rollouts) + 1
+	}
 	if i, ok := p.byName[e.slot().Workload]; ok && !p.leftAlone(e) {
 		return int(i)
 	}

@@ -78,7 +78,7 @@ func (p *pass) failing(r *Rollout, out *slotCount) bool {
 // deadline is until when the rollout must have got further.
 func (p *pass) deadline(r *Rollout) time.Time {
 	goal, _ := r.goal()
-	return p.watched(r.Moved).Add(goal.Update.ProgressDeadline.D())
+	return later(p.watched(r.Moved).Add(goal.Update.ProgressDeadline.D()), p.untilTry(r))
 }
 
 // checkDeadlines fails a rollout whose instances are bad or that gets no
@@ -108,6 +108,10 @@ func (p *pass) checkDeadlines(r Rollout, out *slotCount) Rollout {
 func (p *pass) fail(r Rollout, reason string) Rollout {
 	r.Reason, r.Moved, r.Progress = reason, p.in.Now, 0
 	r.Stage = Stuck
+	if r.Course != nil && !r.Course.Failed {
+		r.Course = r.Course.copy()
+		r.Course.Failed = true
+	}
 	if r.Good != nil && r.GoodDigest != r.Target {
 		r.Stage = Reverting
 	}

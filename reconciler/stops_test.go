@@ -37,7 +37,7 @@ func (f *fleet) live(facts *reconciler.Facts) map[schema.Slot][]view {
 		seen := f.heard.Node(n.Name)
 		for j := range n.Assignment.Orders {
 			o := &n.Assignment.Orders[j]
-			if o.Stop {
+			if o.Stop || o.Step != nil {
 				continue
 			}
 			v := view{node: n, order: o, may: true}
@@ -124,6 +124,10 @@ func (f *fleet) wrongStop(n, was *reconciler.NodeFact, old, o *nodes.Order, p *r
 		others := slices.ContainsFunc(after[o.Slot], func(v view) bool { return v.order.Digest == old.Digest })
 		if old.Digest == goal.Digest() && !others {
 			return "it is what is wanted (I33)"
+		}
+	case nodes.RunbookStep:
+		if old.Step == nil {
+			return "it is no step"
 		}
 	case nodes.Evicted:
 		return evictedWrongly(p, old)

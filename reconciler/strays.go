@@ -26,7 +26,7 @@ func (p *pass) strays() {
 			Ports: e.inst.Ports, Stop: true, Reason: nodes.Orphaned, Placed: p.in.Now}})
 		p.changes = append(p.changes, Change{Slot: e.inst.Slot, Node: n.fact.Name, Digest: e.inst.Digest, Stop: true, Reason: nodes.Orphaned})
 	}
-	ownerless := p.sorted[p.starts[len(p.facts.Rollouts)]:]
+	ownerless := p.groupAt(len(p.facts.Rollouts))
 	for i := range ownerless {
 		p.retireOrForget(&ownerless[i], nodes.Removed)
 	}

@@ -17,6 +17,7 @@ type slotCount struct {
 	ailing  *entry // the first wanted instance that told of a failure
 	started int    // wanted instances that run
 	gate    gate   // what the walk might do
+	course  string // which course of a runbook decides; "" for none
 }
 
 // work walks the i-th workload's slots: first to count, then to act.
@@ -25,7 +26,8 @@ func (p *pass) work(i int) {
 		p.outcome = append(p.outcome, slotCount{})
 	}
 	p.letThrough(i)
-	p.outcome[i] = slotCount{gate: p.gateOf(i)}
+	p.outcome[i] = slotCount{gate: p.gateOf(i), course: p.courseOf(i)}
+	p.marks = p.marks[:0]
 	r := &p.facts.Rollouts[i]
 	if g := &p.outcome[i].gate; !g.open() {
 		p.blocked = append(p.blocked, g.why)
@@ -40,7 +42,8 @@ func (p *pass) work(i int) {
 	default:
 		p.workService(i, goal, digest)
 	}
-	if p.failing(r, &p.outcome[i]) {
+	p.followRunbook(i)
+	if p.failing(&p.facts.Rollouts[i], &p.outcome[i]) {
 		p.haltForward(i, edits, changes, wants)
 	}
 }
@@ -136,8 +139,19 @@ func cut(entries []entry, index int) (mine, rest []entry) {
 	return entries[:k], entries[k:]
 }
 
-// step does what one slot needs now.
+// step does what one slot needs now, if it is its turn.
 func (p *pass) step(i int, goal *schema.Workload, v *slotView, b *budget, only string) {
+	whole := p.outcome[i].gate
+	p.outcome[i].gate = p.inTurn(i, whole, v.slot.Index)
+	p.move(i, goal, v, b, only)
+	p.outcome[i].gate = whole
+	if p.outcome[i].course != "" {
+		p.marks = append(p.marks, p.markOf(i, v))
+	}
+}
+
+// move does what one slot needs now, within the gate.
+func (p *pass) move(i int, goal *schema.Workload, v *slotView, b *budget, only string) {
 	out := &p.outcome[i]
 	if v.settled || v.kept {
 		out.settled++
@@ -230,7 +244,8 @@ func (p *pass) fill(i int, goal *schema.Workload, v *slotView, only string) {
 		p.bringBack(i, v, only)
 		return
 	}
-	if goal.Update.Strategy == "recreate" && (v.stopping || p.stillStopping(i)) || holdsVolume(goal) && v.ending {
+	inPlace := goal.Update.Strategy == schema.Ordered && v.stopping
+	if goal.Update.Strategy == "recreate" && (v.stopping || p.stillStopping(i)) || inPlace || holdsVolume(goal) && v.ending {
 		return
 	}
 	p.ask(i, p.wanted(i), v, only, p.placeReason(v, &p.facts.Rollouts[i]))

@@ -152,6 +152,8 @@ func setField(w *schema.Workload, k, v string) (err error) {
 	case "on":
 		a, b, _ := strings.Cut(v, ":")
 		w.Constraints = []schema.Constraint{{Attribute: a, Op: "=", Value: b}}
+	case "parallel", "first", "before", "steps", "last", "phase":
+		err = setRunbook(w, k, v)
 	default:
 		err = fmt.Errorf("unknown field")
 	}
@@ -190,6 +192,9 @@ func (w *world) carryOut(wrong, prefix string) {
 		was := w.snap.Nodes[i].Report
 		for j := range ideal.Nodes[i].Report.Instances {
 			x := &ideal.Nodes[i].Report.Instances[j]
+			if w.endStep(x, was.Instance(x.ID), wrong, prefix) {
+				continue
+			}
 			if old := was.Instance(x.ID); old != nil && old.Health == x.Health && old.Phase == x.Phase {
 				x.Since = old.Since
 			} else {
@@ -241,7 +246,11 @@ func (w *world) state() string {
 			if o.Stop {
 				stop = "(stop)"
 			}
-			fmt.Fprintf(&b, " %s@%s%s", o.Slot, w.image(o.Digest), stop)
+			what := "@" + w.image(o.Digest)
+			if o.Step != nil {
+				what = "[" + o.Step.Name + "]"
+			}
+			fmt.Fprintf(&b, " %s%s%s", o.Slot, what, stop)
 		}
 		fmt.Fprintln(&b)
 	}
@@ -254,6 +263,7 @@ func (w *world) state() string {
 		if r.Reason != "" {
 			fmt.Fprintf(&b, ": %s", r.Reason)
 		}
+		tellCourse(&b, r.Course)
 		fmt.Fprintln(&b)
 	}
 	return b.String()

@@ -1,0 +1,341 @@
+package reconciler
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/bayplan/bayplan/schema"
+)
+
+// An ordered rollout follows its runbook: what comes first, then the slots of
+// each phase in their turns, then what comes last. A slot goes over to the new
+// version in its turn only; until then what it loses comes back in the version
+// that it had, and that goes on while the rollout waits. A rollout that fails goes
+// back slot by slot without any step: what failed may have been just that.
+
+// courseOf is which course the rollout has to follow in this pass; "" where none:
+// nothing is replaced, or not by turns.
+func (p *pass) courseOf(i int) string {
+	r := &p.facts.Rollouts[i]
+	if r.Stage != Rolling && r.Stage != Stuck || r.Want == nil || r.Want.Update.Strategy != schema.Ordered {
+		return ""
+	}
+	b, err := json.Marshal(r.Want.Update.Runbook)
+	if err != nil {
+		panic("reconciler: a runbook is always JSON: " + err.Error())
+	}
+	of := shortHash(string(r.Target), string(b))
+	if r.Course != nil && r.Course.Of == of || p.replaces(i) {
+		return of
+	}
+	return ""
+}
+
+// shortHash is as long as a digest is in the names of instances.
+func shortHash(parts ...string) string {
+	h := sha256.New()
+	for _, s := range parts {
+		fmt.Fprintf(h, "%d %s ", len(s), s)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// replaces is whether any slot is, or was, on another version than the wanted
+// one.
+func (p *pass) replaces(i int) bool {
+	r := &p.facts.Rollouts[i]
+	if r.Good != nil && r.GoodDigest != r.Target && r.Good.Kind == r.Want.Kind && r.Good.Replicas > 0 {
+		return true
+	}
+	for _, e := range p.groupAt(i) {
+		if e.order != nil && !e.order.Stop && e.order.Digest != r.Target {
+			return true
+		}
+	}
+	return false
+}
+
+// mark is what a pass found of one slot of an ordered rollout.
+type mark struct {
+	slot         int
+	current, old *entry
+	settled      bool
+	// serves is whether either does; comesBack whether there is a version to come
+	// back in where neither is there.
+	serves, comesBack bool
+}
+
+func (p *pass) markOf(i int, v *slotView) mark {
+	m := mark{slot: v.slot.Index, current: v.current, old: v.old, settled: v.settled, serves: v.serves}
+	if v.kept { // on a node that is being drained
+		m.current, m.old, m.settled = v.old, nil, true
+	}
+	if m.current == nil && m.old == nil {
+		m.comesBack = p.present(i, v) != nil
+	}
+	return m
+}
+
+// inTurn is the gate of one slot, within the rollout's.
+func (p *pass) inTurn(i int, whole gate, slot int) gate {
+	r, out := &p.facts.Rollouts[i], &p.outcome[i]
+	switch {
+	case !whole.open():
+	case r.Stage == Reverting && r.Good != nil && r.Good.Update.Strategy == schema.Ordered:
+		whole.update = whole.update && p.stepsUnderWay(i, nil) == "" && slot >= p.highestOther(i)
+	case out.course != "":
+		if c := r.Course; c != nil && c.Of == out.course {
+			if t := c.turn(slot); t != nil && t.At != TurnBefore {
+				return whole
+			}
+		}
+		whole.start, whole.update = false, false
+	}
+	return whole
+}
+
+// highestOther is the highest slot that is not on the version that the rollout
+// goes back to and could go now.
+func (p *pass) highestOther(i int) int {
+	_, digest := p.facts.Rollouts[i].goal()
+	group := p.groupAt(i)
+	for j := len(group) - 1; j >= 0; j-- {
+		if e := &group[j]; e.order != nil && !e.order.Stop && e.order.Digest != digest && p.nodes[e.node].fresh() {
+			return e.slot().Index
+		}
+	}
+	return 0
+}
+
+// followRunbook goes as far in the i-th rollout's runbook as the pass can.
+func (p *pass) followRunbook(i int) {
+	out := &p.outcome[i]
+	r := &p.facts.Rollouts[i]
+	if out.course == "" || r.Stage != Rolling || !out.gate.open() || out.failure != "" {
+		return
+	}
+	k := &walker{p: p, i: i, goal: r.Want, phases: r.Want.Update.Turns(r.Want.Replicas)}
+	if !k.take(r.Course, out.course) {
+		return
+	}
+	k.hear()
+	if !k.walk() && out.waiting == "" {
+		out.waiting = k.standing()
+	}
+	if k.changed {
+		p.setCourse(i, k.c)
+	}
+}
+
+// setCourse records it: the rollout has moved.
+func (p *pass) setCourse(i int, c *Course) {
+	p.editRollouts()
+	r := &p.facts.Rollouts[i]
+	r.Course, r.Moved = c, p.in.Now
+}
+
+// walker goes through a runbook in one pass.
+type walker struct {
+	p       *pass
+	i       int
+	goal    *schema.Workload
+	phases  []schema.Phase
+	c       *Course
+	changed bool
+}
+
+// take goes on with the course, or begins it, once nothing of another one is
+// under way any more.
+func (k *walker) take(was *Course, of string) bool {
+	if was != nil && was.Of == of && !was.Failed {
+		k.c = was.copy()
+		return true
+	}
+	if left := k.p.stepsUnderWay(k.i, nil); left != "" {
+		k.wait("runbook-superseded", left+" of the update before it has not ended", "it ends at its timeout")
+		return false
+	}
+	at := strconv.FormatInt(k.p.in.Now.UnixNano(), 36)
+	k.c = &Course{ID: shortHash(k.goal.Name, of, at)[:12], Of: of}
+	k.changed = true
+	return true
+}
+
+func (k *walker) runbook() *schema.Runbook {
+	if b := k.goal.Update.Runbook; b != nil {
+		return b
+	}
+	return &schema.Runbook{}
+}
+
+// walk is whether the runbook's end is reached.
+func (k *walker) walk() bool {
+	for end := len(k.phases) + 1; k.c.Part <= end; k.c.Part++ {
+		ok := false
+		switch k.c.Part {
+		case 0:
+			ok = k.list("first", around, k.runbook().First)
+		case end:
+			ok = k.list("last", around, k.runbook().Last)
+		default:
+			ok = k.phase(&k.phases[k.c.Part-1])
+		}
+		if !ok {
+			return false
+		}
+		k.changed = true
+	}
+	return true
+}
+
+// phase is whether all of its slots have had their turn. Turns begin in their
+// order, as many at once as the phase allows.
+func (k *walker) phase(ph *schema.Phase) bool {
+	active, held, all := 0, false, true
+	for _, slot := range ph.Slots {
+		t := k.c.turn(slot)
+		if t == nil && (held || active >= ph.Parallel || !k.mayBegin(slot, active)) {
+			held, all = true, false
+			continue
+		}
+		if t == nil {
+			t = k.begin(slot)
+		}
+		if !k.turn(t, ph) {
+			active++
+			all = false
+		}
+	}
+	return all
+}
+
+// begin gives a slot its turn. One that is on the wanted version already has had
+// it; one that never was there has nothing to come before.
+func (k *walker) begin(slot int) *Turn {
+	t := Turn{Slot: slot, At: TurnBefore}
+	switch m := k.mark(slot); {
+	case m.current != nil:
+		t.At = TurnEnd
+	case m.old == nil:
+		t.At = TurnChange
+	}
+	k.c.Turns, k.changed = append(k.c.Turns, t), true
+	return k.c.turn(slot)
+}
+
+// turn goes on with a slot's turn, and is whether that has ended.
+func (k *walker) turn(t *Turn, ph *schema.Phase) bool {
+	for {
+		ok, next := false, TurnEnd
+		switch t.At {
+		case TurnBefore:
+			ok, next = k.list("before", t.Slot, ph.Before), TurnChange
+		case TurnChange:
+			m := k.mark(t.Slot)
+			ok, next = m.current != nil && m.settled && m.old == nil, TurnAfter
+		case TurnAfter:
+			ok = k.list("after", t.Slot, ph.After)
+		default:
+			return true
+		}
+		if !ok {
+			return false
+		}
+		t.At, k.changed = next, true
+		t = k.c.turn(t.Slot) // what ended is forgotten, which moves nothing here
+	}
+}
+
+// mark is what the pass found of a slot; a slot that it did not see has nothing.
+func (k *walker) mark(slot int) mark {
+	for i := range k.p.marks {
+		if k.p.marks[i].slot == slot {
+			return k.p.marks[i]
+		}
+	}
+	return mark{slot: slot}
+}
+
+// mayBegin is whether a slot may have its turn: it is back up if it was lost, and
+// no more slots than may be are down or in their turns.
+func (k *walker) mayBegin(slot, active int) bool {
+	m := k.mark(slot)
+	switch {
+	case m.current != nil && !m.settled:
+		return k.wait("runbook-waits", k.slot(slot)+" is not healthy for long enough", "")
+	case m.current != nil:
+		return true
+	case m.old == nil && m.comesBack:
+		return k.wait("runbook-waits", k.slot(slot)+" comes back first, in the version that it had", k.explain(slot))
+	}
+	down, first := 0, 0
+	for _, x := range k.p.marks {
+		if t := k.c.turn(x.slot); x.slot != slot && !x.serves && (t == nil || t.At == TurnEnd) {
+			if down++; down == 1 {
+				first = x.slot
+			}
+		}
+	}
+	if m.serves && down > 0 && active+down+1 > k.goal.Update.InPlace(k.goal.Replicas) {
+		return k.wait("runbook-waits", fmt.Sprintf("%s waits for its turn: %s is down", k.slot(slot), k.slot(first)), k.explain(first))
+	}
+	return true
+}
+
+func (k *walker) slot(n int) string { return schema.Slot{Workload: k.goal.Name, Index: n}.String() }
+
+func (k *walker) explain(slot int) string { return "see why: bayplan explain " + k.slot(slot) }
+
+// wait tells what the runbook waits for.
+func (k *walker) wait(code, text, next string) bool {
+	out := &k.p.outcome[k.i]
+	if out.waiting == "" {
+		out.waiting = text
+	}
+	k.p.blocked = append(k.p.blocked, Blocked{Workload: k.goal.Name, Code: code, Text: text, Next: next})
+	return false
+}
+
+// standing is where the runbook stands, in words.
+func (k *walker) standing() string {
+	for i := range k.c.Tries {
+		if t := &k.c.Tries[i]; t.State != TryPassed {
+			return k.name(t)
+		}
+	}
+	for _, t := range k.c.Turns {
+		if t.At == TurnChange {
+			return k.slot(t.Slot) + " goes over to the new version"
+		}
+	}
+	return "its runbook"
+}
+
+// untilTry is until when the steps under way may take: no deadline of the
+// rollout's own runs meanwhile.
+func (p *pass) untilTry(r *Rollout) (until time.Time) {
+	if r.Course == nil || r.Course.Failed {
+		return until
+	}
+	for i := range r.Course.Tries {
+		t := &r.Course.Tries[i]
+		if t.State == TryPassed {
+			continue
+		}
+		if s := stepOf(r.Want, t); s != nil {
+			until = later(until, p.tryEnds(r.Want, s, t))
+		}
+	}
+	return until
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
