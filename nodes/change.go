@@ -106,7 +106,15 @@ func sameInstance(a, b *Instance) bool {
 	return a.ID == b.ID && a.Slot == b.Slot && a.Digest == b.Digest && a.Phase == b.Phase && a.Health == b.Health &&
 		a.Container == b.Container && maps.Equal(a.Ports, b.Ports) && sameTime(a.Since, b.Since) &&
 		sameTime(a.Started, b.Started) && a.Restarts == b.Restarts && sameFailure(a.Failure, b.Failure) &&
-		a.Outcome.Equal(b.Outcome)
+		a.Outcome.Equal(b.Outcome) && SameFetched(a.Fetched, b.Fetched)
+}
+
+// SameFetched is whether two say the same of how far something is.
+func SameFetched(a, b *Fetched) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return *a == *b
 }
 
 func sameFailure(a, b *Failure) bool {

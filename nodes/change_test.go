@@ -103,12 +103,13 @@ func TestSum_EmptyIsNil(t *testing.T) {
 // one has to add it to the comparison too.
 func TestDiff_NoticesEveryField(t *testing.T) {
 	full := func() Report {
-		return Report{Node: Node{Name: "n"}, Instances: []Instance{{ID: "i", Failure: &Failure{}}}}
+		return Report{Node: Node{Name: "n"}, Instances: []Instance{{ID: "i", Failure: &Failure{}, Fetched: &Fetched{}}}}
 	}
 	pick := map[string]func(*Report) any{
 		"Node":     func(r *Report) any { return &r.Node },
 		"Instance": func(r *Report) any { return &r.Instances[0] },
 		"Failure":  func(r *Report) any { return r.Instances[0].Failure },
+		"Fetched":  func(r *Report) any { return r.Instances[0].Fetched },
 	}
 	for name, of := range pick {
 		typ := reflect.TypeOf(of(new(full()))).Elem()
@@ -143,6 +144,9 @@ func alter(t *testing.T, v reflect.Value) {
 		return
 	case **Outcome:
 		*x = &Outcome{Passed: true}
+		return
+	case **Fetched:
+		*x = nil
 		return
 	case *Capacity:
 		x.CPU = 1

@@ -72,6 +72,24 @@ type Instance struct {
 	Failure *Failure `json:"failure,omitempty"`
 	// Outcome is set once the order's Step has ended.
 	Outcome *Outcome `json:"outcome,omitempty"`
+	// Fetched is how far the image or archive is that it waits for while it is
+	// Pulling; nil where that is not known.
+	Fetched *Fetched `json:"fetched,omitempty"`
+}
+
+// Fetched is how much of something was fetched, in bytes as they travel.
+type Fetched struct {
+	Done schema.Bytes `json:"done"`
+	// Total is zero while nobody knows.
+	Total schema.Bytes `json:"total,omitempty"`
+}
+
+// String is "12.3Mi of 340Mi".
+func (f Fetched) String() string {
+	if f.Total <= 0 {
+		return f.Done.Human()
+	}
+	return f.Done.Human() + " of " + f.Total.Human()
 }
 
 // Available is whether the instance serves as of its report: it runs, and its
@@ -100,6 +118,8 @@ const (
 	EngineDown          FailureCode = "engine-down"
 	DiskFull            FailureCode = "disk-full"
 	VolumeUnavailable   FailureCode = "volume-unavailable"
+	// VolumeFull is told of a program that runs on, as far as it can.
+	VolumeFull FailureCode = "volume-full"
 )
 
 // Failure is one thing that went wrong, as data and as text.

@@ -98,7 +98,9 @@ func (p *pass) checkDeadlines(r Rollout, out *slotCount) Rollout {
 	case out.waiting != "":
 		reason += ": " + out.waiting
 	case out.ailing != nil:
-		reason += ": " + out.ailing.order.Slot.String() + " on " + p.nodes[out.ailing.node].fact.Name + ": " + out.ailing.inst.Failure.Text
+		reason += ": " + p.where(out.ailing) + ": " + out.ailing.inst.Failure.Text
+	case out.pulling != nil:
+		reason += ": " + p.where(out.pulling) + " is still pulling " + pullOf(out.pulling)
 	}
 	return p.fail(r, reason)
 }

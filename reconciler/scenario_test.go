@@ -95,7 +95,7 @@ func (w *world) do(t *testing.T, d *datadriven.TestData) string {
 	case "hear": // nodes that are up report what they already run
 		w.hearAll()
 		return ""
-	case "run": // nodes that are up carry out all orders; run unhealthy|exited SLOT@IMAGE: those instances go wrong; run failed|unknown|slow before_STEP_of_SLOT: those steps do
+	case "run": // nodes that are up carry out all orders; run unhealthy|exited|pulling SLOT@IMAGE: those instances go wrong; run failed|unknown|slow before_STEP_of_SLOT: those steps do
 		w.run(d)
 	case "attribute": // attribute NODE KEY=VALUE
 		w.setAttribute(d)

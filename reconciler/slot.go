@@ -203,7 +203,7 @@ func (p *pass) failure(e *entry, goal *schema.Workload, began time.Time) string 
 	if e.inst != nil {
 		f = e.inst.Failure
 	}
-	where := e.order.Slot.String() + " on " + p.nodes[e.node].fact.Name
+	where := p.where(e)
 	if f != nil && f.Count >= failuresToGiveUp && f.At.After(began) && hopeless(f.Code) {
 		return where + ": " + f.Text
 	}
@@ -213,8 +213,11 @@ func (p *pass) failure(e *entry, goal *schema.Workload, began time.Time) string 
 		return ""
 	}
 	text := where + " was not healthy within " + goal.Update.HealthyDeadline.String()
-	if f != nil {
+	switch {
+	case f != nil:
 		text += ": " + f.Text
+	case pulling(e):
+		text += ": it is still pulling " + pullOf(e)
 	}
 	return text
 }

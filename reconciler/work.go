@@ -15,6 +15,7 @@ type slotCount struct {
 	failure string
 	waiting string // why something could not be placed
 	ailing  *entry // the first wanted instance that told of a failure
+	pulling *entry // the first that waits for its image
 	started int    // wanted instances that run
 	gate    gate   // what the walk might do
 	course  string // which course of a runbook decides; "" for none
@@ -169,6 +170,9 @@ func (p *pass) move(i int, goal *schema.Workload, v *slotView, b *budget, only s
 	p.retireSpares(v, r)
 	if out.ailing == nil && v.current != nil && v.current.inst != nil && v.current.inst.Failure != nil {
 		out.ailing = v.current
+	}
+	if out.pulling == nil && pulling(v.current) {
+		out.pulling = v.current
 	}
 	if out.failure == "" {
 		out.failure = p.failure(v.current, goal, r.Began)

@@ -230,6 +230,9 @@ func spoil(x *nodes.Instance, wrong string, now time.Time) {
 	case "exited":
 		x.Phase = nodes.Starting
 		x.Failure = &nodes.Failure{Code: nodes.Exited, Text: "exited with code 3", ExitCode: 3, At: now, Count: 5}
+	case "pulling":
+		x.Phase, x.Health, x.Container, x.Started = nodes.Pulling, nodes.HealthUnknown, "", time.Time{}
+		x.Fetched = &nodes.Fetched{Done: 12 << 20, Total: 340 << 20}
 	case "starting":
 		x.Phase, x.Health = nodes.Starting, nodes.HealthUnknown
 	}

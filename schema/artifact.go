@@ -69,6 +69,18 @@ type Java struct {
 	Options []string `json:"options,omitempty"`
 }
 
+// Source is what the workload is made of, for people: its image, or its artifact's
+// URL, with the image that it lies over if it has one.
+func (w *Workload) Source() string {
+	switch {
+	case w.Artifact == nil:
+		return w.Image
+	case w.Image == "":
+		return w.Artifact.URL
+	}
+	return w.Artifact.URL + " over " + w.Image
+}
+
 // Program is what takes the place of an image's entrypoint and of its arguments;
 // an empty entrypoint leaves the image its own.
 func (w *Workload) Program() (entrypoint, args []string) {

@@ -131,3 +131,16 @@ func TestDigest_OfAnArtifactIsItsContents(t *testing.T) {
 		}
 	}
 }
+
+func TestSource_IsWhatPeopleLookFor(t *testing.T) {
+	jar := &Artifact{URL: "https://apps.example/app.jar"}
+	for want, w := range map[string]*Workload{
+		"r/web:1":                                 {Image: "r/web:1"},
+		"https://apps.example/app.jar":            {Artifact: jar},
+		"https://apps.example/app.jar over r/jre": {Artifact: jar, Image: "r/jre"},
+	} {
+		if got := w.Source(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}

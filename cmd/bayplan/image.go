@@ -22,8 +22,9 @@ import (
 func newImageCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "image",
-		Short: "List the images that nodes keep, or remove those that nobody uses",
-		Long: `Image lists the images that nodes keep, and removes those that no container uses.
+		Short: "List the images and archives that nodes keep, or remove those that nobody uses",
+		Long: `Image lists the images and archives that nodes keep, and removes those that no
+container uses.
 Nodes do that by themselves when their disk gets full; see "bayplan agent --help".`,
 		Example: "  bayplan image ls\n  bayplan image prune n3 --unused-for 72h",
 		Args:    noVerb,
@@ -38,10 +39,10 @@ func newImageListCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "ls [NODE]",
 		Aliases: []string{"list"},
-		Short:   "List the images that a node keeps, or all nodes do",
-		Long: `Ls lists the images that a node keeps, the one used last first; without a name
-those of every node. SIZE is what an image's layers hold, those too that it shares
-with others. On a node with Docker only the images of this cluster's containers
+		Short:   "List the images and archives that a node keeps, or all nodes do",
+		Long: `Ls lists the images that a node keeps, and the archives of workloads that have an
+artifact, the one used last first; without a name those of every node. SIZE is what
+an image's layers hold, those too that it shares with others. On a node with Docker only the images of this cluster's containers
 are listed.`,
 		Example: "  bayplan image ls n3 -o wide",
 		Args:    takes("[NODE]"),
@@ -97,10 +98,10 @@ func newImagePruneCommand() *cobra.Command {
 	r, unused := &reading{}, 24*time.Hour
 	cmd := &cobra.Command{
 		Use:   "prune [NODE]",
-		Short: "Remove images that no container uses",
-		Long: `Prune removes from a node, or without a name from every node, the images that no
-container of it was made from and that nobody asked for within --unused-for. What
-is needed again is pulled again. An image that a container uses always stays. A
+		Short: "Remove images and archives that no container uses",
+		Long: `Prune removes from a node, or without a name from every node, the images and the
+archives that no container of it was made from and that nobody asked for within
+--unused-for. What is needed again is pulled again. What a container uses always stays. A
 node with Docker refuses: its images may be others' too. The record keeps who did
 it: your certificate's name, and your user's.`,
 		Example: "  bayplan image prune n3 --unused-for 72h\n  bayplan image prune --unused-for 0",

@@ -66,14 +66,14 @@ func render(cmd *cobra.Command, args []string, format show.Format, only string, 
 // workloadTable is one line for each workload of a tree.
 func workloadTable(cmd *cobra.Command, all []schema.Workload) {
 	out := cmd.OutOrStdout()
-	t := show.NewColumns(show.PaintFor(out), "WORKLOAD", "KIND", "REPLICAS", "CPU", "MEMORY", "UPDATE", "DIGEST", "IMAGE")
+	t := show.NewColumns(show.PaintFor(out), "WORKLOAD", "KIND", "REPLICAS", "CPU", "MEMORY", "UPDATE", "DIGEST", "IMAGE OR ARTIFACT")
 	for i := range all {
 		w := &all[i]
 		replicas := fmt.Sprint(w.Replicas)
 		if w.Kind == schema.Daemon {
 			replicas = "each node"
 		}
-		t.Row(w.Name, w.Kind, replicas, w.Resources.CPU, w.Resources.Memory, w.Update.Strategy, w.Digest().Short(), w.Image)
+		t.Row(w.Name, w.Kind, replicas, w.Resources.CPU, w.Resources.Memory, w.Update.Strategy, w.Digest().Short(), w.Source())
 	}
 	t.Print(out)
 }

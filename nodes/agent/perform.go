@@ -122,6 +122,7 @@ func (a *Agent) perform(ctx context.Context, act Action) (r Result) {
 func (a *Agent) do(ctx context.Context, act Action, r *Result) error {
 	switch act.Verb {
 	case Pull:
+		defer a.followPull(act.Image)()
 		return a.cfg.Runtime.Pull(ctx, act.Image)
 	case Start:
 		status, err := a.cfg.Runtime.Start(ctx, containerOf(act.Order, a.cfg.Node, a.cfg.Address))

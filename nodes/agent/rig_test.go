@@ -25,6 +25,8 @@ import (
 //	exit ID [code=N] [oom] [ran=D]   a container ends, and the engine tells
 //	lost ID           a container is removed by someone else
 //	alien ID [ports=…]   a container appears that no order names
+//	full ID [NAME…]   the container's volumes that take no more
+//	fetched IMAGE DONE TOTAL   how far a pull is, in bytes
 //	settle            every action under way ends well, until none is left
 //	tick D            time passes, with the steps that were asked for
 //	down              the engine does not answer
@@ -82,6 +84,11 @@ func (r *rig) do(t *testing.T, command string, lines []string) string {
 	case "alien":
 		r.boxes[args[1]] = r.newBox(parseOrder(t, strings.Join(args[1:], " ")+" image=x"))
 		r.step(agent.Input{Listing: r.listing()})
+	case "full":
+		r.boxes[args[1]].Full = args[2:]
+		r.step(agent.Input{Listing: r.listing()})
+	case "fetched":
+		r.step(agent.Input{Fetched: []agent.Fetched{parseFetched(t, args[1:])}})
 	case "settle":
 		r.settle()
 	case "tick":
@@ -206,6 +213,9 @@ func (r *rig) tell(i *nodes.Instance) string {
 		}
 		text += fmt.Sprintf(" (%s ×%d: %s%s)", f.Code, f.Count, f.Text, said)
 	}
+	if i.Fetched != nil {
+		text += " " + i.Fetched.String()
+	}
 	return text
 }
 
@@ -317,6 +327,16 @@ func (r *rig) exit(id string, args []string) {
 			b.OOM, b.ExitCode = true, 137
 		}
 	}
+}
+
+// parseFetched reads "IMAGE DONE TOTAL".
+func parseFetched(t fataler, args []string) agent.Fetched {
+	done, err := schema.ParseBytes(args[1])
+	total, err2 := schema.ParseBytes(args[2])
+	if err != nil || err2 != nil {
+		t.Fatalf("%q: %v, %v", args, err, err2)
+	}
+	return agent.Fetched{Image: args[0], Fetched: nodes.Fetched{Done: done, Total: total}}
 }
 
 // parseOrder reads "t/web.0@a image=web:a ports=http:20000 stop".

@@ -101,6 +101,9 @@ type Status struct {
 	Address string
 	// Ports are the host ports by name that it holds.
 	Ports map[string]int
+	// Full are its volumes that hold all that they may, by name with the bound
+	// ("data (10Gi)"), sorted.
+	Full []string
 }
 
 // State is an engine's view of one container.

@@ -38,6 +38,7 @@ func Step(in Input) Output {
 	s.pass++
 	s.wakeUp()
 	s.match(in.Orders)
+	s.fetched(in.Fetched)
 	s.finish(in.Results)
 	s.hear(in.Listing, in.EngineDown)
 	s.count()

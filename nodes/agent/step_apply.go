@@ -128,13 +128,22 @@ func restartBounds(o *nodes.Order) (base, most time.Duration) {
 
 func (s *step) pulled(r *Result) {
 	img := s.image(r.Image)
-	img.busy, img.cancelled = false, false
+	img.busy, img.cancelled, img.fetched = false, false, nil
 	switch {
 	case r.Failure == nil:
 		s.roomAfter(img.failure)
 		img.present, img.retry = true, retry{}
 	case !r.Cancelled:
 		img.retry.fail(*r.Failure, s.now)
+	}
+}
+
+// fetched takes in how far pulls are.
+func (s *step) fetched(all []Fetched) {
+	for i := range all {
+		if img := s.image(all[i].Image); img.busy {
+			img.fetched = &all[i].Fetched
+		}
 	}
 }
 
@@ -183,6 +192,22 @@ func (s *step) hold(l *berth, items []Status) {
 	}
 	l.box = &items[i]
 	s.lives(l)
+	s.fills(l)
+}
+
+// fills notes volumes that take no more, and since when.
+func (s *step) fills(l *berth) {
+	names := strings.Join(l.box.Full, ", ")
+	text := "no more fits into its volumes " + names
+	if len(l.box.Full) == 1 {
+		text = "no more fits into its volume " + names
+	}
+	switch {
+	case names == "":
+		l.full = nil
+	case l.full == nil || l.full.Text != text:
+		l.full = &nodes.Failure{Code: nodes.VolumeFull, Text: text, At: s.now, Count: 1}
+	}
 }
 
 // lives notices that a container began another life.

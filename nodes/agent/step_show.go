@@ -39,6 +39,9 @@ func (l *berth) instance() nodes.Instance {
 		ID: l.mem.ID, Phase: l.phase, Health: l.health, Since: l.since,
 		Restarts: l.mem.Restarts, Failure: l.failure(), Outcome: l.mem.Outcome,
 	}
+	if l.phase == nodes.Pulling && l.pull != nil {
+		i.Fetched = l.pull.fetched
+	}
 	if o := l.order; o != nil {
 		i.Slot, i.Digest, i.Ports = o.Slot, o.Digest, o.Ports
 	}
@@ -69,6 +72,8 @@ func (l *berth) failure() *nodes.Failure {
 		return l.probe.failure
 	case l.pull != nil && l.pull.failure != nil:
 		return l.pull.failure
+	case l.phase == nodes.Running && l.full != nil:
+		return l.full
 	}
 	return l.mem.Failure
 }
@@ -78,7 +83,8 @@ func sameInstance(a, b nodes.Instance) bool {
 		return false
 	}
 	return a.ID == b.ID && a.Slot == b.Slot && a.Digest == b.Digest && a.Phase == b.Phase && a.Health == b.Health &&
-		a.Container == b.Container && a.Restarts == b.Restarts && a.Outcome.Equal(b.Outcome)
+		a.Container == b.Container && a.Restarts == b.Restarts && a.Outcome.Equal(b.Outcome) &&
+		nodes.SameFetched(a.Fetched, b.Fetched)
 }
 
 func sameFailure(a, b *nodes.Failure) bool {

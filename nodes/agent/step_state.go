@@ -121,6 +121,8 @@ type berth struct {
 	since  time.Time
 	// pull is the image or artifact that it waits for.
 	pull *image
+	// full tells of volumes that take no more; nil where there are none.
+	full *nodes.Failure
 }
 
 // retry is a try that failed, and when the next is due.
@@ -140,6 +142,8 @@ type image struct {
 	busy      bool
 	cancelled bool
 	began     time.Time
+	// fetched is how far its pull is, if somebody told.
+	fetched *nodes.Fetched
 	retry
 }
 

@@ -125,6 +125,8 @@ type Input struct {
 	EngineDown bool
 	// Results are of actions that ended since the last step.
 	Results []Result
+	// Fetched tells of pulls that are under way.
+	Fetched []Fetched
 	// Now never goes back within one process. Wall is the machine's clock at the
 	// same instant, by which the engine's times are read; zero is Now.
 	Now, Wall time.Time

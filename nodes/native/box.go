@@ -62,6 +62,13 @@ func (b *box) exists() bool {
 	return b.there
 }
 
+// config is what the container was made of.
+func (b *box) config() bundle.Config {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.cfg
+}
+
 // status is what the agent hears of it.
 func (b *box) status() agent.Status {
 	b.mu.Lock()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/bayplan/bayplan/nodes"
 	"github.com/bayplan/bayplan/nodes/agent"
@@ -18,6 +19,9 @@ import (
 type Archives interface {
 	Pull(ctx context.Context, a schema.Artifact) error
 	Use(a schema.Artifact) (tree archive.Tree, release func(), err error)
+	Fetched(a schema.Artifact) (done, total int64, ok bool)
+	List(ctx context.Context) ([]archive.Entry, error)
+	Prune(ctx context.Context, unusedFor time.Duration) ([]archive.Entry, error)
 }
 
 // ground is what a container stands on: an image, an archive over it, or an

@@ -21,7 +21,9 @@ func (r *Runtime) List(ctx context.Context) ([]agent.Status, error) {
 	all := make([]agent.Status, 0, len(boxes))
 	for _, b := range boxes {
 		if b.exists() {
-			all = append(all, b.status())
+			s := b.status()
+			s.Full = r.full(b.config())
+			all = append(all, s)
 		}
 	}
 	slices.SortFunc(all, func(a, b agent.Status) int { return strings.Compare(a.ID, b.ID) })

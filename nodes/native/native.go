@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/bayplan/bayplan/nodes"
 	"github.com/bayplan/bayplan/nodes/agent"
 	"github.com/bayplan/bayplan/nodes/native/bridge"
 	"github.com/bayplan/bayplan/nodes/native/cgroup"
@@ -65,6 +66,7 @@ type Images interface {
 	List(ctx context.Context) ([]images.Entry, error)
 	Prune(ctx context.Context, unusedFor time.Duration) (images.Pruned, error)
 	SetRegistries(cluster []schema.Registry)
+	Fetched(ref string) (done, total int64, ok bool)
 }
 
 // Network is what is needed of [bridge.Network].
@@ -102,7 +104,10 @@ type Runtime struct {
 	boxes map[string]*box // by ID
 }
 
-var _ agent.Runtime = (*Runtime)(nil)
+var (
+	_ agent.Runtime = (*Runtime)(nil)
+	_ agent.Fetcher = (*Runtime)(nil)
+)
 
 // Both are far more than it takes on a machine that still works.
 const (
@@ -190,6 +195,20 @@ func (r *Runtime) Pull(ctx context.Context, image string) error {
 	}
 	_, err := r.cfg.Images.Pull(ctx, image)
 	return err
+}
+
+// Fetched is how far a Pull is.
+func (r *Runtime) Fetched(image string) (nodes.Fetched, bool) {
+	var done, total int64
+	var ok bool
+	if a, isArchive := schema.ParseArtifactRef(image); isArchive {
+		if r.cfg.Archives != nil {
+			done, total, ok = r.cfg.Archives.Fetched(a)
+		}
+	} else {
+		done, total, ok = r.cfg.Images.Fetched(image)
+	}
+	return nodes.Fetched{Done: schema.Bytes(done), Total: schema.Bytes(total)}, ok
 }
 
 // box is the container of an ID; nil if there is none.

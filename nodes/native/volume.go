@@ -65,3 +65,18 @@ func makeVolumes(all []bundle.Mount) error {
 	}
 	return nil
 }
+
+// full are the volumes that hold all that they may, by name with the bound. A
+// program that meets a bound hears so from the kernel; who runs it does not.
+func (r *Runtime) full(cfg bundle.Config) []string {
+	var all []string
+	for _, m := range cfg.Mounts {
+		if m.Size <= 0 || !m.Fill {
+			continue
+		}
+		if u, err := quota.Of(m.Source); err == nil && u.Full() {
+			all = append(all, fmt.Sprintf("%s (%s)", filepath.Base(m.Source), schema.Bytes(u.Limit).Human()))
+		}
+	}
+	return all
+}

@@ -192,7 +192,7 @@ func (b *builder) workload(r *reconciler.Rollout) Workload {
 		w.Slots = []Slot{}
 	}
 	if r.Want != nil {
-		w.Kind, w.Image, w.Desired = string(r.Want.Kind), r.Want.Image, b.desired(r.Want)
+		w.Kind, w.Image, w.Desired = string(r.Want.Kind), r.Want.Source(), b.desired(r.Want)
 	}
 	b.count(&w, r)
 	w.State, w.Reason = b.stateOf(&w, r)

@@ -172,7 +172,8 @@ func rolloutNext(w *Workload) string {
 func (b *builder) slotProblems(w *Workload) (all []Problem) {
 	for i := range w.Slots {
 		s := &w.Slots[i]
-		well := s.Phase == nodes.Running && (s.Health == nodes.Healthy || s.Health == nodes.NoCheck)
+		well := s.Phase == nodes.Running && (s.Health == nodes.Healthy || s.Health == nodes.NoCheck) &&
+			(s.Failure == nil || s.Failure.Code != nodes.VolumeFull)
 		if s.Failure == nil || s.Stopping || well || s.Failure.Code == nodes.EngineDown && b.nodeTold(s.Node) {
 			continue
 		}
@@ -210,6 +211,8 @@ func failureNext(s *Slot) string {
 		return "correct the workload's command, or its image"
 	case nodes.OOMKilled:
 		return "raise resources.limit.memory"
+	case nodes.VolumeFull:
+		return "raise the volume's size, or remove what it holds: bayplan exec " + s.Slot + " -- …"
 	case nodes.EngineDown, nodes.DiskFull, nodes.VolumeUnavailable:
 		return "mend it on node " + s.Node
 	}

@@ -46,6 +46,12 @@ func TestProblems_OneCauseIsToldOnce(t *testing.T) {
 				x.Failure = &nodes.Failure{Code: nodes.StartFailed, Text: "no such user", Count: 1}
 			})
 		}, "start-failed hello/web.0 → bayplan explain hello/web.0"},
+		"what runs and has a full volume": {func() *world {
+			w := running()
+			w.instance("hello/web.1").Failure = &nodes.Failure{Code: nodes.VolumeFull, Text: "no more fits into its volume data (1Gi)", At: w.now, Count: 1}
+			w.pass()
+			return w
+		}, "volume-full hello/web.1 → raise the volume's size, or remove what it holds: bayplan exec hello/web.1 -- …"},
 		"an engine that is down": {func() *world {
 			s := with(stuck(), func(x *nodes.Instance) {
 				x.Phase, x.Failure = nodes.Starting, &nodes.Failure{Code: nodes.EngineDown, Text: "docker does not answer", Count: 1}

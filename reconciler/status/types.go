@@ -66,7 +66,8 @@ type Workload struct {
 	// started: they are neither there nor gone.
 	Unknown int           `json:"unknown,omitempty"`
 	Digest  schema.Digest `json:"digest"`
-	Image   string        `json:"image"`
+	// Image is the image as it is written, or the artifact's URL.
+	Image string `json:"image"`
 	// State is one word: "running", "rolling", "reverting", "reverted",
 	// "failed", "removing", "waiting", "degraded", or "unknown": as desired, but
 	// for slots of which nothing is known yet.

@@ -47,6 +47,7 @@ func TestE2E_BadImages(t *testing.T) {
 		{"layer that is cut short", cutShort},
 		{"layer that is not what its digest says", notItsDigest},
 		{"disk that is full while a layer is unpacked", fullWhileUnpacking},
+		{"registry that is slow", slow},
 		{"registry that drips", drips},
 	} {
 		t.Run(bad.name, func(t *testing.T) {
@@ -133,6 +134,24 @@ func free(t *testing.T, dir string) int64 {
 		t.Fatal(err)
 	}
 	return disk.Free
+}
+
+// slow sends as much as a modem, so that nothing is wrong but the time.
+func slow(s *site) {
+	ref := s.faulty("slow", func(w http.ResponseWriter, layer []byte) {
+		w.Header().Set("Content-Length", strconv.Itoa(len(layer)))
+		for len(layer) > 0 {
+			n, err := w.Write(layer[:min(len(layer), 32<<10)])
+			if err != nil {
+				return
+			}
+			w.(http.Flusher).Flush()
+			layer = layer[n:]
+			<-time.After(time.Second)
+		}
+	})
+	s.fails(ref, "8s", "is still pulling "+ref+" (")
+	wantText(s.t, "the reason", s.shell("bayplan events shop/victim"), "i of ")
 }
 
 // drips sends a byte now and then, so that no time-out of a connection is over.

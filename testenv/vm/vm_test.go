@@ -16,7 +16,7 @@ import (
 
 // suites are the packages whose tests run in the guest, with their flags.
 var suites = []struct{ name, pkg, flags string }{
-	{"native", "nodes/native", "-test.run=TestRuntime_KeepsTheContract"},
+	{"native", "nodes/native", "-test.run=TestRuntime_KeepsTheContract|TestList_TellsOfFullVolumes"},
 	{"monitor", "nodes/native/monitor", ""},
 	{"cgroup", "nodes/native/cgroup", ""},
 	{"quota", "nodes/native/quota", ""},

@@ -109,6 +109,7 @@ func (s *Store) receive(ctx context.Context, a *schema.Artifact, d *download) er
 	if err := d.begin(resp); err != nil {
 		return err
 	}
+	s.expect(a, d, resp)
 	in, stop := watch(resp.Body, s.cfg.Stall, cancel)
 	_, err = io.Copy(d, in)
 	stop()
@@ -116,6 +117,29 @@ func (s *Store) receive(ctx context.Context, a *schema.Artifact, d *download) er
 		return stall
 	}
 	return err
+}
+
+// expect notes how large the archive will be, if its server says so.
+func (s *Store) expect(a *schema.Artifact, d *download, resp *http.Response) {
+	total := int64(0)
+	if resp.ContentLength >= 0 {
+		total = d.size + resp.ContentLength
+	}
+	s.expected.Store(a.SHA256, total)
+}
+
+// Fetched is how many bytes of an archive have come, and of how many (zero is not
+// known), while it is being fetched.
+func (s *Store) Fetched(a schema.Artifact) (done, total int64, ok bool) {
+	expected, ok := s.expected.Load(a.SHA256)
+	if !ok || check(&a) != nil {
+		return 0, 0, false
+	}
+	info, err := os.Stat(s.path("partial", a.SHA256))
+	if err != nil {
+		return 0, 0, false
+	}
+	return info.Size(), expected.(int64), true
 }
 
 // download is an archive on its way into a file that outlives the process.

@@ -65,15 +65,15 @@ const freshFor = 2 * time.Minute
 
 // Prune removes the trees that nobody uses and that nobody asked for within
 // unusedFor (0 is every one), and interrupted downloads that are older. It
-// returns the keys of those that it removed.
-func (s *Store) Prune(ctx context.Context, unusedFor time.Duration) ([]string, error) {
+// returns those that it removed.
+func (s *Store) Prune(ctx context.Context, unusedFor time.Duration) ([]Entry, error) {
 	gone, err := s.clear(ctx, unusedFor, func() (bool, error) { return true, nil })
 	return gone, errors.Join(err, s.clearPartials(partialAge))
 }
 
 // Collect is Prune by need: where the disk is fuller than [Config.High], trees go,
 // the least recently used first, until it is down to [Config.Low].
-func (s *Store) Collect(ctx context.Context) ([]string, error) {
+func (s *Store) Collect(ctx context.Context) ([]Entry, error) {
 	d, err := s.disk()
 	if err != nil || d.Used <= s.cfg.High {
 		return nil, err
@@ -107,7 +107,7 @@ func (s *Store) Tend(ctx context.Context, every time.Duration) {
 // clear removes while more says so. The order makes it safe: from the moment that
 // touched is emptied, whoever uses a tree marks it; only then those in use are
 // asked for; and each is looked at once more, under the lock, as it goes.
-func (s *Store) clear(ctx context.Context, unusedFor time.Duration, more func() (bool, error)) (gone []string, err error) {
+func (s *Store) clear(ctx context.Context, unusedFor time.Duration, more func() (bool, error)) (gone []Entry, err error) {
 	s.clearing.Lock()
 	defer s.clearing.Unlock()
 	s.mu.Lock()
@@ -134,7 +134,7 @@ func (s *Store) clear(ctx context.Context, unusedFor time.Duration, more func() 
 			return gone, err
 		}
 		if removed {
-			gone = append(gone, e.Key)
+			gone = append(gone, e)
 		}
 	}
 	return gone, err

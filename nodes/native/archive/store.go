@@ -32,6 +32,9 @@ type Store struct {
 	pause time.Duration // between two attempts, the first time
 	disk  func() (space.Disk, error)
 
+	// expected is the size of what is being fetched, by sha256.
+	expected sync.Map
+
 	mu sync.Mutex
 	// held counts those who use a tree, touched are the ones used since the last
 	// clearing began: neither is cleared.
@@ -148,6 +151,7 @@ func (s *Store) Pull(ctx context.Context, a schema.Artifact) error {
 		return explain(&a, context.Cause(ctx))
 	}
 	defer func() { <-s.slots }()
+	defer s.expected.Delete(a.SHA256)
 	return explain(&a, s.sized(&a, s.bring(ctx, &a)))
 }
 

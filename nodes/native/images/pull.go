@@ -45,10 +45,10 @@ func (s *Store) Pull(ctx context.Context, ref string) (Image, error) {
 
 // pull is the fetching of one image.
 type pull struct {
-	s     *Store
-	ref   reference
-	total int64
-	done  atomic.Int64
+	s   *Store
+	ref reference
+	// total is zero until the manifest is there.
+	total, done atomic.Int64
 
 	mu sync.Mutex // the rest
 	// sources are never empty; the last is the registry itself.
@@ -66,6 +66,8 @@ func (s *Store) pull(ctx context.Context, r reference) (Image, error) {
 		return Image{}, err
 	}
 	p := &pull{s: s, ref: r, sources: sources}
+	s.underWay.Store(r.key(), p)
+	defer s.underWay.CompareAndDelete(r.key(), p)
 	m, err := p.manifest(ctx)
 	if err != nil {
 		return Image{}, err
@@ -113,7 +115,7 @@ func (p *pull) fetchWanted(ctx context.Context, m *manifest, rec *record, names 
 		return Image{}, err
 	}
 	for _, l := range m.layers {
-		p.total += l.Size
+		p.total.Add(l.Size)
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	for i, l := range m.layers {
@@ -167,6 +169,22 @@ func (s *Store) commit(rec *record, names []string) (Image, error) {
 	return s.image(rec), local(s.rename(rec, names))
 }
 
+// Fetched is how many bytes of an image have come, and of how many, while it is
+// being pulled; false before that is known, and where it is not.
+func (s *Store) Fetched(ref string) (done, total int64, ok bool) {
+	r, err := parseReference(ref)
+	if err != nil {
+		return 0, 0, false
+	}
+	found, ok := s.underWay.Load(r.key())
+	if !ok {
+		return 0, 0, false
+	}
+	p := found.(*pull)
+	total = p.total.Load()
+	return min(p.done.Load(), total), total, total > 0
+}
+
 // want keeps layers from being cleared before their image is written down.
 func (s *Store) want(diffIDs []string) {
 	s.mu.Lock()
@@ -192,13 +210,14 @@ const tellEvery = 200 * time.Millisecond
 // advance counts bytes as they arrive.
 func (p *pull) advance(n int64) {
 	done := p.done.Add(n)
+	total := p.total.Load()
 	if p.s.cfg.Progress == nil {
 		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if now := time.Now(); done >= p.total || now.Sub(p.told) >= tellEvery {
+	if now := time.Now(); done >= total || now.Sub(p.told) >= tellEvery {
 		p.told = now
-		p.s.cfg.Progress(Progress{Image: p.ref.given, Done: done, Total: p.total})
+		p.s.cfg.Progress(Progress{Image: p.ref.given, Done: done, Total: total})
 	}
 }

@@ -35,6 +35,8 @@ type Store struct {
 	pulls  *flights[Image]
 	parts  *flights[layerInfo]
 	access atomic.Pointer[registries.Access]
+	// underWay are the pulls by reference.key.
+	underWay sync.Map
 
 	mu     sync.Mutex
 	images map[string]*record   // by Digest

@@ -149,3 +149,28 @@ func lost(w http.ResponseWriter) {
 	w.WriteHeader(404)
 	json.NewEncoder(w).Encode(map[string]any{"errors": []any{map[string]string{"code": "BLOB_UNKNOWN", "message": "gone"}}})
 }
+
+// How far a pull is can be asked for while it is under way, and not after.
+func TestTransfer_TellsHowFarItIs(t *testing.T) {
+	f := newFaulty(t)
+	ref := f.add(t, "1", big(t, 1<<20))
+	s := open(t, images.Config{})
+	var done, total int64
+	f.blob = func(w http.ResponseWriter, r *http.Request, body []byte) bool {
+		w.Write(body[:len(body)/2])
+		w.(http.Flusher).Flush()
+		waitFor(t, func() bool { done, total, _ = s.Fetched(ref); return done > 0 })
+		w.Write(body[len(body)/2:])
+		return true
+	}
+	if _, _, ok := s.Fetched(ref); ok {
+		t.Error("it tells of a pull that has not begun")
+	}
+	mustPull(t, s, ref)
+	if done <= 0 || done >= total || total < 1<<20 {
+		t.Errorf("%d of %d bytes", done, total)
+	}
+	if _, _, ok := s.Fetched(ref); ok {
+		t.Error("it tells of a pull that has ended")
+	}
+}

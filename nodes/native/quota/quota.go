@@ -67,6 +67,13 @@ type Usage struct {
 	Used, Limit int64
 }
 
+// nearly is how much of a bound may be free where it counts as reached: what is
+// left takes no file to speak of.
+const nearly = 64 << 10
+
+// Full is whether no more fits.
+func (u Usage) Full() bool { return u.Limit > 0 && u.Limit-u.Used < min(nearly, u.Limit/10+1) }
+
 // Of is the usage of a folder that [Bound] bounded; the zero Usage is one that
 // has no project of its own.
 func Of(dir string) (Usage, error) {

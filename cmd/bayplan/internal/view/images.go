@@ -11,7 +11,7 @@ import (
 
 // Images draws one line an image of a node.
 func Images(w io.Writer, doc *status.Images, l Look) {
-	heading := []string{"NODE", "IMAGE", "DIGEST", "SIZE", "USED", "IN USE"}
+	heading := []string{"NODE", "IMAGE OR ARCHIVE", "DIGEST", "SIZE", "USED", "IN USE"}
 	if l.Wide {
 		heading = append(heading, "CREATED", "NAMES")
 	}
@@ -42,6 +42,9 @@ func made(m *status.Image, l Look) string {
 
 // imageName is the name that people know: one with a tag, if there is any.
 func imageName(m *status.Image) string {
+	if m.Archive != "" {
+		return strings.Join(m.Names, ",")
+	}
 	for _, n := range m.Names {
 		if !strings.Contains(n, "@") {
 			return n
