@@ -18,5 +18,5 @@
 //	table.go class.go index.go heap.go  nodes by what they have free
 //	spots.go             where the slots of each workload are
 //	fit.go weigh.go      the score
-//	evict.go             who goes where there is no room
+//	evict.go victims.go search.go  who goes where there is no room
 package scheduler

@@ -1,8 +1,6 @@
 package scheduler
 
 import (
-	"cmp"
-	"fmt"
 	"slices"
 
 	"github.com/bayplan/bayplan/schema"
@@ -24,8 +22,9 @@ type Held struct {
 type Eviction struct {
 	For  schema.Slot
 	Node int
-	// Victims are the fewest that do, none of which could stay. There are none
-	// where it is enough to wait for what is ending.
+	// Victims are the fewest and cheapest that do, none of which could stay. There
+	// are none where it is enough to wait for what is ending, or where another of
+	// the gang made the room.
 	Victims []Victim
 }
 
@@ -41,10 +40,10 @@ type Victim struct {
 // from what may be evicted: revocable work first, then what is of a lower priority
 // in the same pool, or of a pool above its guarantee where the request's is below
 // its own. held are the orders on a node; spare is how many slots of a workload
-// may be taken down, and counts down. A gang evicts nothing. What is found is
-// reserved in t: the Table is of no use after it.
+// may be taken down, and counts down. Of a gang all find room or none does. What
+// is found is reserved in t: the Table is of no use after it.
 func (t *Table) Evict(requests []Request, held func(node int) []Held, spare map[string]int) (all []Eviction) {
-	e := evictor{t: t, spare: spare, held: make([][]Held, len(t.nodes))}
+	e := evictor{t: t, spare: spare, held: make([][]Held, len(t.nodes)), steps: mostSteps}
 	t.hold(nil)
 	for i := range t.nodes {
 		e.held[i] = slices.Clone(held(i))
@@ -54,23 +53,46 @@ func (t *Table) Evict(requests []Request, held func(node int) []Held, spare map[
 			}
 		}
 	}
-	for i := range requests[:min(len(requests), maxEvictions)] {
-		if got, ok := e.room(&requests[i]); ok {
-			all = append(all, got)
-		}
+	for asked := 0; asked < len(requests) && asked < maxEvictions; {
+		gang := gangOf(requests[asked:])
+		all = append(all, e.gang(requests[asked:asked+gang])...)
+		asked += gang
 	}
 	return all
 }
 
-// maxEvictions is for how many requests at once room is made; the others' turn
-// comes when these have it. It bounds what a question can cost.
+// maxEvictions is for how many requests at once room is made, a gang being made
+// room for as a whole; the others' turn comes when these have it. It bounds what
+// a question can cost.
 const maxEvictions = 32
+
+// gangOf is how many of the requests, from the first on, find room together.
+func gangOf(requests []Request) int {
+	first := &requests[0]
+	if !ganged(first) {
+		return 1
+	}
+	other := slices.IndexFunc(requests, func(r Request) bool {
+		return r.Workload.Name != first.Workload.Name || r.Together != first.Together
+	})
+	if other < 0 {
+		return len(requests)
+	}
+	return other
+}
 
 // evictor looks for victims. What it lifted is off the Table.
 type evictor struct {
 	t     *Table
 	spare map[string]int
 	held  [][]Held
+	// steps is how many sets of victims may still be looked at.
+	steps int
+	// hopeless is the last request for which nobody could go. Until somebody does,
+	// one that asks the same fares no better.
+	hopeless *Request
+	// undo takes back what was reserved and lifted, the last first.
+	undo []func()
 }
 
 func (e *evictor) lift(n int32, k int) (back func()) {
@@ -78,216 +100,113 @@ func (e *evictor) lift(n int32, k int) (back func()) {
 	return e.t.Lift(int(n), h.Workload, h.Ports)
 }
 
+// gang finds room for all of the requests, one after the other, or for none.
+func (e *evictor) gang(requests []Request) (all []Eviction) {
+	e.undo = e.undo[:0]
+	for i := range requests {
+		got, ok := e.room(&requests[i])
+		if !ok {
+			e.takeBack()
+			return nil
+		}
+		all = append(all, got)
+	}
+	return all
+}
+
+func (e *evictor) takeBack() {
+	for _, undo := range slices.Backward(e.undo) {
+		undo()
+	}
+	e.undo = e.undo[:0]
+}
+
 // room is the cheapest eviction for a request.
 func (e *evictor) room(r *Request) (Eviction, bool) {
 	t, w := e.t, r.Workload
 	leaf := t.shares.leaf(t, w.Pool)
-	if ganged(r) || t.shares.forbid(leaf, w, 0) != nil {
+	if t.shares.forbid(leaf, w, 0) != nil {
 		return Eviction{}, false
 	}
 	t.tell([]Request{*r})
-	if p, ok := t.Take(r); ok { // what is ending leaves enough
-		t.shares.count(leaf, amountsOf(w), 1)
-		return Eviction{For: r.Slot, Node: int(t.at(p.Node))}, true
+	if n, ok := e.take(r, leaf); ok { // what is ending leaves enough
+		return Eviction{For: r.Slot, Node: int(n)}, true
+	}
+	if e.hopeless != nil && alike(e.hopeless, r) {
+		return Eviction{}, false
 	}
 	best := e.cheapest(r, leaf)
 	if best == nil {
+		e.hopeless = r
 		return Eviction{}, false
 	}
 	return e.carryOut(best, r, leaf), true
 }
 
-// cheapest looks at the nodes by what they would cost if cpu and memory were
-// all that counts, which is the least that they can cost.
+// take reserves the best place that there is.
+func (e *evictor) take(r *Request, leaf int32) (node int32, ok bool) {
+	t, w := e.t, r.Workload
+	p, ok := t.Take(r)
+	if !ok {
+		return -1, false
+	}
+	n := t.at(p.Node)
+	t.shares.count(leaf, amountsOf(w), 1)
+	e.undo = append(e.undo, func() {
+		t.hold(nil)
+		t.set(n, t.nodes[n].without(w, p.ByName(w)), true)
+		t.count(n, w, -1)
+		t.shares.count(leaf, amounts{}.minus(amountsOf(w)), -1)
+	})
+	return n, true
+}
+
+// cheapest looks at the nodes by the least that they can cost.
 func (e *evictor) cheapest(r *Request, leaf int32) (best *plan) {
-	var rough []*plan
+	var all []*search
 	for n := range e.t.nodes {
-		if p := e.plan(int32(n), r, leaf, e.roomWithout); p != nil {
-			rough = append(rough, p)
+		if s := e.search(int32(n), r, leaf); s != nil {
+			all = append(all, s)
 		}
 	}
-	slices.SortStableFunc(rough, func(a, b *plan) int { return slices.Compare(a.cost[:], b.cost[:]) })
-	for _, q := range rough {
-		if best != nil && !q.cheaper(best) {
+	slices.SortStableFunc(all, func(a, b *search) int { return a.least.compare(b.least) })
+	for _, s := range all {
+		if best != nil && s.least.compare(best.cost) >= 0 {
 			break
 		}
-		if p := e.plan(q.node, r, leaf, e.fitsWithout); p != nil && (best == nil || p.cheaper(best)) {
+		if p := s.plan(); p != nil && (best == nil || p.cost.compare(best.cost) < 0) {
 			best = p
 		}
 	}
 	return best
 }
 
-// plan is a way to make room on one node.
-type plan struct {
-	node    int32
-	victims []int // by what goes first
-	// cost is how many are not revocable, the highest priority among them, and
-	// how many there are.
-	cost [3]int
-}
-
-func (p *plan) cheaper(q *plan) bool { return slices.Compare(p.cost[:], q.cost[:]) < 0 }
-
-// without is whether a node takes a request with some orders off it.
-type without func(n int32, r *Request, orders []int) bool
-
-// plan is the cheapest way on a node; nil if there is none.
-func (e *evictor) plan(n int32, r *Request, leaf int32, fits without) *plan {
-	order := e.candidates(n, r, leaf)
-	if len(order) == 0 || !fits(n, r, order) {
-		return nil
-	}
-	for i := len(order) - 1; i >= 0; i-- { // the smallest of the first kind that does
-		if k := order[i]; e.rankOf(n, k) == e.rankOf(n, order[0]) && fits(n, r, order[i:i+1]) {
-			return e.price(n, order[i:i+1])
-		}
-	}
-	some := 1
-	for !fits(n, r, order[:some]) {
-		some++
-	}
-	return e.price(n, spared(n, r, order[:some], fits))
-}
-
-// rankOf is what goes first: revocable work, then by priority.
-func (e *evictor) rankOf(n int32, k int) [2]int {
-	w := e.held[n][k].Workload
-	if w.Revocable {
-		return [2]int{0, w.Priority}
-	}
-	return [2]int{1, w.Priority}
-}
-
-// candidates are the orders that may go for the request, in the order in which
-// they do: of equal rank the largest first.
-func (e *evictor) candidates(n int32, r *Request, leaf int32) (order []int) {
-	taken := map[string]int{}
-	for k := range e.held[n] {
-		h := &e.held[n][k]
-		if h.Ending || h.Fixed && !h.Waits || h.Workload == nil || h.Slot == r.Slot || e.mayEvict(r, leaf, h.Workload) == "" {
-			continue
-		}
-		order = append(order, k)
-	}
-	slices.SortStableFunc(order, func(a, b int) int {
-		x, y := e.rankOf(n, a), e.rankOf(n, b)
-		return cmp.Or(slices.Compare(x[:], y[:]), cmp.Compare(e.size(n, b), e.size(n, a)))
-	})
-	return slices.DeleteFunc(order, func(k int) bool {
-		name := e.held[n][k].Workload.Name
-		taken[name]++
-		return taken[name] > e.spare[name]
-	})
-}
-
-// size is the largest share of the node that an order has, in thousandths.
-func (e *evictor) size(n int32, k int) int64 {
-	r := e.held[n][k].Workload.Resources
-	return max(int64(1000*part64(int64(r.CPU), e.t.capCPU[n])), int64(1000*part64(int64(r.Memory), e.t.capMem[n])))
-}
-
-// mayEvict is why the request goes before what is there; empty if it does not.
-// It would be served first too, so that nobody is evicted in turn for what it
-// made end.
-func (e *evictor) mayEvict(r *Request, leaf int32, there *schema.Workload) string {
-	s, w := e.t.shares, r.Workload
-	victim := s.leaf(e.t, there.Pool)
-	switch {
-	case s.top(leaf) != s.top(victim):
-		return ""
-	case there.Revocable && !w.Revocable:
-		return "revocable"
-	case leaf == victim && there.Revocable == w.Revocable && there.Priority < w.Priority:
-		return fmt.Sprintf("priority %d is below %d", there.Priority, w.Priority)
-	case leaf != victim && !w.Revocable && s.owed(leaf, amountsOf(w)) && s.over(victim, amountsOf(there)):
-		return fmt.Sprintf("pool %s is above its guarantee, pool %s below its own", there.Pool, w.Pool)
-	}
-	return ""
-}
-
-// owed is whether a pool stays within what is guaranteed to it with so much
-// more.
-func (s *shares) owed(leaf int32, want amounts) bool {
-	x := &s.all[leaf]
-	for r, g := range x.guarantee {
-		if g > 0 && x.use.plus(want)[r] > g {
-			return false
-		}
-	}
-	return x.guarantee != amounts{}
-}
-
-// over is whether a pool keeps its guarantee, and those above it theirs, with so
-// much less.
-func (s *shares) over(leaf int32, less amounts) bool {
-	for at := leaf; at >= 0; at = s.all[at].parent {
-		if x := &s.all[at]; x.parent >= 0 && x.guarantee.above(x.use.minus(less)) {
-			return false
-		}
-	}
-	return true
-}
-
-// roomWithout is whether cpu and memory would do: a quick look before the
-// thorough one.
-func (e *evictor) roomWithout(n int32, r *Request, orders []int) bool {
-	free := amounts{e.t.cpu[n], e.t.mem[n]}
-	for _, k := range orders {
-		free = free.plus(amountsOf(e.held[n][k].Workload))
-	}
-	return !amountsOf(r.Workload).above(free)
-}
-
-// fitsWithout asks the one rule with some orders off the node.
-func (e *evictor) fitsWithout(n int32, r *Request, orders []int) bool {
-	for _, k := range orders {
-		back := e.lift(n, k)
-		defer back()
-	}
-	return e.t.Ask(int(n), r).Fits
-}
-
-// spared leaves out victims that need not go, the ones that go last first.
-func spared(n int32, r *Request, victims []int, fits without) []int {
-	victims = slices.Clone(victims)
-	for i := len(victims) - 1; i >= 0; i-- {
-		if fewer := slices.Delete(slices.Clone(victims), i, i+1); fits(n, r, fewer) {
-			victims = fewer
-		}
-	}
-	return victims
-}
-
-func (e *evictor) price(n int32, victims []int) *plan {
-	p := &plan{node: n, victims: victims, cost: [3]int{0, -1 << 30, len(victims)}}
-	for _, k := range victims {
-		if w := e.held[n][k].Workload; !w.Revocable {
-			p.cost[0]++
-			p.cost[1] = max(p.cost[1], w.Priority)
-		}
-	}
-	return p
-}
-
 // carryOut takes the victims off and reserves the room.
 func (e *evictor) carryOut(p *plan, r *Request, leaf int32) Eviction {
-	s := e.t.shares
 	out := Eviction{For: r.Slot, Node: int(p.node)}
-	for _, k := range p.victims {
-		h := &e.held[p.node][k]
-		out.Victims = append(out.Victims, Victim{Slot: h.Slot, Order: k, Why: e.mayEvict(r, leaf, h.Workload)})
-	}
-	for _, k := range p.victims {
-		h := &e.held[p.node][k]
-		e.lift(p.node, k)
-		h.Ending = true
-		e.spare[h.Workload.Name]--
-		s.count(s.leaf(e.t, h.Workload.Pool), amounts{}.minus(amountsOf(h.Workload)), -1)
+	for _, v := range p.victims {
+		h := &e.held[p.node][v.order]
+		out.Victims = append(out.Victims, Victim{Slot: h.Slot, Order: v.order, Why: v.why(r)})
+		e.evict(p.node, v)
 	}
 	here := *r
 	here.Only = e.t.Name(int(p.node))
-	e.t.Take(&here)
-	s.count(leaf, amountsOf(r.Workload), 1)
+	e.take(&here, leaf)
 	return out
+}
+
+// evict takes one victim off.
+func (e *evictor) evict(n int32, v *candidate) {
+	h, s := &e.held[n][v.order], e.t.shares
+	name, back := h.Workload.Name, e.lift(n, v.order)
+	e.hopeless = nil
+	h.Ending = true
+	e.spare[name]--
+	s.count(v.leaf, amounts{}.minus(v.amounts), -1)
+	e.undo = append(e.undo, func() {
+		back()
+		h.Ending = false
+		e.spare[name]++
+		s.count(v.leaf, v.amounts, 1)
+	})
 }

@@ -24,41 +24,106 @@ func (d *deal) gang(x *share) {
 	}
 	gang := x.queue[:k]
 	d.advance(x, k)
+	fits := true
 	for _, a := range gang {
-		g := &d.groups[a.group()]
-		for g.from+g.done < g.to {
-			if !d.try(g) {
-				d.disband(gang, d.whys[g.from])
-				return
-			}
+		for g := &d.groups[a.group()]; fits && g.from+g.done < g.to; {
+			fits = d.try(g)
 		}
 	}
+	if fits {
+		for _, a := range gang {
+			d.over(&d.groups[a.group()])
+		}
+		return
+	}
+	d.tellGang(gang)
+	if d.gather(gang) {
+		return
+	}
 	for _, a := range gang {
-		d.over(&d.groups[a.group()])
+		d.disband(&d.groups[a.group()])
 	}
 }
 
-// disband takes back what a gang got.
-func (d *deal) disband(gang []asked, why *Why) {
-	d.t.hold(nil)
+// tellGang tells all of a gang why some of it has no place.
+func (d *deal) tellGang(gang []asked) {
 	got, all := int32(0), int32(0)
+	var why *Why
 	for _, a := range gang {
 		g := &d.groups[a.group()]
 		got, all = got+g.done, all+g.to-g.from
-		for ; g.done > 0; g.done-- {
-			p := &d.placed[g.from+g.done-1]
-			w := d.requests[g.from].Workload
-			at := d.t.at(p.Node)
-			d.t.set(at, d.t.nodes[at].without(w, p.ByName(w)), true)
-			d.t.count(at, w, -1)
-			d.t.shares.count(g.leaf, amounts{}.minus(amountsOf(w)), -1)
-			*p = Placement{}
+		if why == nil {
+			why = d.whys[g.from]
 		}
 	}
 	told := *why
 	told.Gang = fmt.Sprintf("all of its %d slots are placed or none, and %d of them fit", all, got)
 	for _, a := range gang {
 		d.refused(&d.groups[a.group()], &told)
+	}
+}
+
+// gather is whether the rest of a gang fits where orders are ending. Then the room
+// is kept for all of it, what was given to it so far being no place yet.
+func (d *deal) gather(gang []asked) bool {
+	var kept []func()
+	for _, a := range gang {
+		g := &d.groups[a.group()]
+		for i := g.from + g.done; i < g.to; i++ {
+			back, ok := d.keep(g, i)
+			if !ok {
+				for _, undo := range slices.Backward(kept) {
+					undo()
+				}
+				return false
+			}
+			kept = append(kept, back)
+		}
+	}
+	for _, a := range gang {
+		for g := &d.groups[a.group()]; g.done > 0; g.done-- {
+			p := &d.placed[g.from+g.done-1]
+			d.waits[g.from+g.done-1] = p.Node
+			*p = Placement{}
+		}
+	}
+	return true
+}
+
+// keep reserves room for a request where orders are ending, and tells how to give
+// it back.
+func (d *deal) keep(g *group, i int32) (back func(), ok bool) {
+	t, w := d.t, d.requests[i].Workload
+	if t.shares.forbid(g.leaf, w, 0) != nil {
+		return nil, false
+	}
+	n := t.awaits(&d.requests[i])
+	if n < 0 {
+		return nil, false
+	}
+	if d.waits == nil {
+		d.waits = map[int32]string{}
+	}
+	d.waits[i] = t.Name(int(n))
+	t.shares.count(g.leaf, amountsOf(w), 1)
+	return func() {
+		delete(d.waits, i)
+		t.set(n, t.nodes[n].lighter(w), t.ownPorts[n])
+		t.shares.count(g.leaf, amounts{}.minus(amountsOf(w)), -1)
+	}, true
+}
+
+// disband takes back what a group of a gang got.
+func (d *deal) disband(g *group) {
+	d.t.hold(nil)
+	for ; g.done > 0; g.done-- {
+		p := &d.placed[g.from+g.done-1]
+		w := d.requests[g.from].Workload
+		at := d.t.at(p.Node)
+		d.t.set(at, d.t.nodes[at].without(w, p.ByName(w)), true)
+		d.t.count(at, w, -1)
+		d.t.shares.count(g.leaf, amounts{}.minus(amountsOf(w)), -1)
+		*p = Placement{}
 	}
 }
 
@@ -88,15 +153,9 @@ func waits(w *schema.Workload) bool {
 // wait keeps room for those of a group that would fit where orders are ending.
 func (d *deal) wait(g *group) {
 	for i := g.from + g.done; i < g.to; i++ {
-		n := d.t.awaits(&d.requests[i])
-		if n < 0 {
+		if _, ok := d.keep(g, i); !ok {
 			return
 		}
-		if d.waits == nil {
-			d.waits = map[int32]string{}
-		}
-		d.waits[i] = d.t.Name(int(n))
-		d.t.shares.count(g.leaf, amountsOf(d.requests[i].Workload), 1)
 	}
 }
 

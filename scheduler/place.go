@@ -200,7 +200,9 @@ func (d *deal) try(g *group) bool {
 	n := g.run.next(d.t.at(r.Leaves))
 	if n < 0 {
 		d.refused(g, g.run.why)
-		d.wait(g)
+		if !ganged(r) {
+			d.wait(g)
+		}
 		return false
 	}
 	d.placed[i] = g.run.take(n, r.Slot)
