@@ -230,7 +230,30 @@ func Pin(desired *schema.Spec, accepted *schema.Spec, resolved map[string]string
 		default:
 			unknown = append(unknown, w.Image)
 		}
+		*w = w.WithOneShots(func(o *schema.OneShot) string {
+			pinned := pinStep(o, old, resolved)
+			if pinned == "" && o.Image != "" {
+				unknown = append(unknown, o.Image)
+			}
+			return pinned
+		})
 	}
 	slices.Sort(unknown)
 	return slices.Compact(unknown)
+}
+
+// pinStep is the image of a step's own container by digest, by the rules of Pin;
+// "" where that is not known or it has none of its own.
+func pinStep(o *schema.OneShot, old *schema.Workload, resolved map[string]string) string {
+	if strings.Contains(o.Image, "@sha256:") {
+		return o.Image
+	}
+	if old != nil {
+		for _, was := range old.OneShots() {
+			if was.Image == o.Image && was.Pinned != "" {
+				return was.Pinned
+			}
+		}
+	}
+	return resolved[o.Image]
 }

@@ -186,7 +186,12 @@ func rolloutEvents(before, after []reconciler.Rollout, at time.Time) (events []E
 		for len(before) > 0 && before[0].Workload < r.Workload {
 			before = before[1:]
 		}
-		if len(before) > 0 && before[0].Workload == r.Workload && before[0].Stage == r.Stage && before[0].Target == r.Target {
+		var was *reconciler.Rollout
+		if len(before) > 0 && before[0].Workload == r.Workload {
+			was = &before[0]
+		}
+		events = append(events, courseEvents(was, r, at)...)
+		if was != nil && was.Stage == r.Stage && was.Target == r.Target {
 			continue
 		}
 		events = append(events, Event{Time: at, Kind: "rollout", Workload: r.Workload, Commit: r.Commit, Text: rolloutText(r)})

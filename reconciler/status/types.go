@@ -75,6 +75,8 @@ type Workload struct {
 	// Reason is why it is in that state; empty when it is as desired.
 	Reason string `json:"reason"`
 	Slots  []Slot `json:"slots"`
+	// Runbook is where its ordered update stands; absent otherwise.
+	Runbook *Runbook `json:"runbook,omitempty"`
 }
 
 // Slot is one instance of a slot; while a rollout surges a slot has two.
