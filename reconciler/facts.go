@@ -34,6 +34,9 @@ type Facts struct {
 	Enrolments []Enrolment `json:"enrolments"`
 	// Cordons are the nodes that an operator closed to new work, sorted by node.
 	Cordons []Cordon `json:"cordons,omitempty"`
+	// Holds are the workloads that an operator stopped reconciling, sorted by
+	// workload.
+	Holds []Hold `json:"holds,omitempty"`
 }
 
 // MaxCommits bounds the history of outcomes.
@@ -115,6 +118,12 @@ type Rollout struct {
 	// Good is the workload as it last was Done; nil before the first time.
 	Good       *schema.Workload `json:"good,omitempty"`
 	GoodDigest schema.Digest    `json:"goodDigest,omitempty"`
+	// GoodCommit is the revision that had set Good.
+	GoodCommit string `json:"goodCommit,omitempty"`
+	// Before is what was Good before another text of the repository became so,
+	// for who wants to go back; nil for none.
+	Before       *schema.Workload `json:"before,omitempty"`
+	BeforeCommit string           `json:"beforeCommit,omitempty"`
 	// Commit is the revision that set Target.
 	Commit string `json:"commit"`
 	// Began is when Target was set; Moved when the rollout last got further.
@@ -127,6 +136,20 @@ type Rollout struct {
 	// Course is how far an ordered rollout has come in its runbook; nil before it
 	// begins. It stays until the next one, to tell what was done.
 	Course *Course `json:"course,omitempty"`
+	// Paused is who stopped it from going on; nil while it may. A newer text begins
+	// anew.
+	Paused *Pause `json:"paused,omitempty"`
+	// Resumed is when a pause or a hold last ended: no deadline counts from before.
+	Resumed time.Time `json:"resumed,omitzero"`
+	// Restarts is how often an operator had it restarted since its text changed.
+	Restarts int `json:"restarts,omitempty"`
+}
+
+// Pause is an operator's word that a rollout takes no further step.
+type Pause struct {
+	Actor  string    `json:"actor"`
+	At     time.Time `json:"at"`
+	Reason string    `json:"reason,omitempty"`
 }
 
 // NodeFact is a node that joined, with what it was last told.

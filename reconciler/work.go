@@ -36,6 +36,8 @@ func (p *pass) work(i int) {
 	edits, changes, wants := len(p.edits), len(p.changes), len(p.wants)
 	goal, digest := r.goal()
 	switch {
+	case p.frozen(r.Workload):
+		p.keepStill(i)
 	case goal == nil:
 		p.removeAll(i)
 	case goal.Kind == schema.Daemon:
@@ -126,6 +128,7 @@ func (p *pass) workService(i int, goal *schema.Workload, digest schema.Digest) {
 		if out.gate.update {
 			p.end(i, &entries[j], nodes.ScaledDown)
 		} else {
+			p.forgetEnded(entries[j : j+1])
 			out.left++
 		}
 	}
@@ -175,7 +178,7 @@ func (p *pass) move(i int, goal *schema.Workload, v *slotView, b *budget, only s
 		out.pulling = v.current
 	}
 	if out.failure == "" {
-		out.failure = p.failure(v.current, goal, r.Began)
+		out.failure = p.failure(v.current, goal, r.counted())
 	}
 	switch {
 	case v.current != nil && v.settled:

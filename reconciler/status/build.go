@@ -200,6 +200,7 @@ func (b *builder) workload(r *reconciler.Rollout) Workload {
 	b.count(&w, r)
 	w.Runbook = runbookOf(r)
 	w.State, w.Reason = b.stateOf(&w, r)
+	w.Rollout = b.rollout(&w, r)
 	return w
 }
 
@@ -257,6 +258,12 @@ func (b *builder) count(w *Workload, r *reconciler.Rollout) {
 
 // stateOf is the workload's one word, and why.
 func (b *builder) stateOf(w *Workload, r *reconciler.Rollout) (state, reason string) {
+	switch h := holdOf(b.in.Facts.Holds, r.Workload); {
+	case h != nil && h.Keep == "":
+		return "held", b.blockedText(r.Workload)
+	case r.Paused != nil:
+		return "paused", b.blockedText(r.Workload)
+	}
 	if waiting := b.blockedText(r.Workload); waiting != "" && r.Stage == reconciler.Rolling {
 		return "waiting", waiting
 	}
