@@ -26,7 +26,7 @@ func (p *pass) accept() {
 	}
 	merged := p.mergeSpec(d)
 	removals := missing(p.facts.Spec.Workloads, merged.Workloads)
-	if reason := p.holdReason(d, removals); reason != "" {
+	if reason := p.holdReason(d, &merged, removals); reason != "" {
 		p.endAs(d.Revision, Held, reason, removals)
 		return
 	}
@@ -150,12 +150,6 @@ func (p *pass) adopt(s *schema.Spec) (touched []string) {
 	commit := s.Revision.Commit
 	for i := range s.Workloads {
 		w := &s.Workloads[i]
-		if p.heldBack(w.Name, w) {
-			if r := p.rollout(w.Name); r == nil || lateText(r, w) {
-				touched = append(touched, w.Name)
-			}
-			continue
-		}
 		if p.adoptOne(w, commit) || p.unresolved(w.Name) != nil {
 			touched = append(touched, w.Name)
 		}
@@ -165,27 +159,20 @@ func (p *pass) adopt(s *schema.Spec) (touched []string) {
 		if r.Want == nil || s.Workload(r.Workload) != nil {
 			continue
 		}
-		if !p.heldBack(r.Workload, nil) {
-			p.removeOne(i, commit)
-		}
+		p.editRollouts()
+		r.Want, r.Target, r.Stage, r.Reason = nil, "", Removing, ""
+		r.Commit, r.Began, r.Moved = commit, p.in.Now, p.in.Now
+		p.facts.Rollouts[i] = r
 		touched = append(touched, r.Workload)
 	}
 	slices.Sort(touched)
 	return touched
 }
 
-// removeOne begins the end of a workload that left the repository.
-func (p *pass) removeOne(i int, commit string) {
-	p.editRollouts()
-	r := &p.facts.Rollouts[i]
-	r.Want, r.Target, r.Stage, r.Reason, r.Paused = nil, "", Removing, "", nil
-	r.Commit, r.Began, r.Moved = commit, p.in.Now, p.in.Now
-}
-
 // adoptOne begins a rollout if the workload's text differs from what is wanted.
 func (p *pass) adoptOne(w *schema.Workload, commit string) bool {
 	at, known := findRollout(p.facts.Rollouts, w.Name)
-	if known && p.facts.Rollouts[at].Want != nil && !lateText(&p.facts.Rollouts[at], w) {
+	if known && p.facts.Rollouts[at].Want != nil && sameText(p.facts.Rollouts[at].Want, w) {
 		return false
 	}
 	p.editRollouts()
@@ -193,14 +180,13 @@ func (p *pass) adoptOne(w *schema.Workload, commit string) bool {
 		p.facts.Rollouts = slices.Insert(p.facts.Rollouts, at, Rollout{Workload: w.Name})
 	}
 	r := &p.facts.Rollouts[at]
-	w = r.recount(w)
 	target := w.Digest()
 	// A digest that was rolled back stays quarantined until it changes.
 	quarantined := (r.Stage == Reverting || r.Stage == Reverted) && target == r.Target
 	text := *w
 	r.Want, r.Target, r.Commit = &text, target, commit
 	if !quarantined {
-		r.Stage, r.Reason, r.Progress, r.Paused = Rolling, "", 0, nil
+		r.Stage, r.Reason, r.Progress = Rolling, "", 0
 		if len(w.After) > 0 {
 			r.Stage = Waiting
 		}
@@ -244,30 +230,7 @@ func Pin(desired *schema.Spec, accepted *schema.Spec, resolved map[string]string
 		default:
 			unknown = append(unknown, w.Image)
 		}
-		*w = w.WithOneShots(func(o *schema.OneShot) string {
-			pinned := pinStep(o, old, resolved)
-			if pinned == "" && o.Image != "" {
-				unknown = append(unknown, o.Image)
-			}
-			return pinned
-		})
 	}
 	slices.Sort(unknown)
 	return slices.Compact(unknown)
-}
-
-// pinStep is the image of a step's own container by digest, by the rules of Pin;
-// "" where that is not known or it has none of its own.
-func pinStep(o *schema.OneShot, old *schema.Workload, resolved map[string]string) string {
-	if strings.Contains(o.Image, "@sha256:") {
-		return o.Image
-	}
-	if old != nil {
-		for _, was := range old.OneShots() {
-			if was.Image == o.Image && was.Pinned != "" {
-				return was.Pinned
-			}
-		}
-	}
-	return resolved[o.Image]
 }

@@ -59,10 +59,13 @@ func (t *tally) budget(goal *schema.Workload, slots int) budget {
 	switch {
 	case u.Strategy == schema.Ordered:
 		surge, down = 0, u.InPlace(slots)
-	case holdsVolume(goal):
+	case keepsPlace(goal):
 		surge, down = 0, max(down, 1)
 	case surge == 0 && down == 0:
 		surge = 1
+	}
+	if goal.Quorum > 0 {
+		down = min(down, slots-goal.Quorum)
 	}
 	b := budget{surge: surge - t.surging, down: down - t.down}
 	if fixesPort(goal) {

@@ -122,12 +122,12 @@ func (p *pass) tied(n *nodeView) (slots []schema.Slot) {
 	for i := range p.facts.Volumes {
 		v := &p.facts.Volumes[i]
 		at, known := p.byName[v.Slot.Workload]
-		if v.Node != n.fact.Name || !known {
+		if v.Node != n.fact.Name || !known || !v.lives() {
 			continue
 		}
 		goal, _ := p.facts.Rollouts[at].goal()
 		ordered := slices.ContainsFunc(n.fact.Assignment.Orders, func(o nodes.Order) bool { return o.Slot == v.Slot })
-		if goal != nil && holdsVolume(goal) && v.Slot.Index < goal.Replicas && !ordered {
+		if goal != nil && keepsPlace(goal) && v.Slot.Index < goal.Replicas && !ordered {
 			slots = append(slots, v.Slot)
 		}
 	}
@@ -208,6 +208,8 @@ func (p *pass) whyStays(e *entry) string {
 		return ""
 	case holdsVolume(goal):
 		return "its volume is there"
+	case goal.Kind == schema.Stateful:
+		return "it is at home there"
 	case goal.Kind != schema.Service && goal.Kind != schema.Daemon:
 		return "it runs to its end there"
 	}

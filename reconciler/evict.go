@@ -81,7 +81,7 @@ func (p *pass) heldByNode() []nodeHeld {
 		n := &all[e.node]
 		n.entries = append(n.entries, i)
 		n.held = append(n.held, scheduler.Held{Slot: e.order.Slot, Workload: w, Ports: e.order.Ports,
-			Ending: e.order.Stop || stopped[dropKey{e.node, e.order.ID}], Fixed: e.order.Step != nil || holdsVolume(w) || w.Kind == schema.Daemon, Waits: holdsVolume(w) && w.EvictWithVolumes})
+			Ending: e.order.Stop || stopped[dropKey{e.node, e.order.ID}], Fixed: e.order.Step != nil || keepsPlace(w) || w.Kind == schema.Daemon, Waits: holdsVolume(w) && w.EvictWithVolumes})
 	}
 	return all
 }
@@ -92,7 +92,7 @@ func (p *pass) spare() map[string]int {
 	left := map[string]int{}
 	for i := range p.facts.Rollouts {
 		goal, _ := p.facts.Rollouts[i].goal()
-		if goal == nil || goal.Kind != schema.Service || p.frozen(goal.Name) {
+		if goal == nil || goal.Kind != schema.Service {
 			continue
 		}
 		down := goal.Replicas - p.serving(i, goal)

@@ -26,7 +26,8 @@ type Facts struct {
 	Nodes []NodeFact `json:"nodes"`
 	// Approvals are commits that an operator let through.
 	Approvals []Approval `json:"approvals"`
-	// Volumes say on which node each slot's volumes are, sorted by slot. They
+	// Volumes say on which node each slot is at home and its volumes are, sorted by
+	// slot and node; one of a slot's at most lives, the others are tombstones. They
 	// outlive the slot and its workload: a volume is never forgotten by itself.
 	Volumes []VolumeFact `json:"volumes"`
 	// Enrolments say which key each node's name belongs to, and which names
@@ -34,9 +35,6 @@ type Facts struct {
 	Enrolments []Enrolment `json:"enrolments"`
 	// Cordons are the nodes that an operator closed to new work, sorted by node.
 	Cordons []Cordon `json:"cordons,omitempty"`
-	// Holds are the workloads that an operator stopped reconciling, sorted by
-	// workload.
-	Holds []Hold `json:"holds,omitempty"`
 }
 
 // MaxCommits bounds the history of outcomes.
@@ -118,12 +116,6 @@ type Rollout struct {
 	// Good is the workload as it last was Done; nil before the first time.
 	Good       *schema.Workload `json:"good,omitempty"`
 	GoodDigest schema.Digest    `json:"goodDigest,omitempty"`
-	// GoodCommit is the revision that had set Good.
-	GoodCommit string `json:"goodCommit,omitempty"`
-	// Before is what was Good before another text of the repository became so,
-	// for who wants to go back; nil for none.
-	Before       *schema.Workload `json:"before,omitempty"`
-	BeforeCommit string           `json:"beforeCommit,omitempty"`
 	// Commit is the revision that set Target.
 	Commit string `json:"commit"`
 	// Began is when Target was set; Moved when the rollout last got further.
@@ -136,20 +128,6 @@ type Rollout struct {
 	// Course is how far an ordered rollout has come in its runbook; nil before it
 	// begins. It stays until the next one, to tell what was done.
 	Course *Course `json:"course,omitempty"`
-	// Paused is who stopped it from going on; nil while it may. A newer text begins
-	// anew.
-	Paused *Pause `json:"paused,omitempty"`
-	// Resumed is when a pause or a hold last ended: no deadline counts from before.
-	Resumed time.Time `json:"resumed,omitzero"`
-	// Restarts is how often an operator had it restarted since its text changed.
-	Restarts int `json:"restarts,omitempty"`
-}
-
-// Pause is an operator's word that a rollout takes no further step.
-type Pause struct {
-	Actor  string    `json:"actor"`
-	At     time.Time `json:"at"`
-	Reason string    `json:"reason,omitempty"`
 }
 
 // NodeFact is a node that joined, with what it was last told.
@@ -188,10 +166,38 @@ type Enrolment struct {
 	Removed time.Time `json:"removed,omitzero"`
 }
 
-// VolumeFact is the node that holds a slot's volumes.
+// VolumeFact is a slot's home: the node that holds its volumes, or where a
+// stateful slot without any has its place.
 type VolumeFact struct {
 	Slot schema.Slot `json:"slot"`
 	Node string      `json:"node"`
 	// Since is when the slot was first placed there.
 	Since time.Time `json:"since"`
+	// Bare is whether the slot has no volumes: nothing is lost with its home.
+	Bare bool `json:"bare,omitempty"`
+	// Holds are the slot's own volumes by name, with the size that each is to be
+	// bounded to; zero is no bound.
+	Holds map[string]schema.Bytes `json:"holds,omitempty"`
+	// Ports are the host ports by name that were chosen for a stateful slot there.
+	Ports map[string]int `json:"ports,omitempty"`
+	// Up is whether a stateful slot has been healthy there since it was last
+	// wanted.
+	Up bool `json:"up,omitempty"`
+	// Retired is since when the slot is not wanted there any more; zero while it is.
+	Retired time.Time `json:"retired,omitzero"`
+	// Retain is for how long after Retired the volumes are kept; zero is until
+	// somebody has them deleted.
+	Retain schema.Duration `json:"retain,omitempty"`
+	// Deleting is who has the volumes deleted; nil while they are kept.
+	Deleting *Deleting `json:"deleting,omitempty"`
 }
+
+// Deleting is the record of a decision to delete a slot's volumes.
+type Deleting struct {
+	// Actor is an operator, or RetainActor.
+	Actor string    `json:"actor"`
+	At    time.Time `json:"at"`
+}
+
+// RetainActor deletes what was kept for as long as its workload said.
+const RetainActor = "retain"

@@ -46,6 +46,8 @@ type machine struct {
 	blind bool // its engine does not answer: it cannot list what it runs
 	held  nodes.Assignment
 	insts map[string]*nodes.Instance
+	// volumes are on its disk.
+	volumes map[schema.Slot]bool
 }
 
 func newFleet(t testing.TB) *fleet {
@@ -54,7 +56,7 @@ func newFleet(t testing.TB) *fleet {
 }
 
 func (f *fleet) add(name, zone string) {
-	f.machines = append(f.machines, &machine{insts: map[string]*nodes.Instance{}, node: nodes.Node{Name: name,
+	f.machines = append(f.machines, &machine{insts: map[string]*nodes.Instance{}, volumes: map[schema.Slot]bool{}, node: nodes.Node{Name: name,
 		Attributes: map[string]string{"zone": zone}, Allocatable: nodes.Capacity{CPU: 2000, Memory: 4 << 30},
 		PortMin: 20000, PortMax: 20009, Runtime: "test 1"}})
 	slices.SortFunc(f.machines, func(a, b *machine) int { return strings.Compare(a.node.Name, b.node.Name) })
@@ -90,6 +92,7 @@ func (f *fleet) carryOut(m *machine, skip func(id string) bool) {
 			f.oneStep(m, o)
 		}
 	}
+	m.deleteVolumes(skip)
 }
 
 func (f *fleet) oneStep(m *machine, o *nodes.Order) {
@@ -104,6 +107,7 @@ func (f *fleet) oneStep(m *machine, o *nodes.Order) {
 	case o.Stop:
 		m.insts[o.ID] = f.moved(*x, nodes.Stopping, nodes.HealthUnknown)
 	case x == nil:
+		m.has(o)
 		m.insts[o.ID] = f.moved(nodes.Instance{ID: o.ID, Slot: o.Slot, Digest: o.Digest, Ports: o.Ports}, nodes.Starting, nodes.HealthUnknown)
 	case strings.HasSuffix(o.Workload.Image, "bad"):
 		m.insts[o.ID] = f.spoiled(*x, o.Workload)
@@ -184,7 +188,7 @@ func (f *fleet) hear(m *machine) {
 	if m.cut {
 		return
 	}
-	r := nodes.Report{Node: m.node, Seen: m.held.Version, Now: f.now, Inventory: true, Instances: []nodes.Instance{}}
+	r := nodes.Report{Node: m.node, Seen: m.held.Version, Now: f.now, Inventory: true, Instances: []nodes.Instance{}, Deleted: m.deleted()}
 	if r.Inventory = !m.blind; r.Inventory {
 		for _, id := range slices.Sorted(maps.Keys(m.insts)) {
 			r.Instances = append(r.Instances, *m.insts[id])

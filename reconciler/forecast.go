@@ -83,8 +83,16 @@ func Ideal(f *Facts, observed nodes.Snapshot, now time.Time) nodes.Snapshot {
 		a := &f.Nodes[at].Assignment
 		seen.Report.Seen, seen.Report.Inventory = a.Version, true
 		seen.Report.Instances = idealInstances(a, now)
+		seen.Report.Deleted = idealDeleted(a)
 	}
 	return s
+}
+
+func idealDeleted(a *nodes.Assignment) (all []nodes.Deleted) {
+	for i := range a.Deletions {
+		all = append(all, nodes.Deleted{Slot: a.Deletions[i].Slot, Gone: true})
+	}
+	return all
 }
 
 func idealInstances(a *nodes.Assignment, now time.Time) []nodes.Instance {

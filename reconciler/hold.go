@@ -14,7 +14,7 @@ import (
 const RemovalTrailer = "Bayplan-Allow-Removal"
 
 // holdReason is why the commit must be approved first; empty if it need not.
-func (p *pass) holdReason(d *schema.Spec, removals []string) string {
+func (p *pass) holdReason(d, merged *schema.Spec, removals []string) string {
 	if p.approved(d.Revision.Commit) || p.facts.Spec.Revision.Commit == d.Revision.Commit {
 		return ""
 	}
@@ -27,6 +27,21 @@ func (p *pass) holdReason(d *schema.Spec, removals []string) string {
 	}
 	if teams := wholeTeams(p.facts.Spec.Workloads, removals); len(teams) > 0 && !allowsRemoval(d.Revision, len(removals)) {
 		return "it would remove all workloads of " + strings.Join(teams, " and of ")
+	}
+	return belowQuorum(p.facts.Spec.Workloads, merged)
+}
+
+// belowQuorum tells of the first workload that would have fewer slots than the
+// quorum that is in force: those that are left could not agree on going on.
+func belowQuorum(inForce []schema.Workload, merged *schema.Spec) string {
+	for i := range inForce {
+		was := &inForce[i]
+		if was.Quorum == 0 {
+			continue
+		}
+		if is := merged.Workload(was.Name); is != nil && is.Kind == schema.Stateful && is.Replicas < was.Quorum {
+			return fmt.Sprintf("it would shrink %s from %d slots to %d, below its quorum of %d", was.Name, was.Replicas, is.Replicas, was.Quorum)
+		}
 	}
 	return ""
 }

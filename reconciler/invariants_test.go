@@ -30,8 +30,8 @@ func (f *fleet) check(in reconciler.Input, p *reconciler.Plan) {
 	f.checkSpec(in, p)
 	f.checkWriters(p)
 	f.checkSteps(in, p)
+	f.checkVolumes(in, p)
 	f.checkCordons(in, p)
-	f.checkHolds(in, p)
 }
 
 // checkLimits: nothing is placed that takes a pool past its limit (I19).
@@ -55,23 +55,6 @@ func (f *fleet) checkLimits(p *reconciler.Plan) {
 		}
 		if placed && held > pool.Limit.CPU {
 			f.t.Fatalf("I19: pool %s holds %s of %s: %s", pool.Name, held, pool.Limit.CPU, encode(f.t, p.Changes))
-		}
-	}
-}
-
-// checkWriters: a slot with a volume has one instance that may write to it,
-// counting those that stop and those on silent nodes (I2).
-func (f *fleet) checkWriters(p *reconciler.Plan) {
-	writers := map[schema.Slot]string{}
-	for i := range p.Facts.Nodes {
-		for _, o := range p.Facts.Nodes[i].Assignment.Orders {
-			if o.Workload == nil || len(o.Workload.Volumes) == 0 || o.Workload.Kind != schema.Service {
-				continue
-			}
-			if was, ok := writers[o.Slot]; ok {
-				f.t.Fatalf("I2: %s has writers %s and %s on %s", o.Slot, was, o.ID, p.Facts.Nodes[i].Name)
-			}
-			writers[o.Slot] = o.ID + " on " + p.Facts.Nodes[i].Name
 		}
 	}
 }
@@ -231,9 +214,10 @@ func (f *fleet) checkDown(in reconciler.Input, p *reconciler.Plan) {
 			}
 		}
 		allowed := goal.Update.MaxUnavailable.Floor(total)
-		if hasFixedPort(goal) || len(goal.Volumes) > 0 || goal.Update.Strategy == schema.Ordered {
+		if hasFixedPort(goal) || len(goal.Volumes) > 0 || goal.Update.Strategy == schema.Ordered || goal.Kind == schema.Stateful {
 			allowed = max(allowed, 1)
 		}
+		f.checkQuorum(before, after, goal)
 		if taken > 0 && down > allowed {
 			f.t.Fatalf("I1: %s: %d taken down, %d of %d down, %d allowed: %s\nbefore %s\nafter %s", r.Workload, taken, down, total, allowed, encode(f.t, p.Changes), encode(f.t, rolloutOf(&in.Facts, r.Workload)), encode(f.t, r))
 		}
@@ -263,7 +247,7 @@ func hasFixedPort(w *schema.Workload) bool {
 // wantedSlots are the slots that should be up: a service's by its replicas, a
 // daemon's those on nodes that it matches.
 func wantedSlots(goal *schema.Workload, before map[schema.Slot][]view, p *reconciler.Plan) (slots []schema.Slot) {
-	if goal.Kind == schema.Service {
+	if goal.Kind != schema.Daemon {
 		for i := range goal.Replicas {
 			slots = append(slots, schema.Slot{Workload: goal.Name, Index: i})
 		}

@@ -7,7 +7,6 @@ import (
 
 	"github.com/bayplan/bayplan/nodes"
 	"github.com/bayplan/bayplan/scheduler"
-	"github.com/bayplan/bayplan/schema"
 )
 
 // nodeView is a node as this pass sees it.
@@ -114,5 +113,5 @@ func (p *pass) silentBetween(least, most time.Duration) (count int) {
 // replaceable is whether the order would be given to another node if its own
 // were lost.
 func replaceable(o nodes.Order) bool {
-	return !o.Stop && o.Step == nil && o.Workload != nil && o.Workload.Kind == schema.Service && !holdsVolume(o.Workload)
+	return !o.Stop && o.Step == nil && o.Workload != nil && replacedWhenLost(o.Workload)
 }

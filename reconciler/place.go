@@ -34,6 +34,8 @@ type want struct {
 	first bool
 	// step is the step of a runbook that it is for; nil for a slot's instance.
 	step *oneStep
+	// home is whether it asks for the slot's home alone, and starts nothing.
+	home bool
 	// reorder is an order that stays where it is and needs other ports.
 	reorder *entry
 }
@@ -50,9 +52,11 @@ func (p *pass) edit(e edit) { p.edits = append(p.edits, e) }
 func (p *pass) request(what version, v *slotView, only string) scheduler.Request {
 	r := scheduler.Request{Slot: v.slot, Workload: what.text, Only: only, Except: p.ending(v, nodes.InstanceID(v.slot, what.digest))}
 	r.Home = only != "" && len(v.entries) > 0
-	if home := p.home(v.slot); home != "" && holdsVolume(what.text) {
-		r.Only, r.Stays, r.Home = home, true, true
+	if at := p.homeAt(v.slot); at >= 0 && keepsPlace(what.text) {
+		f := &p.facts.Volumes[at]
+		r.Only, r.Stays, r.Home, r.Ports = f.Node, true, true, f.Ports
 	}
+	r.Except = append(r.Except, p.deletingOn(v.slot)...)
 	if v.old != nil {
 		r.Leaves = p.nodes[v.old.node].fact.Name
 	}
@@ -70,7 +74,7 @@ func (p *pass) ending(v *slotView, id string) (except []string) {
 }
 
 func (p *pass) requestAt(e *entry, goal *schema.Workload) scheduler.Request {
-	return scheduler.Request{Slot: e.order.Slot, Workload: goal, Only: p.nodes[e.node].fact.Name, Home: true}
+	return scheduler.Request{Slot: e.order.Slot, Workload: goal, Only: p.nodes[e.node].fact.Name, Home: true, Stays: keepsPlace(goal), Ports: e.order.Ports}
 }
 
 // rechoosable is whether other ports could help: a dynamic one is among those
@@ -95,11 +99,51 @@ func (p *pass) place() {
 	p.buildPool()
 	t := scheduler.Open(*p.pool)
 	for i := range p.wants {
-		if w := &p.wants[i]; w.reorder != nil {
+		switch w := &p.wants[i]; {
+		case w.reorder != nil:
 			p.placeAgain(t, w)
+		case w.atHome() && !p.notResolved(w):
+			p.placeAtHome(t, w)
 		}
 	}
 	p.placeAll(t)
+}
+
+// atHome is whether the want has its place already: a stateful slot's home is
+// kept free for it.
+func (w *want) atHome() bool {
+	return w.request.Workload.Kind == schema.Stateful && w.request.Only != ""
+}
+
+// placeAtHome gives a stateful slot what is kept for it, or more ports where it
+// is.
+func (p *pass) placeAtHome(t *scheduler.Table, w *want) {
+	back := func() {}
+	if w.home {
+		for j := range w.lost {
+			if e := &w.lost[j]; e.order != nil && !e.retired && e.order.Workload != nil && p.nodes[e.node].fact.Name == w.request.Only {
+				back = t.Lift(int(e.node), e.order.Workload, e.order.Ports)
+				break
+			}
+		}
+	}
+	got, ok := t.Take(&w.request)
+	if !ok {
+		why := t.Explain(&w.request)
+		p.refused(w, &why)
+		back()
+		return
+	}
+	p.give(w, got)
+}
+
+// give records what a want has got.
+func (p *pass) give(w *want, got scheduler.Placement) {
+	if w.home {
+		p.settleAt(w.text, got.Slot, got.Node, got.ByName(w.text))
+		return
+	}
+	p.order(w, got)
 }
 
 // placeAll asks for a place for all that wants one. What finds none may have
@@ -109,7 +153,7 @@ func (p *pass) placeAll(t *scheduler.Table) {
 	var requests []scheduler.Request
 	var avoid []string
 	for i := range p.wants {
-		if w := &p.wants[i]; w.reorder == nil && !p.notResolved(w) {
+		if w := &p.wants[i]; w.reorder == nil && !w.atHome() && !p.notResolved(w) {
 			if len(asked) == 0 || asked[len(asked)-1].rollout != w.rollout {
 				avoid = p.failedOn(w.rollout)
 			}
@@ -125,7 +169,7 @@ func (p *pass) placeAll(t *scheduler.Table) {
 			if w.first {
 				p.retire(w.replaces, nodes.Moved)
 			} else {
-				p.order(w, placed[0])
+				p.give(w, placed[0])
 			}
 			placed = placed[1:]
 		case p.roomInstead(t, w):
@@ -204,8 +248,9 @@ func (p *pass) order(w *want, got scheduler.Placement) {
 	if w.reorder != nil {
 		o.Placed = w.reorder.order.Placed
 	}
-	if holdsVolume(goal) {
-		p.settleAt(got.Slot, got.Node)
+	if keepsPlace(goal) {
+		p.settleAt(goal, got.Slot, got.Node, o.Ports)
+		o.Peers = p.peers(goal, goal)
 	}
 	for j := range w.lost {
 		if e := &w.lost[j]; e.order != nil && p.givenUp(e, goal) {
@@ -277,8 +322,10 @@ func (p *pass) buildPool() {
 			n.Slots[e.order.Slot.Workload]++
 		}
 	}
+	p.keepHomes(pool, dropped)
 	for i := range pool.Nodes {
 		slices.Sort(pool.Nodes[i].Ports)
+		pool.Nodes[i].Ports = slices.Compact(pool.Nodes[i].Ports)
 	}
 	p.pool = pool
 }

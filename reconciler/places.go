@@ -32,13 +32,11 @@ func Places(in Input, slot schema.Slot) []Verdict {
 	if goal == nil {
 		return nil
 	}
+	r := p.request(p.wanted(at), &slotView{slot: slot}, "")
+	p.wants = append(p.wants, want{version: p.wanted(at), request: r})
 	p.entries = slices.DeleteFunc(p.entries, func(e entry) bool { return e.slot() == slot })
 	p.buildPool()
 	t := scheduler.Open(*p.pool)
-	r := scheduler.Request{Slot: slot, Workload: goal}
-	if home := p.home(slot); home != "" && holdsVolume(goal) {
-		r.Only, r.Stays = home, true
-	}
 	asked := t.AskAll(&r)
 	verdicts := make([]Verdict, len(asked))
 	for i, v := range asked {

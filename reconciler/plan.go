@@ -76,16 +76,25 @@ func (p *pass) assignments() (all []nodes.Assignment) {
 	slices.SortStableFunc(p.edits, func(a, b edit) int {
 		return cmp.Or(int(a.node-b.node), strings.Compare(a.order.ID, b.order.ID))
 	})
-	edits := p.edits
+	slices.SortStableFunc(p.deletions, func(a, b deletion) int {
+		return cmp.Or(int(a.node-b.node), a.order.Slot.Compare(b.order.Slot))
+	})
+	edits, deletions := p.edits, p.deletions
 	for i := range p.nodes {
 		k := 0
 		for k < len(edits) && int(edits[k].node) == i {
 			k++
 		}
 		was := &p.nodes[i].fact.Assignment
-		if k > 0 || was.Version.Epoch != p.in.Epoch && p.nodes[i].seen != nil {
+		gone := deletions
+		for len(gone) > 0 && int(gone[0].node) == i {
+			gone = gone[1:]
+		}
+		mine := deletions[:len(deletions)-len(gone)]
+		if deletions = gone; k > 0 || len(mine) > 0 || was.Version.Epoch != p.in.Epoch && p.nodes[i].seen != nil {
 			next := nodes.Assignment{Node: was.Node, Version: nodes.Version{Epoch: p.in.Epoch, Serial: was.Version.Serial + 1}}
 			next.Orders = apply(was.Orders, edits[:k], next.Version)
+			next.Deletions = applyDeletions(was.Deletions, mine, next.Version)
 			all = append(all, next)
 		}
 		edits = edits[k:]
@@ -123,6 +132,23 @@ func apply(orders []nodes.Order, edits []edit, v nodes.Version) []nodes.Order {
 			out = append(out, last.order)
 		}
 	}
+	return out
+}
+
+// applyDeletions is apply's like, for edits that are one for a slot at most.
+func applyDeletions(was []nodes.Deletion, edits []deletion, v nodes.Version) []nodes.Deletion {
+	if len(edits) == 0 {
+		return was
+	}
+	out := slices.Clone(was)
+	for _, e := range edits {
+		out = slices.DeleteFunc(out, func(d nodes.Deletion) bool { return d.Slot == e.order.Slot })
+		if !e.drop {
+			e.order.Since = v
+			out = append(out, e.order)
+		}
+	}
+	slices.SortFunc(out, func(a, b nodes.Deletion) int { return a.Slot.Compare(b.Slot) })
 	return out
 }
 

@@ -41,11 +41,9 @@ func TestReconcile_AnyWorld(t *testing.T) {
 			"commit": a.commit, "commit again": a.commit, "refuse": a.refuse, "approve": a.approve,
 			"work": a.work, "work more": a.work, "work on": a.work, "all work": a.allWork, "all go on": a.allWork,
 			"cut": a.cut, "join": a.join, "node": a.node, "move": a.move, "crash": a.crash, "port": a.port, "stray": a.stray, "restart": a.restart,
-			"agent": a.agent, "engine": a.engine, "drain": a.drain, "end drain": a.uncordon,
-			"operate": a.operate,
+			"agent": a.agent, "engine": a.engine, "drain": a.drain, "delete volumes": a.delete, "end drain": a.uncordon,
 		})
 		f.recover()
-		f.letGo()
 		f.settleForGood()
 	})
 }
@@ -110,6 +108,10 @@ func (a actions) workload(t *rapid.T, name string) schema.Workload {
 	fields := []string{name, "image=" + pick("image", "1", "2", "3", "bad"), "cpu=" + pick("cpu", "100m", "300m", "900m"),
 		"surge=" + pick("surge", "1", "1", "0", "2", `"50%"`), "down=" + pick("down", "0", "0", "1", "2", `"25%"`)}
 	fields = append(fields, pick("kind", "replicas=0", "replicas=1", "replicas=2", "replicas=3", "replicas=4", "kind=daemon"))
+	if rapid.IntRange(0, 3).Draw(t, "stateful") == 0 {
+		fields = append(fields, "kind=stateful", pick("ordinals", "replicas=0", "replicas=1", "replicas=2", "replicas=3", "replicas=3"),
+			pick("start", "start=ordered", "start=parallel"), pick("lost", "lost=wait", "lost=replace"), pick("retain", "retain=1m", "retain=1h"), pick("quorum", "quorum=0", "quorum=2"))
+	}
 	for _, f := range []string{pick("port", "", "", "port=http:80", "port=http:80:8080"), pick("check", "", "check=/up"),
 		pick("strategy", "", "", "strategy=recreate", "strategy=ordered", "strategy=ordered"),
 		pick("on", "", "", "on=zone:a"), pick("volume", "", "", "", "volume=data"), pick("yields", "", "yields=yes"),

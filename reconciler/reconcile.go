@@ -20,10 +20,10 @@ const UnreachableAfter = 15 * time.Second
 // writes one new Assignment for each node whose orders changed.
 func Reconcile(in Input) Plan {
 	p := newPass(in)
-	p.endHolds()
 	p.accept()
 	p.overtake()
 	p.look()
+	p.tendVolumes()
 	for _, i := range p.inOrder() {
 		p.work(int(i))
 	}
@@ -54,7 +54,7 @@ type pass struct {
 	// stays is why slots that a drain would move stay where they are.
 	stays map[schema.Slot]string
 
-	ownRollouts, ownCommits, ownNodes bool
+	ownRollouts, ownCommits, ownNodes, ownVolumes bool
 }
 
 // Scratch is what a pass works in. Its content never matters to the next one.
@@ -66,12 +66,16 @@ type Scratch struct {
 	starts  []int32 // of each rollout's entries in sorted; the last is the end
 	wants   []want
 	edits   []edit
-	homes   []int32 // of a daemon: 1 + the index of the slot that is at home on each node
-	outcome []slotCount
-	marks   []mark  // the slots of the ordered rollout that is being walked
-	walk    []int32 // of the rollouts, as they are walked
-	visits  []visit
-	known   schema.Patterns
+	// deletions are the changes to what nodes are ordered to delete.
+	deletions []deletion
+	// ordinals are a stateful workload's slots as they are walked.
+	ordinals []slotView
+	homes    []int32 // of a daemon: 1 + the index of the slot that is at home on each node
+	outcome  []slotCount
+	marks    []mark  // the slots of the ordered rollout that is being walked
+	walk     []int32 // of the rollouts, as they are walked
+	visits   []visit
+	known    schema.Patterns
 }
 
 // maxPatterns is how many compiled patterns are kept from pass to pass.
@@ -106,7 +110,7 @@ func newPass(in Input) *pass {
 	if s == nil {
 		s = &Scratch{}
 	}
-	s.wants, s.edits = s.wants[:0], s.edits[:0]
+	s.wants, s.edits, s.deletions = s.wants[:0], s.edits[:0], s.deletions[:0]
 	if s.known == nil || len(s.known) > maxPatterns {
 		s.known = schema.Patterns{}
 	}

@@ -1,7 +1,6 @@
 package reconciler
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -29,9 +28,6 @@ func (p *pass) settleRollouts() {
 
 // settle is the rollout after this pass.
 func (p *pass) settle(r Rollout, out *slotCount) Rollout {
-	if p.frozen(r.Workload) {
-		return r
-	}
 	if out.settled > r.Progress {
 		r.Progress, r.Moved = out.settled, p.in.Now
 	}
@@ -39,8 +35,8 @@ func (p *pass) settle(r Rollout, out *slotCount) Rollout {
 	switch r.Stage {
 	case Rolling, Stuck:
 		if complete {
-			r.Stage, r.Reason, r.Paused = Done, "", nil
-			r.succeed()
+			r.Stage, r.Reason = Done, ""
+			r.Good, r.GoodDigest = r.Want, r.Target
 			return r
 		}
 		if r.Stage == Rolling {
@@ -48,29 +44,12 @@ func (p *pass) settle(r Rollout, out *slotCount) Rollout {
 		}
 	case Reverting:
 		if complete {
-			r.Stage, r.Paused = Reverted, nil
+			r.Stage = Reverted
 			return r
 		}
 		p.wakeAt(p.deadline(&r))
 	}
 	return r
-}
-
-// succeed makes what is wanted the last good version. What was so before is
-// remembered, unless the repository's text is the same.
-func (r *Rollout) succeed() {
-	if r.Good != nil && r.Good != r.Want && plain(r.Good).Digest() != plain(r.Want).Digest() {
-		r.Before, r.BeforeCommit = r.Good, r.GoodCommit
-	}
-	r.Good, r.GoodDigest, r.GoodCommit = r.Want, r.Target, r.Commit
-}
-
-// counted is since when what its instances do counts.
-func (r *Rollout) counted() time.Time {
-	if r.Resumed.After(r.Began) {
-		return r.Resumed
-	}
-	return r.Began
 }
 
 // complete is whether every slot is as wanted and all else is gone. What takes
@@ -90,7 +69,7 @@ func (p *pass) complete(r *Rollout, out *slotCount) bool {
 
 // failing is whether the rollout ends badly in this pass.
 func (p *pass) failing(r *Rollout, out *slotCount) bool {
-	if r.Stage != Rolling || r.Paused != nil || p.frozen(r.Workload) || p.complete(r, out) {
+	if r.Stage != Rolling || p.complete(r, out) {
 		return false
 	}
 	return out.failure != "" || out.gate.open() && out.settled <= r.Progress && !p.deadline(r).After(p.in.Now)
@@ -189,12 +168,9 @@ func (p *pass) judge(c *Commit) (Outcome, string) {
 	if len(causes) > 0 {
 		outcome = Failed
 	}
-	waits := "" // for an operator
 	for _, name := range c.Touched {
 		o, cause := p.judgeWorkload(name, c)
 		switch {
-		case o == Progressing && cause != "":
-			waits = cmp.Or(waits, cause)
 		case o == Progressing:
 			return Progressing, ""
 		case worse(o, outcome):
@@ -202,9 +178,6 @@ func (p *pass) judge(c *Commit) (Outcome, string) {
 		case cause != "":
 			causes = append(causes, cause)
 		}
-	}
-	if waits != "" {
-		return Progressing, waits
 	}
 	if len(c.Touched) == 0 && len(causes) == 0 {
 		return NoEffect, ""
@@ -230,12 +203,6 @@ func (p *pass) judgeWorkload(name string, c *Commit) (Outcome, string) {
 	r := p.rollout(name)
 	if r == nil {
 		return Applied, ""
-	}
-	if h := p.facts.holdOn(name); h != nil && (p.late(r) || h.Keep == "" && !r.ended()) {
-		return Progressing, name + ": " + h.text()
-	}
-	if r.Paused != nil {
-		return Progressing, name + ": its rollout is paused " + since(r.Paused.At, r.Paused.Actor, r.Paused.Reason)
 	}
 	switch r.Stage {
 	case Waiting:

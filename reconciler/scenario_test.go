@@ -103,8 +103,14 @@ func (w *world) do(t *testing.T, d *datadriven.TestData) string {
 		w.addStray(d)
 	case "busy": // busy NODE PORT: a program outside has it; who was given it fails
 		w.setBusy(t, d)
+	case "delete": // delete SLOT: an operator has the volumes of its tombstones deleted
+		w.deleteVolumes(d.CmdArgs[0].Key)
 	case "state":
 		return w.state()
+	case "volumes": // where slots are at home, and what is kept
+		return w.volumes()
+	case "peers": // peers SLOT: what its order says of the others
+		return w.peers(d.CmdArgs[0].Key)
 	default:
 		t.Fatalf("%s: unknown command %s", d.Pos, d.Cmd)
 	}
@@ -240,6 +246,13 @@ func (w *world) pass() string {
 				why = " " + c.Why
 			}
 			fmt.Fprintf(&b, "%s %s@%s on %s: %s%s%s\n", verb, c.Slot, w.image(c.Digest), c.Node, c.Reason, why, w.portsOf(&c))
+		}
+		for _, a := range plan.Assignments {
+			for _, d := range a.Deletions {
+				if d.Since == a.Version {
+					fmt.Fprintf(&b, "delete the volumes of %s on %s: %s\n", d.Slot, a.Node, d.Actor)
+				}
+			}
 		}
 		if !plan.FactsChanged {
 			break

@@ -31,13 +31,16 @@ type slotView struct {
 	// whether it was ever ordered as far as the orders still tell.
 	left nodes.Reason
 	had  bool
+	// waits is whether a slot that has nothing is not to be started yet: it is not
+	// its turn, or it has no home.
+	waits bool
 }
 
 // givenUp is whether the slot is to be had elsewhere, since the instance's node
 // is lost. It is told to stop once it has been replaced, not before: a node that
 // returns to a fleet without room for what it ran goes on with it.
 func (p *pass) givenUp(e *entry, goal *schema.Workload) bool {
-	return !p.paused && goal.Kind == schema.Service && !holdsVolume(goal) && p.lost(&p.nodes[e.node], goal)
+	return !p.paused && replacedWhenLost(goal) && p.lost(&p.nodes[e.node], goal)
 }
 
 // viewSlot sorts out the instances of one slot. Orders that are done with are
@@ -62,8 +65,8 @@ func (p *pass) viewSlot(goal *schema.Workload, digest schema.Digest, slot schema
 		case p.givenUp(e, goal):
 			v.left = nodes.NodeLost
 			continue
-		case holdsVolume(goal) && p.lost(n, goal):
-			p.waitForVolume(e, n)
+		case keepsPlace(goal) && p.lost(n, goal):
+			p.waitForVolume(e, n, goal)
 		}
 		v.take(p, e, goal, digest)
 	}
@@ -185,11 +188,15 @@ func (p *pass) refresh(i int, e *entry, goal *schema.Workload) {
 		p.wants = append(p.wants, want{version: p.wanted(i), request: p.requestAt(e, goal), rollout: i, reorder: e, reason: nodes.PortConflict})
 		return
 	}
-	if o.Workload == goal || sameText(o.Workload, goal) {
+	told := p.knowsPeers(o, goal, goal)
+	if told && (o.Workload == goal || sameText(o.Workload, goal)) {
 		return
 	}
 	fresh := *o
 	fresh.Workload = goal
+	if !told {
+		fresh.Peers = p.peers(goal, goal)
+	}
 	p.edit(edit{node: e.node, order: fresh})
 }
 

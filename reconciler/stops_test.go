@@ -106,7 +106,7 @@ func (f *fleet) wrongStop(n, was *reconciler.NodeFact, old, o *nodes.Order, p *r
 			return "the repository has it (I7)"
 		}
 	case nodes.ScaledDown:
-		if goal.Kind == schema.Service && o.Slot.Index < goal.Replicas {
+		if goal.Kind != schema.Daemon && o.Slot.Index < goal.Replicas {
 			return "its slot is wanted"
 		}
 	case nodes.NodeLost:

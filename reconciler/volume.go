@@ -1,48 +1,143 @@
 package reconciler
 
 import (
+	"cmp"
 	"slices"
+	"strings"
 
 	"github.com/bayplan/bayplan/schema"
 )
 
 // A volume is on one node, and at most one instance may write to it (I2). A
-// service's slot with volumes therefore stays where they are: it is updated in
-// place, the old instance gone before the new one starts, it waits for its
-// node however long that is silent, and the rules for where a slot may be
-// count only when it is first placed. A host volume is the node's: it ties nobody,
-// and several may write to it, since who shares it is who says so.
+// slot with volumes therefore stays where they are: it is updated in place, the
+// old instance gone before the new one starts, it waits for its node however
+// long that is silent, and the rules for where a slot may be count only when it
+// is first placed. A host volume is the node's: it ties nobody, and several may
+// write to it, since who shares it is who says so.
+//
+// A stateful workload's slots are held so whether they have volumes or not: each
+// has a home, which is recorded before its first start.
 
 func holdsVolume(w *schema.Workload) bool {
-	return w.Kind == schema.Service && w.OwnsVolumes()
+	return (w.Kind == schema.Service || w.Kind == schema.Stateful) && w.OwnsVolumes()
 }
 
-// home is the node that holds the slot's volumes; "" while it has none.
-func (p *pass) home(slot schema.Slot) string {
-	at, known := slices.BinarySearchFunc(p.facts.Volumes, slot, compareVolume)
-	if !known {
-		return ""
+// keepsPlace is whether each slot of the workload has a home, and one instance at
+// most.
+func keepsPlace(w *schema.Workload) bool { return w.Kind == schema.Stateful || holdsVolume(w) }
+
+// replacedWhenLost is whether a slot of the workload is to be had elsewhere once
+// its node is lost.
+func replacedWhenLost(w *schema.Workload) bool {
+	if w.Kind == schema.Stateful {
+		return w.OnLost == schema.ReplaceElsewhere
 	}
-	return p.facts.Volumes[at].Node
+	return w.Kind == schema.Service && !holdsVolume(w)
 }
 
-func compareVolume(f VolumeFact, s schema.Slot) int { return f.Slot.Compare(s) }
+// home is the node that the slot is at home on; "" while it has none.
+func (p *pass) home(slot schema.Slot) string {
+	if at := p.homeAt(slot); at >= 0 {
+		return p.facts.Volumes[at].Node
+	}
+	return ""
+}
 
-// settleAt makes the node the home of the slot's volumes, once.
-func (p *pass) settleAt(slot schema.Slot, node string) {
-	at, known := slices.BinarySearchFunc(p.facts.Volumes, slot, compareVolume)
-	if known {
+// homeAt is the fact that says so; −1 while there is none.
+func (p *pass) homeAt(slot schema.Slot) int {
+	at, _ := slices.BinarySearchFunc(p.facts.Volumes, slot, compareSlot)
+	for ; at < len(p.facts.Volumes) && p.facts.Volumes[at].Slot == slot; at++ {
+		if p.facts.Volumes[at].lives() {
+			return at
+		}
+	}
+	return -1
+}
+
+func compareSlot(f VolumeFact, s schema.Slot) int { return f.Slot.Compare(s) }
+
+// lives is whether the slot is wanted and at home there.
+func (f *VolumeFact) lives() bool { return f.Retired.IsZero() && f.Deleting == nil }
+
+// settleAt makes the node the home of the slot. A former one that holds volumes
+// is kept as a tombstone.
+func (p *pass) settleAt(goal *schema.Workload, slot schema.Slot, node string, ports map[string]int) {
+	was := p.homeAt(slot)
+	if was >= 0 && p.facts.Volumes[was].Node == node {
+		p.keepPorts(was, goal, ports)
 		return
 	}
-	p.dirty = true
-	fact := VolumeFact{Slot: slot, Node: node, Since: p.in.Now}
-	p.facts.Volumes = slices.Insert(slices.Clone(p.facts.Volumes), at, fact)
+	p.editVolumes()
+	if was >= 0 {
+		p.leaveHome(was)
+	}
+	fact := VolumeFact{Slot: slot, Node: node, Since: p.in.Now, Bare: !goal.OwnsVolumes(), Retain: goal.Retain, Holds: holdings(goal, nil)}
+	at, known := slices.BinarySearchFunc(p.facts.Volumes, fact, compareVolume)
+	if known {
+		p.facts.Volumes[at].Retired = fact.Retired
+	} else {
+		p.facts.Volumes = slices.Insert(p.facts.Volumes, at, fact)
+	}
+	p.keepPorts(at, goal, ports)
 }
 
-// waitForVolume tells that a slot is not replaced because its volume is on a
-// node that is lost.
-func (p *pass) waitForVolume(e *entry, n *nodeView) {
-	p.blocked = append(p.blocked, Blocked{Workload: e.order.Slot.Workload, Slot: e.order.Slot, Code: "volume-on-lost-node",
+func compareVolume(a, b VolumeFact) int {
+	return cmp.Or(a.Slot.Compare(b.Slot), strings.Compare(a.Node, b.Node))
+}
+
+// leaveHome makes a tombstone of a home, or nothing where nothing is lost with it.
+func (p *pass) leaveHome(at int) {
+	f := &p.facts.Volumes[at]
+	if f.Bare {
+		p.facts.Volumes = slices.Delete(p.facts.Volumes, at, at+1)
+		return
+	}
+	f.Retired, f.Up = p.in.Now, false
+}
+
+// keepPorts records the host ports that were chosen for a stateful slot: they are
+// its own for as long as its home is.
+func (p *pass) keepPorts(at int, goal *schema.Workload, ports map[string]int) {
+	if goal.Kind != schema.Stateful || portsKept(&p.facts.Volumes[at], goal, ports) {
+		return
+	}
+	p.editVolumes()
+	kept := map[string]int{}
+	for name, port := range p.facts.Volumes[at].Ports {
+		kept[name] = port // a version to go back to may have others
+	}
+	for name, port := range ports {
+		if goal.Ports[name].Host == 0 {
+			kept[name] = port
+		}
+	}
+	p.facts.Volumes[at].Ports = kept
+}
+
+func portsKept(f *VolumeFact, goal *schema.Workload, ports map[string]int) bool {
+	for name, port := range ports {
+		if goal.Ports[name].Host == 0 && f.Ports[name] != port {
+			return false
+		}
+	}
+	return true
+}
+
+func (p *pass) editVolumes() {
+	p.dirty = true
+	if !p.ownVolumes {
+		p.facts.Volumes, p.ownVolumes = slices.Clone(p.facts.Volumes), true
+	}
+}
+
+// waitForVolume tells that a slot is not replaced because its node is lost.
+func (p *pass) waitForVolume(e *entry, n *nodeView, goal *schema.Workload) {
+	b := Blocked{Workload: e.order.Slot.Workload, Slot: e.order.Slot, Code: "volume-on-lost-node",
 		Text: "its volume is on " + n.fact.Name + ", which is silent; it is not started elsewhere without its data",
-		Next: "bring " + n.fact.Name + " back; what it says: bayplan node ls"})
+		Next: "bring " + n.fact.Name + " back; what it says: bayplan node ls"}
+	if !holdsVolume(goal) {
+		b.Code = "slot-on-lost-node"
+		b.Text = "it may still run on " + n.fact.Name + ", which is silent; it is not started elsewhere unless onLost says so"
+	}
+	p.blocked = append(p.blocked, b)
 }

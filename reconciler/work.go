@@ -36,12 +36,12 @@ func (p *pass) work(i int) {
 	edits, changes, wants := len(p.edits), len(p.changes), len(p.wants)
 	goal, digest := r.goal()
 	switch {
-	case p.frozen(r.Workload):
-		p.keepStill(i)
 	case goal == nil:
 		p.removeAll(i)
 	case goal.Kind == schema.Daemon:
 		p.workDaemon(i, goal, digest)
+	case goal.Kind == schema.Stateful:
+		p.workStateful(i, goal, digest)
 	default:
 		p.workService(i, goal, digest)
 	}
@@ -128,7 +128,6 @@ func (p *pass) workService(i int, goal *schema.Workload, digest schema.Digest) {
 		if out.gate.update {
 			p.end(i, &entries[j], nodes.ScaledDown)
 		} else {
-			p.forgetEnded(entries[j : j+1])
 			out.left++
 		}
 	}
@@ -178,12 +177,13 @@ func (p *pass) move(i int, goal *schema.Workload, v *slotView, b *budget, only s
 		out.pulling = v.current
 	}
 	if out.failure == "" {
-		out.failure = p.failure(v.current, goal, r.counted())
+		out.failure = p.failure(v.current, goal, r.Began)
 	}
 	switch {
 	case v.current != nil && v.settled:
 		p.retireRest(v, r)
 	case v.current != nil:
+	case v.old == nil && v.waits:
 	case v.old == nil:
 		p.fill(i, goal, v, only)
 	case !out.gate.update && !v.kept:
@@ -252,7 +252,7 @@ func (p *pass) fill(i int, goal *schema.Workload, v *slotView, only string) {
 		return
 	}
 	inPlace := goal.Update.Strategy == schema.Ordered && v.stopping
-	if goal.Update.Strategy == "recreate" && (v.stopping || p.stillStopping(i)) || inPlace || holdsVolume(goal) && v.ending {
+	if goal.Update.Strategy == "recreate" && (v.stopping || p.stillStopping(i)) || inPlace || v.mayWrite(goal) {
 		return
 	}
 	p.ask(i, p.wanted(i), v, only, p.placeReason(v, &p.facts.Rollouts[i]))
@@ -262,7 +262,7 @@ func (p *pass) fill(i int, goal *schema.Workload, v *slotView, only string) {
 // version that it had: its rollout may not go on.
 func (p *pass) bringBack(i int, v *slotView, only string) {
 	was := p.present(i, v)
-	if was == nil || holdsVolume(was.text) && v.ending {
+	if was == nil || v.mayWrite(was.text) {
 		return
 	}
 	why := v.left
@@ -274,6 +274,13 @@ func (p *pass) bringBack(i int, v *slotView, only string) {
 
 func (p *pass) ask(i int, what version, v *slotView, only string, why nodes.Reason) {
 	p.wants = append(p.wants, want{version: what, request: p.request(what, v, only), rollout: i, lost: v.entries, reason: why, inTurn: v.stopping})
+}
+
+// mayWrite is whether what the slot was told to stop may still be at work on what
+// a new instance would have: it is waited for even where its node is silent,
+// unless the workload says otherwise.
+func (v *slotView) mayWrite(goal *schema.Workload) bool {
+	return keepsPlace(goal) && (v.stopping || v.ending && !replacedWhenLost(goal))
 }
 
 // wanted is what the i-th rollout steers to.
@@ -306,7 +313,7 @@ func (p *pass) placeReason(v *slotView, r *Rollout) nodes.Reason {
 		return nodes.RolledBack
 	case v.old != nil && v.old.order.Digest == r.Target:
 		return nodes.Moved
-	case v.old == nil && r.Good != nil && r.Good.Kind == schema.Service && v.slot.Index >= r.Good.Replicas:
+	case v.old == nil && r.Good != nil && r.Good.Kind != schema.Daemon && v.slot.Index >= r.Good.Replicas:
 		return nodes.ScaledUp
 	case v.had || r.Good != nil && r.GoodDigest != r.Target && v.slot.Index < r.Good.Replicas:
 		return nodes.Updated
@@ -327,9 +334,11 @@ func (p *pass) replaceReason(e *entry, goal *schema.Workload, r *Rollout) nodes.
 
 // mayStay is whether an instance may stay on its node as the node is now.
 func (p *pass) mayStay(n *nodeView, w *schema.Workload) bool {
-	if holdsVolume(w) {
-		return true
-	}
+	return keepsPlace(w) || p.matches(n, w)
+}
+
+// matches is whether the rules for where its slots may be let the workload there.
+func (p *pass) matches(n *nodeView, w *schema.Workload) bool {
 	if n.bare && w.Kind == schema.Daemon {
 		return false
 	}

@@ -108,6 +108,16 @@ func setField(w *schema.Workload, k, v string) (err error) {
 		w.Kind, w.Replicas = schema.Kind(v), 0
 	case "replicas":
 		w.Replicas, err = strconv.Atoi(v)
+	case "quorum":
+		w.Quorum, err = strconv.Atoi(v)
+	case "start":
+		w.Start = schema.StartOrder(v)
+	case "lost":
+		w.OnLost = schema.OnLost(v)
+	case "retain":
+		var d time.Duration
+		d, err = time.ParseDuration(v)
+		w.Retain = schema.Duration(d)
 	case "cpu":
 		w.Resources.CPU, err = schema.ParseCPU(v)
 	case "memory":

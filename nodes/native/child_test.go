@@ -82,12 +82,10 @@ func child(text string) error {
 }
 
 // awaitFile waits for what appears for no longer than a moment: nothing but
-// looking all the time will do. What a file is made for is its content, if it will
-// have one.
+// looking all the time will do.
 func awaitFile(path string) {
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); runtime.Gosched() {
-		info, err := os.Lstat(path)
-		if err == nil && (info.Size() > 0 || filepath.Base(path) != "started.json") {
+		if _, err := os.Lstat(path); err == nil {
 			return
 		}
 	}
@@ -95,7 +93,7 @@ func awaitFile(path string) {
 
 // traces are what a monitor makes on its way, in its order.
 func (c *crash) traces(folder string) []string {
-	all := []string{"monitor.log", "started.json", "log/00000001.log", "control.sock"}
+	all := []string{"monitor.log", "lock", "log/00000001.log", "control.sock", "state", "started.json"}
 	for i, name := range all {
 		all[i] = filepath.Join(folder, name)
 	}

@@ -2,7 +2,6 @@ package native
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"time"
 
@@ -45,15 +44,14 @@ func (r *Runtime) Images(ctx context.Context) ([]nodes.Image, error) {
 func (r *Runtime) PruneImages(ctx context.Context, unusedFor time.Duration) (nodes.Pruned, error) {
 	p, err := r.cfg.Images.Prune(ctx, unusedFor)
 	all := nodes.Pruned{Images: p.Images, Layers: p.Layers, Bytes: p.Bytes}
-	err = explain("clearing images", err)
-	if r.cfg.Archives == nil {
-		return all, err
+	if err != nil || r.cfg.Archives == nil {
+		return all, explain("clearing images", err)
 	}
-	gone, archivesErr := r.cfg.Archives.Prune(ctx, unusedFor)
+	gone, err := r.cfg.Archives.Prune(ctx, unusedFor)
 	for _, e := range gone {
 		all.Images, all.Bytes = append(all.Images, "sha256:"+e.SHA256), all.Bytes+e.Bytes
 	}
-	return all, errors.Join(err, explain("clearing archives", archivesErr))
+	return all, explain("clearing archives", err)
 }
 
 // UseRegistries is for the pulls that begin from now on.

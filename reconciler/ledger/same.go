@@ -29,11 +29,11 @@ func sameNode(a, b *reconciler.NodeFact) bool {
 
 func sameAssignment(a, b *nodes.Assignment) bool {
 	return a.Node == b.Node && a.Version == b.Version &&
-		(sameSlice(a.Orders, b.Orders) || slices.EqualFunc(a.Orders, b.Orders, sameOrder))
+		(sameSlice(a.Orders, b.Orders) || slices.EqualFunc(a.Orders, b.Orders, sameOrder)) && slices.Equal(a.Deletions, b.Deletions)
 }
 
 func sameOrder(a, b nodes.Order) bool {
 	return a.ID == b.ID && a.Slot == b.Slot && a.Digest == b.Digest && a.Workload == b.Workload &&
 		maps.Equal(a.Ports, b.Ports) && a.Stop == b.Stop && a.Reason == b.Reason && a.Commit == b.Commit &&
-		a.Step == b.Step && a.Placed == b.Placed && a.Since == b.Since && a.Trace == b.Trace
+		slices.EqualFunc(a.Peers, b.Peers, nodes.Peer.Equal) && a.Step == b.Step && a.Placed == b.Placed && a.Since == b.Since && a.Trace == b.Trace
 }

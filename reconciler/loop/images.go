@@ -96,9 +96,7 @@ func (d *desired) forget(unknown []string) {
 	}
 	wanted := map[string]bool{}
 	for i := range d.wish.spec.Workloads {
-		for _, image := range images(&d.wish.spec.Workloads[i], false) {
-			wanted[image] = true
-		}
+		wanted[d.wish.spec.Workloads[i].Image] = true
 	}
 	for image := range d.known {
 		if !wanted[image] {
@@ -110,33 +108,15 @@ func (d *desired) forget(unknown []string) {
 func (d *desired) listUnresolved(spec *schema.Spec) (all []reconciler.Unresolved) {
 	for i := range spec.Workloads {
 		w := &spec.Workloads[i]
-		for _, image := range images(w, true) {
-			q := d.asked[image]
-			if q == nil {
-				continue
-			}
-			why := nodes.Failure{Code: nodes.RegistryUnreachable, Text: "image " + image + ": its registry has not answered yet"}
-			if q.why != nil {
-				why = *q.why
-			}
-			all = append(all, reconciler.Unresolved{Workload: w.Name, Failure: why})
-			break
+		q := d.asked[w.Image]
+		if w.Pinned != "" || q == nil {
+			continue
 		}
-	}
-	return all
-}
-
-// images are those of a workload and of its runbook's steps; unpinned leaves out
-// those whose digest is known.
-func images(w *schema.Workload, unpinned bool) (all []string) {
-	add := func(image, pinned string) {
-		if image != "" && (pinned == "" || !unpinned) {
-			all = append(all, image)
+		why := nodes.Failure{Code: nodes.RegistryUnreachable, Text: "image " + w.Image + ": its registry has not answered yet"}
+		if q.why != nil {
+			why = *q.why
 		}
-	}
-	add(w.Image, w.Pinned)
-	for _, o := range w.OneShots() {
-		add(o.Image, o.Pinned)
+		all = append(all, reconciler.Unresolved{Workload: w.Name, Failure: why})
 	}
 	return all
 }

@@ -144,9 +144,6 @@ func (b *builder) readOrders(f *reconciler.NodeFact, seen *nodes.Seen, n *Node) 
 	for i := range f.Assignment.Orders {
 		o := &f.Assignment.Orders[i]
 		ordered[o.ID] = true
-		if o.Step != nil {
-			continue // its workload's runbook tells of it
-		}
 		var inst *nodes.Instance
 		if seen != nil {
 			inst = seen.Report.Instance(o.ID)
@@ -157,7 +154,7 @@ func (b *builder) readOrders(f *reconciler.NodeFact, seen *nodes.Seen, n *Node) 
 		return
 	}
 	for i := range seen.Report.Instances {
-		if inst := &seen.Report.Instances[i]; !ordered[inst.ID] && inst.Outcome == nil {
+		if inst := &seen.Report.Instances[i]; !ordered[inst.ID] {
 			o := nodes.Order{ID: inst.ID, Slot: inst.Slot, Digest: inst.Digest, Ports: inst.Ports, Stop: true, Reason: nodes.Orphaned}
 			b.slots[inst.Slot.Workload] = append(b.slots[inst.Slot.Workload], slotOf(&o, inst, n))
 		}
@@ -198,9 +195,7 @@ func (b *builder) workload(r *reconciler.Rollout) Workload {
 		w.Kind, w.Image, w.Desired = string(r.Want.Kind), r.Want.Source(), b.desired(r.Want)
 	}
 	b.count(&w, r)
-	w.Runbook = runbookOf(r)
 	w.State, w.Reason = b.stateOf(&w, r)
-	w.Rollout = b.rollout(&w, r)
 	return w
 }
 
@@ -258,12 +253,6 @@ func (b *builder) count(w *Workload, r *reconciler.Rollout) {
 
 // stateOf is the workload's one word, and why.
 func (b *builder) stateOf(w *Workload, r *reconciler.Rollout) (state, reason string) {
-	switch h := holdOf(b.in.Facts.Holds, r.Workload); {
-	case h != nil && h.Keep == "":
-		return "held", b.blockedText(r.Workload)
-	case r.Paused != nil:
-		return "paused", b.blockedText(r.Workload)
-	}
 	if waiting := b.blockedText(r.Workload); waiting != "" && r.Stage == reconciler.Rolling {
 		return "waiting", waiting
 	}
@@ -272,9 +261,6 @@ func (b *builder) stateOf(w *Workload, r *reconciler.Rollout) (state, reason str
 	case reconciler.Waiting:
 		return "waiting", b.blockedText(r.Workload)
 	case reconciler.Rolling:
-		if w.Runbook != nil {
-			return "rolling", fmt.Sprintf("%s; %d of %d slots are on %s", w.Runbook.Text, w.Updated, w.Desired, r.Target.Short())
-		}
 		return "rolling", cmp.Or(trouble, fmt.Sprintf("%d of %d slots are on %s", w.Updated, w.Desired, r.Target.Short())+unheard(w, "; "))
 	case reconciler.Reverting:
 		return "reverting", r.Reason

@@ -126,7 +126,6 @@ func Decided(before *reconciler.Facts, plan *reconciler.Plan, at time.Time) (eve
 		events = append(events, changeEvent(&plan.Changes[i], commit, at))
 	}
 	events = append(events, commitEvents(before.Commits, plan.Facts.Commits, at)...)
-	events = append(events, holdEvents(before.Holds, plan.Facts.Holds, at)...)
 	events = append(events, drainEvents(before.Cordons, plan.Facts.Cordons, at)...)
 	return append(events, rolloutEvents(before.Rollouts, plan.Facts.Rollouts, at)...)
 }
@@ -187,12 +186,7 @@ func rolloutEvents(before, after []reconciler.Rollout, at time.Time) (events []E
 		for len(before) > 0 && before[0].Workload < r.Workload {
 			before = before[1:]
 		}
-		var was *reconciler.Rollout
-		if len(before) > 0 && before[0].Workload == r.Workload {
-			was = &before[0]
-		}
-		events = append(events, courseEvents(was, r, at)...)
-		if was != nil && was.Stage == r.Stage && was.Target == r.Target {
+		if len(before) > 0 && before[0].Workload == r.Workload && before[0].Stage == r.Stage && before[0].Target == r.Target {
 			continue
 		}
 		events = append(events, Event{Time: at, Kind: "rollout", Workload: r.Workload, Commit: r.Commit, Text: rolloutText(r)})

@@ -237,7 +237,7 @@ func placesOf(f *reconciler.Facts) map[string]map[schema.Slot]place {
 	for i := range f.Nodes {
 		for j := range f.Nodes[i].Assignment.Orders {
 			o := &f.Nodes[i].Assignment.Orders[j]
-			if o.Stop || o.Step != nil {
+			if o.Stop {
 				continue
 			}
 			if all[o.Slot.Workload] == nil {

@@ -69,16 +69,12 @@ type Workload struct {
 	// Image is the image as it is written, or the artifact's URL.
 	Image string `json:"image"`
 	// State is one word: "running", "rolling", "reverting", "reverted",
-	// "failed", "removing", "waiting", "degraded", "paused", "held", or "unknown": as
-	// desired, but for slots of which nothing is known yet.
+	// "failed", "removing", "waiting", "degraded", or "unknown": as desired, but
+	// for slots of which nothing is known yet.
 	State string `json:"state"`
 	// Reason is why it is in that state; empty when it is as desired.
 	Reason string `json:"reason"`
-	// Rollout is its way to its newest version, under way or the last one.
-	Rollout *Rollout `json:"rollout,omitempty"`
-	Slots   []Slot   `json:"slots"`
-	// Runbook is where its ordered update stands; absent otherwise.
-	Runbook *Runbook `json:"runbook,omitempty"`
+	Slots  []Slot `json:"slots"`
 }
 
 // Slot is one instance of a slot; while a rollout surges a slot has two.

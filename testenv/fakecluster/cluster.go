@@ -39,8 +39,6 @@ type Cluster struct {
 	tokens []string // who asked for each
 
 	approved, removed []string
-	rollouts          []reconciler.Rollout // sorted by workload
-	holds             []reconciler.Hold
 
 	images map[string][]nodes.Image // by node
 }
@@ -121,10 +119,7 @@ func (c *Cluster) Apply(spec schema.Spec) {
 	c.change(func(s *status.Status) {
 		s.Workloads = []status.Workload{}
 		for i := range spec.Workloads {
-			w := c.running(&spec.Workloads[i], places)
-			c.accept(&spec.Workloads[i])
-			w.Rollout = c.rollout(&w)
-			s.Workloads = append(s.Workloads, w)
+			s.Workloads = append(s.Workloads, c.running(&spec.Workloads[i], places))
 		}
 	})
 }

@@ -1,0 +1,238 @@
+package reconciler
+
+import (
+	"slices"
+	"sort"
+
+	"github.com/bayplan/bayplan/nodes"
+	"github.com/bayplan/bayplan/schema"
+)
+
+// What becomes of homes and volumes as what is wanted changes: one that no slot
+// wants any more is retired and kept as a tombstone; wanted again, it lives; past
+// its time to live, or when an operator says so, its node is ordered to delete
+// it, and it is forgotten once the node has shown that it is gone (I18).
+
+// tendVolumes brings every fact about volumes up to date.
+func (p *pass) tendVolumes() {
+	for from := 0; from < len(p.facts.Volumes); {
+		slot := p.facts.Volumes[from].Slot
+		to := from + 1
+		for to < len(p.facts.Volumes) && p.facts.Volumes[to].Slot == slot {
+			to++
+		}
+		from = p.tendSlot(slot, from, to)
+	}
+}
+
+// tendSlot is about one slot's facts, from and up to; it returns where the next
+// slot's begin.
+func (p *pass) tendSlot(slot schema.Slot, from, to int) int {
+	goal := p.keeper(slot)
+	live := -1
+	for at := from; at < to; at++ {
+		if p.facts.Volumes[at].lives() {
+			live = at
+		}
+	}
+	if goal != nil && live < 0 {
+		live = p.revive(from, to)
+	}
+	for at := from; at < to; at++ {
+		switch {
+		case at == live && goal != nil:
+			p.keepUp(at, goal)
+		case p.bury(at):
+			p.editVolumes()
+			p.facts.Volumes = slices.Delete(p.facts.Volumes, at, at+1)
+			at, to, live = at-1, to-1, live-1
+		}
+	}
+	return to
+}
+
+// keeper is the workload that wants the slot to have a home; nil if none does.
+func (p *pass) keeper(slot schema.Slot) *schema.Workload {
+	i, known := p.byName[slot.Workload]
+	if !known {
+		return nil
+	}
+	goal, _ := p.facts.Rollouts[i].goal()
+	if goal == nil || !keepsPlace(goal) || slot.Index >= goal.Replicas {
+		return nil
+	}
+	return goal
+}
+
+// revive gives a slot that is wanted again the home that it had last.
+func (p *pass) revive(from, to int) int {
+	last := -1
+	for at := from; at < to; at++ {
+		f := &p.facts.Volumes[at]
+		if f.Deleting == nil && (last < 0 || f.Retired.After(p.facts.Volumes[last].Retired)) {
+			last = at
+		}
+	}
+	if last >= 0 {
+		p.editVolumes()
+		f := &p.facts.Volumes[last]
+		f.Retired, f.Up = VolumeFact{}.Retired, false
+	}
+	return last
+}
+
+// keepUp is for a slot's home: what it holds and for how long that would be kept.
+// A volume that the text names no more is still there.
+func (p *pass) keepUp(at int, goal *schema.Workload) {
+	f := &p.facts.Volumes[at]
+	bare := f.Bare && !goal.OwnsVolumes()
+	if f.Bare == bare && f.Retain == goal.Retain && holdsAll(f.Holds, goal) {
+		return
+	}
+	p.editVolumes()
+	f = &p.facts.Volumes[at]
+	f.Bare, f.Retain, f.Holds = bare, goal.Retain, holdings(goal, f.Holds)
+}
+
+func holdsAll(held map[string]schema.Bytes, w *schema.Workload) bool {
+	for name, v := range w.Volumes {
+		if size, known := held[name]; v.Host == "" && (!known || size != v.Size) {
+			return false
+		}
+	}
+	return true
+}
+
+// holdings are the workload's own volumes with their sizes, and those that were
+// held before.
+func holdings(w *schema.Workload, before map[string]schema.Bytes) map[string]schema.Bytes {
+	if !w.OwnsVolumes() && len(before) == 0 {
+		return nil
+	}
+	all := map[string]schema.Bytes{}
+	for name, size := range before {
+		all[name] = size
+	}
+	for name, v := range w.Volumes {
+		if v.Host == "" {
+			all[name] = v.Size
+		}
+	}
+	return all
+}
+
+// bury takes a home that nobody wants on its way; it is true at the end.
+func (p *pass) bury(at int) bool {
+	f := &p.facts.Volumes[at]
+	if f.Deleting == nil && f.Retired.IsZero() {
+		p.editVolumes()
+		f = &p.facts.Volumes[at]
+		f.Retired, f.Up = p.in.Now, false
+	}
+	node, known := p.nodeAt(f.Node)
+	used := known && p.uses(&p.nodes[node], f.Slot)
+	switch {
+	case f.Deleting != nil:
+		return !known || !used && p.deleteVolumes(node, f)
+	case f.Bare:
+		return !used
+	case f.Retain == 0:
+		return false
+	}
+	end := f.Retired.Add(f.Retain.D())
+	if end.After(p.in.Now) {
+		p.wakeAt(end)
+		return false
+	}
+	if !used {
+		p.editVolumes()
+		f = &p.facts.Volumes[at]
+		f.Deleting = &Deleting{Actor: RetainActor, At: p.in.Now}
+		return !known || p.deleteVolumes(node, f)
+	}
+	return false
+}
+
+// deleteVolumes sees to it that the node is ordered to, and is true once it has
+// shown that nothing is left.
+func (p *pass) deleteVolumes(node int, f *VolumeFact) (gone bool) {
+	n := &p.nodes[node]
+	told := n.deletion(f.Slot)
+	if told == nil {
+		p.deletions = append(p.deletions, deletion{node: int32(node), order: nodes.Deletion{Slot: f.Slot, Actor: f.Deleting.Actor}})
+		return false
+	}
+	d := n.deleted(f.Slot)
+	if d == nil || !n.fresh() || n.seen.Report.Seen.Compare(told.Since) < 0 {
+		return false
+	}
+	if d.Failure != nil {
+		p.blocked = append(p.blocked, Blocked{Workload: f.Slot.Workload, Slot: f.Slot, Code: "volume-not-deleted",
+			Text: "its volumes on " + f.Node + " cannot be deleted: " + d.Failure.Text, Next: "see to it on " + f.Node + "; it is tried again by itself"})
+	}
+	if d.Gone {
+		p.deletions = append(p.deletions, deletion{node: int32(node), order: *told, drop: true})
+	}
+	return d.Gone
+}
+
+// Idle is whether the home is a tombstone whose volumes may be deleted: nothing
+// of the slot is ordered there any more.
+func (f *Facts) Idle(v *VolumeFact) bool {
+	if v.lives() || v.Bare || v.Deleting != nil {
+		return false
+	}
+	at, known := slices.BinarySearchFunc(f.Nodes, v.Node, compareNodeFact)
+	return !known || !slices.ContainsFunc(f.Nodes[at].Assignment.Orders, func(o nodes.Order) bool { return o.Slot == v.Slot })
+}
+
+// deletion is a change to one node's orders to delete volumes.
+type deletion struct {
+	node  int32
+	order nodes.Deletion
+	drop  bool
+}
+
+// deletion is the order that the node has to delete the slot's volumes.
+func (n *nodeView) deletion(slot schema.Slot) *nodes.Deletion {
+	all := n.fact.Assignment.Deletions
+	at, known := slices.BinarySearchFunc(all, slot, func(d nodes.Deletion, s schema.Slot) int { return d.Slot.Compare(s) })
+	if !known {
+		return nil
+	}
+	return &all[at]
+}
+
+// deleted is what the node says of that.
+func (n *nodeView) deleted(slot schema.Slot) *nodes.Deleted {
+	if n.seen == nil {
+		return nil
+	}
+	all := n.seen.Report.Deleted
+	at, known := slices.BinarySearchFunc(all, slot, func(d nodes.Deleted, s schema.Slot) int { return d.Slot.Compare(s) })
+	if !known {
+		return nil
+	}
+	return &all[at]
+}
+
+// uses is whether anything of the slot is ordered on the node or was seen there.
+func (p *pass) uses(n *nodeView, slot schema.Slot) bool {
+	prefix := slot.String() + "@"
+	orders := n.fact.Assignment.Orders
+	at := sort.Search(len(orders), func(i int) bool { return orders[i].ID >= prefix })
+	if at < len(orders) && orders[at].Slot == slot {
+		return true
+	}
+	if n.seen == nil {
+		return false
+	}
+	seen := n.seen.Report.Instances
+	at = sort.Search(len(seen), func(i int) bool { return seen[i].ID >= prefix })
+	return at < len(seen) && seen[at].Slot == slot
+}
+
+// nodeAt finds a node of this pass by name.
+func (p *pass) nodeAt(name string) (at int, known bool) {
+	return slices.BinarySearchFunc(p.nodes, name, func(n nodeView, name string) int { return compareNodeFact(*n.fact, name) })
+}

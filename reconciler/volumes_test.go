@@ -1,0 +1,147 @@
+package reconciler_test
+
+import (
+	"slices"
+
+	"pgregory.net/rapid"
+
+	"github.com/bayplan/bayplan/nodes"
+	"github.com/bayplan/bayplan/reconciler"
+	"github.com/bayplan/bayplan/schema"
+)
+
+// has notes that a slot's volumes are on the machine from the first start of an
+// instance that has them.
+func (m *machine) has(o *nodes.Order) {
+	if keepsVolumes(o.Workload) {
+		m.volumes[o.Slot] = true
+	}
+}
+
+func keepsVolumes(w *schema.Workload) bool {
+	return w.OwnsVolumes() && (w.Kind == schema.Service || w.Kind == schema.Stateful)
+}
+
+// deleteVolumes carries out the orders to, but for slots that are still at work.
+func (m *machine) deleteVolumes(skip func(id string) bool) {
+	for _, d := range m.held.Deletions {
+		used := false
+		for _, x := range m.insts {
+			used = used || x.Slot == d.Slot
+		}
+		if !used && !skip(d.Slot.String()) {
+			delete(m.volumes, d.Slot)
+		}
+	}
+}
+
+func (m *machine) deleted() (all []nodes.Deleted) {
+	for _, d := range m.held.Deletions {
+		if !m.volumes[d.Slot] {
+			all = append(all, nodes.Deleted{Slot: d.Slot, Gone: true})
+		}
+	}
+	return all
+}
+
+// delete has an operator delete what is kept of a slot.
+func (a actions) delete(t *rapid.T) {
+	a.facts.Volumes = slices.Clone(a.facts.Volumes)
+	for i := range a.facts.Volumes {
+		if f := &a.facts.Volumes[i]; a.facts.Idle(f) && rapid.Bool().Draw(t, "this one") {
+			f.Deleting = &reconciler.Deleting{Actor: "ann", At: a.now}
+		}
+	}
+	a.pass()
+}
+
+func volumeFact(f *reconciler.Facts, slot schema.Slot, node string) *reconciler.VolumeFact {
+	i := slices.IndexFunc(f.Volumes, func(v reconciler.VolumeFact) bool { return v.Slot == slot && v.Node == node })
+	if i < 0 {
+		return nil
+	}
+	return &f.Volumes[i]
+}
+
+// checkVolumes: a node is ordered to delete volumes only where an operator said
+// so or their time was over, never those of a slot that lives there; what is
+// there is known (I18).
+func (f *fleet) checkVolumes(in reconciler.Input, p *reconciler.Plan) {
+	for _, a := range p.Assignments {
+		for _, d := range a.Deletions {
+			if d.Since != a.Version {
+				continue
+			}
+			was := volumeFact(&in.Facts, d.Slot, a.Node)
+			switch {
+			case was == nil:
+				f.t.Fatalf("I18: the volumes of %s on %s are to be deleted, and nobody knows of them", d.Slot, a.Node)
+			case was.Deleting == nil && (was.Retain == 0 || was.Retired.IsZero() || was.Retired.Add(was.Retain.D()).After(in.Now)):
+				f.t.Fatalf("I18: the volumes of %s on %s are to be deleted by %s: %s", d.Slot, a.Node, d.Actor, encode(f.t, was))
+			}
+		}
+		for _, o := range a.Orders {
+			if !o.Stop && slices.ContainsFunc(a.Deletions, func(d nodes.Deletion) bool { return d.Slot == o.Slot }) {
+				f.t.Fatalf("I18: %s is to run on %s, and its volumes to be deleted", o.ID, a.Node)
+			}
+		}
+	}
+	for _, m := range f.machines {
+		for slot := range m.volumes {
+			if volumeFact(&p.Facts, slot, m.node.Name) == nil {
+				f.t.Fatalf("I18: the volumes of %s on %s are forgotten", slot, m.node.Name)
+			}
+		}
+	}
+}
+
+// checkWriters: a slot that is not like others has one instance, counting those
+// that stop and those on silent nodes; only where its workload says so may
+// another have taken the place of one on a lost node. It runs where it is at home
+// (I2).
+func (f *fleet) checkWriters(p *reconciler.Plan) {
+	writers := map[schema.Slot]string{}
+	for i := range p.Facts.Nodes {
+		n := &p.Facts.Nodes[i]
+		for _, o := range n.Assignment.Orders {
+			w := o.Workload
+			given := o.Stop && o.Reason == nodes.NodeLost && w.OnLost == schema.ReplaceElsewhere
+			if w == nil || w.Kind != schema.Stateful && !keepsVolumes(w) || given {
+				continue
+			}
+			if was, ok := writers[o.Slot]; ok {
+				f.t.Fatalf("I2: %s has writers %s and %s on %s", o.Slot, was, o.ID, n.Name)
+			}
+			writers[o.Slot] = o.ID + " on " + n.Name
+			if home := volumeFact(&p.Facts, o.Slot, n.Name); !o.Stop && (home == nil || !home.Retired.IsZero() || home.Deleting != nil) && wantedNow(p, o.Slot) {
+				f.t.Fatalf("I2: %s runs on %s, which is not its home: %s", o.ID, n.Name, encode(f.t, p.Facts.Volumes))
+			}
+		}
+	}
+}
+
+// wantedNow is whether the pass that decided knew the slot as one that is not like
+// others.
+func wantedNow(p *reconciler.Plan, slot schema.Slot) bool {
+	goal := goalOf(rolloutOf(&p.Facts, slot.Workload))
+	return !p.FactsChanged && goal != nil && (goal.Kind == schema.Stateful || keepsVolumes(goal)) && slot.Index < goal.Replicas
+}
+
+// checkQuorum: nothing that is done leaves a workload with fewer slots that may
+// serve than its quorum, where there were as many.
+func (f *fleet) checkQuorum(before, after map[schema.Slot][]view, goal *schema.Workload) {
+	if goal.Quorum == 0 {
+		return
+	}
+	count := func(all map[schema.Slot][]view) (n int) {
+		for s, vs := range all {
+			if s.Workload == goal.Name && slices.ContainsFunc(vs, func(v view) bool { return v.may && f.silence(v.node.Name) < reconciler.UnreachableAfter }) {
+				n++
+			}
+		}
+		return n
+	}
+	if had, has := count(before), count(after); has < had && has < goal.Quorum {
+		f.t.Fatalf("I1: %s has %d slots of %d that may serve, below its quorum of %d: %s", goal.Name, has, had, goal.Quorum, encode(f.t, f.plan.Changes))
+	}
+}
