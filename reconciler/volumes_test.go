@@ -105,7 +105,7 @@ func (f *fleet) checkWriters(p *reconciler.Plan) {
 		n := &p.Facts.Nodes[i]
 		for _, o := range n.Assignment.Orders {
 			w := o.Workload
-			given := o.Stop && o.Reason == nodes.NodeLost && w.OnLost == schema.ReplaceElsewhere
+			given := o.Stop && o.Reason == nodes.NodeLost // checkStops asks by what right
 			if w == nil || w.Kind != schema.Stateful && !keepsVolumes(w) || given {
 				continue
 			}
