@@ -81,5 +81,7 @@ func TestList_TellsOfFullVolumes(t *testing.T) {
 	if got := full(); len(got) != 0 {
 		t.Errorf("full are %q, and there is room", got)
 	}
-	c.ends(r, in)
+	if err := errors.Join(r.Stop(t.Context(), in.ID, "SIGKILL", 0), r.Remove(t.Context(), in.ID)); err != nil {
+		t.Error(err)
+	}
 }
