@@ -160,7 +160,7 @@ func (p *pass) adopt(s *schema.Spec) (touched []string) {
 			continue
 		}
 		p.editRollouts()
-		r.Want, r.Target, r.Stage, r.Reason = nil, "", Removing, ""
+		r.Want, r.Target, r.Stage, r.Reason, r.Serving = nil, "", Removing, "", ""
 		r.Commit, r.Began, r.Moved = commit, p.in.Now, p.in.Now
 		p.facts.Rollouts[i] = r
 		touched = append(touched, r.Workload)
@@ -184,8 +184,16 @@ func (p *pass) adoptOne(w *schema.Workload, commit string) bool {
 	// A digest that was rolled back stays quarantined until it changes.
 	quarantined := (r.Stage == Reverting || r.Stage == Reverted) && target == r.Target
 	text := *w
+	if r.Stage == Keeping { // what serves is what was good before
+		r.Good, r.GoodDigest = r.Want, r.Target
+	}
+	if target != r.Target {
+		r.Step, r.Failed, r.Promoted = 0, nil, nil
+	}
 	r.Want, r.Target, r.Commit = &text, target, commit
 	if !quarantined {
+		r.Ready = time.Time{}
+		r.direct(r.served(), p.in.Now)
 		r.Stage, r.Reason, r.Progress = Rolling, "", 0
 		if len(w.After) > 0 {
 			r.Stage = Waiting

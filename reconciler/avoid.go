@@ -25,6 +25,11 @@ func (p *pass) failedOn(rollout int) (names []string) {
 			names = append(names, name)
 		}
 	}
+	for _, c := range p.facts.Rollouts[rollout].failures() {
+		if p.in.Now.Sub(c.At) < failedLately && !slices.Contains(names, c.Node) {
+			names = append(names, c.Node)
+		}
+	}
 	slices.Sort(names)
 	return names
 }

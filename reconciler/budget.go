@@ -13,13 +13,14 @@ type budget struct {
 
 // serviceBudget counts what is surging and down now, stops in flight included
 // (I1), and returns what is left of the workload's allowance.
-func (p *pass) serviceBudget(i int, goal *schema.Workload, digest schema.Digest) budget {
+func (p *pass) serviceBudget(i int, goal *schema.Workload) budget {
 	entries := p.groupAt(i)
 	var t tally
 	for index := range goal.Replicas {
 		var mine []entry
 		mine, entries = cut(entries, index)
-		t.count(p, goal, digest, mine)
+		what := p.versionOf(i, index, mine)
+		t.count(p, what.text, what.digest, mine)
 	}
 	return t.budget(goal, goal.Replicas)
 }

@@ -69,8 +69,8 @@ func (p *pass) leaving(e *entry, w *schema.Workload) bool {
 // beside the old instance where the budget has that, else after it. Nothing goes
 // before there is a place for it.
 func (p *pass) moveAway(i int, goal *schema.Workload, v *slotView, b *budget) {
-	w := want{version: p.wanted(i), request: p.request(p.wanted(i), v, ""), rollout: i, lost: v.entries, reason: p.placeReason(v, &p.facts.Rollouts[i]),
-		away: true, drains: p.sameVersion(i, v.old)}
+	w := want{version: v.what, request: p.request(v.what, v, ""), rollout: i, lost: v.entries, reason: p.placeReason(v, &p.facts.Rollouts[i]),
+		away: true, drains: v.what.is(v.old)}
 	switch {
 	case b.surge > 0:
 		b.surge--
@@ -84,11 +84,6 @@ func (p *pass) moveAway(i int, goal *schema.Workload, v *slotView, b *budget) {
 		return
 	}
 	p.wants = append(p.wants, w)
-}
-
-func (p *pass) sameVersion(i int, e *entry) bool {
-	_, digest := p.facts.Rollouts[i].goal()
-	return e.order.Digest == digest
 }
 
 // stay notes why a slot does not move yet; "" is that others go first.
@@ -243,6 +238,12 @@ func (p *pass) waitsFor(i int, goal *schema.Workload) string {
 	}
 	if waiting := p.outcome[i].waiting; waiting != "" {
 		return "it waits for " + waiting
+	}
+	for index := range goal.Replicas { // others go first, and cannot
+		slot := schema.Slot{Workload: goal.Name, Index: index}
+		if why := p.stays[slot]; why != "" {
+			return "it waits for " + slot.String() + ": " + why
+		}
 	}
 	return ""
 }

@@ -142,7 +142,7 @@ func (p *pass) fillNodes(i int, goal *schema.Workload) (lost int) {
 			continue
 		}
 		index = freeIndex(p.groupAt(i), index)
-		v := slotView{slot: schema.Slot{Workload: goal.Name, Index: index}}
+		v := slotView{slot: schema.Slot{Workload: goal.Name, Index: index}, what: p.wanted(i)}
 		p.fill(i, goal, &v, p.nodes[n].fact.Name)
 		index++
 	}

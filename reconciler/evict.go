@@ -108,12 +108,12 @@ func (p *pass) spare() map[string]int {
 // serving counts the slots of a workload that have an instance that serves and
 // is not told to stop.
 func (p *pass) serving(i int, goal *schema.Workload) (count int) {
-	entries := p.groupAt(i)
+	entries, r := p.groupAt(i), &p.facts.Rollouts[i]
 	for index := range goal.Replicas {
 		var mine []entry
 		mine, entries = cut(entries, index)
 		for j := range mine {
-			if e := &mine[j]; e.order != nil && !e.order.Stop && !e.retired && p.serves(e) {
+			if e := &mine[j]; e.order != nil && !e.order.Stop && !e.retired && p.serves(e) && r.directs(e.order.Digest) {
 				count++
 				break
 			}

@@ -66,6 +66,8 @@ type Commit struct {
 	Reason string `json:"reason,omitempty"`
 	// Touched are the workloads that it added, changed or removed, sorted.
 	Touched []string `json:"touched,omitempty"`
+	// Causes are the slots that made it fail or go back, at most MaxCauses.
+	Causes []Cause `json:"causes,omitempty"`
 	// Removals are the workloads that a Held commit would remove, sorted.
 	Removals []string `json:"removals,omitempty"`
 	// Seen is when the server saw the commit, Ended when Outcome became an end.
@@ -98,6 +100,9 @@ const (
 	Reverting Stage = "reverting"
 	// Reverted is back on Good; Target is quarantined.
 	Reverted Stage = "reverted"
+	// Keeping went over to a new set and keeps the old one whole for a while, to
+	// go back to at once. Want is what serves, Good the old set's text.
+	Keeping Stage = "keeping"
 	// Stuck failed with nothing to go back to.
 	Stuck Stage = "stuck"
 	// Removing is the workload's end.
@@ -128,6 +133,28 @@ type Rollout struct {
 	// Course is how far an ordered rollout has come in its runbook; nil before it
 	// begins. It stays until the next one, to tell what was done.
 	Course *Course `json:"course,omitempty"`
+	// Serving is the version whose instances should receive traffic: one fact, for
+	// who directs it to follow. Empty where all that are available should.
+	Serving schema.Digest `json:"serving,omitempty"`
+	// Switched is when traffic last went from one set to another.
+	Switched time.Time `json:"switched,omitzero"`
+	// Step is how many steps of a canary are behind it.
+	Step int `json:"step,omitempty"`
+	// Ready is since when all that goes ahead of the rest is healthy, a new set or
+	// a step's slots; zero while it is not.
+	Ready time.Time `json:"ready,omitzero"`
+	// Promoted is who let it go on last; nil where nobody had to.
+	Promoted *Said `json:"promoted,omitempty"`
+	// Failed are the failures of slots since Target was set, oldest first; nil for
+	// none. It is replaced, never changed in place.
+	Failed *Failures `json:"failed,omitempty"`
+}
+
+// Said is who asked for something, and when.
+type Said struct {
+	Actor  string    `json:"actor"`
+	Reason string    `json:"reason,omitempty"`
+	At     time.Time `json:"at"`
 }
 
 // NodeFact is a node that joined, with what it was last told.

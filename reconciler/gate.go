@@ -39,6 +39,12 @@ func (p *pass) gateOf(i int) gate {
 // the last good one, if that had the slot; nil where it had none.
 func (p *pass) present(i int, v *slotView) *version {
 	r := &p.facts.Rollouts[i]
+	if v.beside {
+		if v.had {
+			return &v.what
+		}
+		return nil
+	}
 	var last *nodes.Order
 	for j := range v.entries {
 		if o := v.entries[j].order; o != nil && o.Workload != nil && o.Workload.Kind == r.Want.Kind && (last == nil || o.Placed.After(last.Placed)) {
@@ -62,3 +68,6 @@ type version struct {
 	text   *schema.Workload
 	digest schema.Digest
 }
+
+// is whether the instance was ordered in the version.
+func (v version) is(e *entry) bool { return e.order.Digest == v.digest }

@@ -199,22 +199,27 @@ func (f *fleet) checkDown(in reconciler.Input, p *reconciler.Plan) {
 		if goal == nil || goal.Update.Strategy == "recreate" || changesKind(before, goal) {
 			continue
 		}
+		way := &goal.Update
+		if r.Serving != "" && r.Serving != goal.Digest() { // a new set comes up beside it
+			goal = r.Good
+		}
 		total, down, taken := 0, 0, 0
 		for _, slot := range wantedSlots(goal, before, p) {
 			if vs := before[slot]; goal.Kind == schema.Daemon && f.silence(vs[0].node.Name) >= goal.LostAfter.D() {
 				continue // not down by our doing, nor can we bring it up
 			}
 			total++
-			if !slices.ContainsFunc(after[slot], func(v view) bool { return v.serves }) {
+			mine := func(v view) bool { return r.Serving == "" || v.order.Digest == r.Serving }
+			if !slices.ContainsFunc(after[slot], func(v view) bool { return v.serves && mine(v) }) {
 				down++
-				may := func(v view) bool { return v.may && f.silence(v.node.Name) < reconciler.UnreachableAfter }
+				may := func(v view) bool { return v.may && mine(v) && f.silence(v.node.Name) < reconciler.UnreachableAfter }
 				if slices.ContainsFunc(before[slot], may) && !slices.ContainsFunc(after[slot], may) {
 					taken++
 				}
 			}
 		}
-		allowed := goal.Update.MaxUnavailable.Floor(total)
-		if hasFixedPort(goal) || len(goal.Volumes) > 0 || goal.Update.Strategy == schema.Ordered || goal.Kind == schema.Stateful {
+		allowed := way.MaxUnavailable.Floor(total)
+		if hasFixedPort(goal) || len(goal.Volumes) > 0 || way.Strategy == schema.Ordered || goal.Kind == schema.Stateful {
 			allowed = max(allowed, 1)
 		}
 		f.checkQuorum(before, after, goal)

@@ -36,6 +36,9 @@ type want struct {
 	step *oneStep
 	// home is whether it asks for the slot's home alone, and starts nothing.
 	home bool
+	// instead is an instance that keeps failing where it is: it goes once the slot
+	// has a place on another node.
+	instead *entry
 	// reorder is an order that stays where it is and needs other ports.
 	reorder *entry
 }
@@ -173,7 +176,7 @@ func (p *pass) placeAll(t *scheduler.Table) {
 			}
 			placed = placed[1:]
 		case p.roomInstead(t, w):
-			p.retire(w.replaces, p.replaceReason(w.replaces, w.request.Workload, &p.facts.Rollouts[w.rollout]))
+			p.retire(w.replaces, p.replaceReason(w.replaces, w.version, &p.facts.Rollouts[w.rollout]))
 			unplaced = unplaced[1:]
 		default:
 			p.refused(w, unplaced[0].Why)
@@ -256,6 +259,9 @@ func (p *pass) order(w *want, got scheduler.Placement) {
 		if e := &w.lost[j]; e.order != nil && p.givenUp(e, goal) {
 			p.retire(e, nodes.NodeLost)
 		}
+	}
+	if w.instead != nil {
+		p.leave(w)
 	}
 	p.edit(edit{node: int32(node), order: o})
 	p.changes = append(p.changes, Change{Slot: got.Slot, Node: got.Node, Digest: digest, Reason: w.reason, Score: got.Score})

@@ -41,7 +41,7 @@ func TestReconcile_AnyWorld(t *testing.T) {
 			"commit": a.commit, "commit again": a.commit, "refuse": a.refuse, "approve": a.approve,
 			"work": a.work, "work more": a.work, "work on": a.work, "all work": a.allWork, "all go on": a.allWork,
 			"cut": a.cut, "join": a.join, "node": a.node, "move": a.move, "crash": a.crash, "port": a.port, "stray": a.stray, "restart": a.restart,
-			"agent": a.agent, "engine": a.engine, "drain": a.drain, "delete volumes": a.delete, "end drain": a.uncordon,
+			"agent": a.agent, "engine": a.engine, "drain": a.drain, "promote": a.promote, "abort": a.abort, "delete volumes": a.delete, "end drain": a.uncordon,
 		})
 		f.recover()
 		f.settleForGood()
@@ -113,7 +113,7 @@ func (a actions) workload(t *rapid.T, name string) schema.Workload {
 			pick("start", "start=ordered", "start=parallel"), pick("lost", "lost=wait", "lost=replace"), pick("retain", "retain=1m", "retain=1h"), pick("quorum", "quorum=0", "quorum=2"))
 	}
 	for _, f := range []string{pick("port", "", "", "port=http:80", "port=http:80:8080"), pick("check", "", "check=/up"),
-		pick("strategy", "", "", "strategy=recreate", "strategy=ordered", "strategy=ordered"),
+		pick("strategy", "", "", "strategy=recreate", "strategy=ordered", "strategy=ordered", "soak=15s", "promotion=manual", "canary=1/15s,50%/approve"), pick("failures", "", "", "failures=1"),
 		pick("on", "", "", "on=zone:a"), pick("volume", "", "", "", "volume=data"), pick("yields", "", "yields=yes"),
 		pick("priority", "", "", "priority=-1", "priority=1"), pick("revocable", "", "", "", "revocable=yes"), pick("gang", "", "", "", "gang=yes"),
 		pick("after", "", "", "", "", "after=a/one", "after=b/three:started", "after=a/two,c/five"), pick("pool", "", "", "", "pool=part", "pool=sure")} {

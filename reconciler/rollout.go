@@ -31,17 +31,23 @@ func (p *pass) settle(r Rollout, out *slotCount) Rollout {
 	if out.settled > r.Progress {
 		r.Progress, r.Moved = out.settled, p.in.Now
 	}
+	if len(out.failed) > 0 {
+		r.Failed = r.failures().plus(out.failed...)
+	}
 	complete := p.complete(&r, out)
 	switch r.Stage {
 	case Rolling, Stuck:
 		if complete {
-			r.Stage, r.Reason = Done, ""
-			r.Good, r.GoodDigest = r.Want, r.Target
-			return r
+			return r.done(p.in.Now)
+		}
+		if at, halts := r.halts(); halts {
+			return p.halt(r, at, out)
 		}
 		if r.Stage == Rolling {
 			return p.checkDeadlines(r, out)
 		}
+	case Keeping:
+		return p.keep(r)
 	case Reverting:
 		if complete {
 			r.Stage = Reverted
@@ -56,7 +62,7 @@ func (p *pass) settle(r Rollout, out *slotCount) Rollout {
 // longer to end than the rollout may stand still is left to its order: new
 // instances that serve are no reason to go back.
 func (p *pass) complete(r *Rollout, out *slotCount) bool {
-	if out.settled < out.desired || out.waiting != "" {
+	if _, halts := r.halts(); halts || out.settled < out.desired || out.waiting != "" {
 		return false
 	}
 	goal, _ := r.goal()
@@ -72,7 +78,7 @@ func (p *pass) failing(r *Rollout, out *slotCount) bool {
 	if r.Stage != Rolling || p.complete(r, out) {
 		return false
 	}
-	return out.failure != "" || out.gate.open() && out.settled <= r.Progress && !p.deadline(r).After(p.in.Now)
+	return out.failure != "" || out.gate.open() && r.Ready.IsZero() && out.settled <= r.Progress && !p.deadline(r).After(p.in.Now)
 }
 
 // deadline is until when the rollout must have got further.
@@ -85,7 +91,7 @@ func (p *pass) deadline(r *Rollout) time.Time {
 // further.
 func (p *pass) checkDeadlines(r Rollout, out *slotCount) Rollout {
 	if !p.failing(&r, out) {
-		if out.gate.open() {
+		if out.gate.open() && r.Ready.IsZero() {
 			p.wakeAt(p.deadline(&r))
 		}
 		return r
@@ -98,27 +104,17 @@ func (p *pass) checkDeadlines(r Rollout, out *slotCount) Rollout {
 	case out.waiting != "":
 		reason += ": " + out.waiting
 	case out.ailing != nil:
-		reason += ": " + p.where(out.ailing) + ": " + out.ailing.inst.Failure.Text
+		text := p.where(out.ailing) + ": " + out.ailing.inst.Failure.Text
+		reason += ": " + text
+		r.Failed = r.failures().plus(p.causeOf(out.ailing, text))
 	case out.pulling != nil:
 		reason += ": " + p.where(out.pulling) + " is still pulling " + pullOf(out.pulling)
 	}
 	return p.fail(r, reason)
 }
 
-// fail goes back to the last good digest, or, with nothing to go back to, stays
-// where it is.
-func (p *pass) fail(r Rollout, reason string) Rollout {
-	r.Reason, r.Moved, r.Progress = reason, p.in.Now, 0
-	r.Stage = Stuck
-	if r.Course != nil && !r.Course.Failed {
-		r.Course = r.Course.copy()
-		r.Course.Failed = true
-	}
-	if r.Good != nil && r.GoodDigest != r.Target {
-		r.Stage = Reverting
-	}
-	return r
-}
+// fail goes back to the last good digest.
+func (p *pass) fail(r Rollout, reason string) Rollout { return r.goBack(reason, p.in.Now) }
 
 // empty is whether nothing of the i-th workload is left after this pass.
 func (p *pass) empty(i int) bool {
@@ -157,7 +153,7 @@ func (p *pass) closeCommit() {
 	c := &p.facts.Commits[n-1]
 	c.Outcome, c.Reason = outcome, reason
 	if outcome.Ended() {
-		c.Ended = p.in.Now
+		c.Ended, c.Causes = p.in.Now, p.causes(c)
 	}
 }
 

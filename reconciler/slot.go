@@ -10,7 +10,9 @@ import (
 
 // slotView is one slot of a workload as this pass sees it.
 type slotView struct {
-	slot    schema.Slot
+	slot schema.Slot
+	// what is the version that the slot is to run.
+	what    version
 	entries []entry
 	// current runs what is wanted, old anything else; either may be nil. Both
 	// leave out what was told to stop.
@@ -24,6 +26,8 @@ type slotView struct {
 	// kept is whether an instance of the wanted version serves on a node that is
 	// being drained: the slot is as it should be but for its place.
 	kept bool
+	// beside is whether it is of a set beside the one that serves.
+	beside bool
 	// away is whether the slot's instance sits on a node that is silent but not
 	// lost: it counts as present, not as available.
 	away bool
@@ -46,7 +50,7 @@ func (p *pass) givenUp(e *entry, goal *schema.Workload) bool {
 // viewSlot sorts out the instances of one slot. Orders that are done with are
 // dealt with on the way; those on lost nodes are left out.
 func (p *pass) viewSlot(goal *schema.Workload, digest schema.Digest, slot schema.Slot, entries []entry) slotView {
-	v := slotView{slot: slot, entries: entries}
+	v := slotView{slot: slot, what: version{goal, digest}, entries: entries}
 	for i := range entries {
 		e := &entries[i]
 		n := &p.nodes[e.node]
@@ -182,10 +186,10 @@ func (p *pass) retire(e *entry, why nodes.Reason) {
 
 // refresh brings the settings that are not part of the digest up to date, and
 // gives other ports where the node found the chosen ones taken.
-func (p *pass) refresh(i int, e *entry, goal *schema.Workload) {
-	o := e.order
+func (p *pass) refresh(i int, e *entry, what version) {
+	o, goal := e.order, what.text
 	if e.inst != nil && e.inst.Failure != nil && e.inst.Failure.Code == nodes.PortInUse && p.rechoosable(e, goal) {
-		p.wants = append(p.wants, want{version: p.wanted(i), request: p.requestAt(e, goal), rollout: i, reorder: e, reason: nodes.PortConflict})
+		p.wants = append(p.wants, want{version: what, request: p.requestAt(e, goal), rollout: i, reorder: e, reason: nodes.PortConflict})
 		return
 	}
 	told := p.knowsPeers(o, goal, goal)

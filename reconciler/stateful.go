@@ -22,7 +22,7 @@ func (p *pass) workStateful(i int, goal *schema.Workload, digest schema.Digest) 
 	above := p.viewOrdinals(i, goal, digest)
 	housed := p.house(i, goal)
 	shrinking := p.shrink(i, goal, above)
-	b := p.serviceBudget(i, goal, digest)
+	b := p.serviceBudget(i, goal)
 	if shrinking || !housed {
 		b.down = min(b.down, 0)
 	}

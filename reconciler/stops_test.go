@@ -120,7 +120,10 @@ func (f *fleet) wrongStop(n, was *reconciler.NodeFact, old, o *nodes.Order, p *r
 			return "nothing has taken its place (I33)"
 		}
 	case nodes.Moved:
-		if reconciler.Matches(p.Facts.Spec.Pools, &n.Node, goal) && goal.Kind == schema.Service && !draining(&p.Facts, n.Name) {
+		if w := r.Want; old.Digest == r.GoodDigest && r.Good != nil && w.Kind == schema.Service && (w.Update.Strategy == schema.BlueGreen || w.Update.Strategy == schema.Canary) { // of a set, or beside canaries
+			goal = r.Good
+		}
+		if reconciler.Matches(p.Facts.Spec.Pools, &n.Node, goal) && goal.Kind == schema.Service && !draining(&p.Facts, n.Name) && !f.ails(n.Name, o.ID) {
 			return "it may stay there"
 		}
 	case nodes.Replaced, nodes.RolledBack:
@@ -138,6 +141,16 @@ func (f *fleet) wrongStop(n, was *reconciler.NodeFact, old, o *nodes.Order, p *r
 		return "that is no reason"
 	}
 	return ""
+}
+
+// ails is whether the instance told of a failure and does not serve.
+func (f *fleet) ails(node, id string) bool {
+	s := f.heard.Node(node)
+	if s == nil {
+		return false
+	}
+	x := s.Report.Instance(id)
+	return x != nil && x.Failure != nil && !x.Available()
 }
 
 // evictedWrongly is what speaks against an eviction: nobody goes before it, its

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/bayplan/bayplan/schema"
 )
 
 // Verb is what an operator can ask for beside Git.
@@ -36,7 +38,10 @@ type Wish struct {
 // asked.
 type Granted struct {
 	Node, Workload string
-	Text           string
+	// Serving is the version that should receive traffic from now on, where the
+	// wish is about that.
+	Serving schema.Digest
+	Text    string
 	// Next is a command that shows how it goes on; may be empty.
 	Next string
 }
@@ -70,6 +75,7 @@ func Grant(f Facts, w Wish) (Facts, Granted, error) {
 // grants has, by verb, what puts a wish into a copy of the facts.
 var grants = map[Verb]func(*Facts, *Wish) (Granted, error){
 	CordonNode: cordon, DrainNode: cordon, UncordonNode: uncordon,
+	PromoteWorkload: promote, AbortWorkload: abort,
 }
 
 // by is "by ann", with the reason where there is one.

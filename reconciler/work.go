@@ -12,13 +12,15 @@ type slotCount struct {
 	desired int
 	settled int // current, available long enough
 	left    int // instances that are not the wanted ones and not yet gone, on nodes that are not lost
+	unsure  int // current, and nothing is known of them now
 	failure string
-	waiting string // why something could not be placed
-	ailing  *entry // the first wanted instance that told of a failure
-	pulling *entry // the first that waits for its image
-	started int    // wanted instances that run
-	gate    gate   // what the walk might do
-	course  string // which course of a runbook decides; "" for none
+	failed  []Cause // what failed in this pass, and was not known to have
+	waiting string  // why something could not be placed
+	ailing  *entry  // the first wanted instance that told of a failure
+	pulling *entry  // the first that waits for its image
+	started int     // wanted instances that run
+	gate    gate    // what the walk might do
+	course  string  // which course of a runbook decides; "" for none
 }
 
 // work walks the i-th workload's slots: first to count, then to act.
@@ -42,8 +44,10 @@ func (p *pass) work(i int) {
 		p.workDaemon(i, goal, digest)
 	case goal.Kind == schema.Stateful:
 		p.workStateful(i, goal, digest)
+	case r.twoSets(p.in.Now):
+		p.workSets(i)
 	default:
-		p.workService(i, goal, digest)
+		p.workService(i, goal)
 	}
 	p.followRunbook(i)
 	if p.failing(&p.facts.Rollouts[i], &p.outcome[i]) {
@@ -113,20 +117,21 @@ func (p *pass) gone(e *entry) bool {
 }
 
 // workService walks slots 0 to replicas − 1 and retires those above.
-func (p *pass) workService(i int, goal *schema.Workload, digest schema.Digest) {
+func (p *pass) workService(i int, goal *schema.Workload) {
 	out := &p.outcome[i]
 	out.desired = goal.Replicas
-	b := p.serviceBudget(i, goal, digest)
+	b := p.serviceBudget(i, goal)
 	entries := p.groupAt(i)
 	for index := range goal.Replicas {
 		var mine []entry
 		mine, entries = cut(entries, index)
-		v := p.viewSlot(goal, digest, schema.Slot{Workload: goal.Name, Index: index}, mine)
+		what := p.versionOf(i, index, mine)
+		v := p.viewSlot(what.text, what.digest, schema.Slot{Workload: goal.Name, Index: index}, mine)
 		p.step(i, goal, &v, &b, "")
 	}
 	for j := range entries {
-		if out.gate.update {
-			p.end(i, &entries[j], nodes.ScaledDown)
+		if e := &entries[j]; out.gate.update || e.order == nil || e.order.Stop {
+			p.end(i, e, nodes.ScaledDown)
 		} else {
 			out.left++
 		}
@@ -156,66 +161,73 @@ func (p *pass) step(i int, goal *schema.Workload, v *slotView, b *budget, only s
 // move does what one slot needs now, within the gate.
 func (p *pass) move(i int, goal *schema.Workload, v *slotView, b *budget, only string) {
 	out := &p.outcome[i]
-	if v.settled || v.kept {
-		out.settled++
-	}
-	if v.stopping || v.old != nil && !v.kept {
-		out.left++
-	}
-	if v.current != nil {
-		p.refresh(i, v.current, goal)
-	}
-	if c := v.current; c != nil && c.inst != nil && c.inst.Phase == nodes.Running && p.nodes[c.node].fresh() {
-		out.started++
-	}
 	r := &p.facts.Rollouts[i]
-	p.retireSpares(v, r)
-	if out.ailing == nil && v.current != nil && v.current.inst != nil && v.current.inst.Failure != nil {
-		out.ailing = v.current
+	p.countSlot(i, v)
+	if v.current != nil {
+		p.refresh(i, v.current, v.what)
 	}
+	p.retireSpares(v, r)
 	if out.pulling == nil && pulling(v.current) {
 		out.pulling = v.current
 	}
-	if out.failure == "" {
-		out.failure = p.failure(v.current, goal, r.Began)
+	if v.what.digest == r.Target {
+		p.judgeSlot(i, goal, v)
 	}
 	switch {
 	case v.current != nil && v.settled:
 		p.retireRest(v, r)
 	case v.current != nil:
+		p.tryElsewhere(i, v)
 	case v.old == nil && v.waits:
 	case v.old == nil:
 		p.fill(i, goal, v, only)
 	case !out.gate.update && !v.kept:
 	case v.away && !p.serves(v.old):
 		// Its node is silent and not lost yet: nothing is known, so nothing is done.
-	case p.leaving(v.old, goal) && (v.kept || goal.Update.Strategy != "recreate" || p.sameVersion(i, v.old)):
+	case p.leaving(v.old, goal) && (v.kept || goal.Update.Strategy != "recreate" || v.what.is(v.old)):
 		p.moveAway(i, goal, v, b)
 	case goal.Update.Strategy == "recreate" || p.down(v.old):
-		p.retire(v.old, p.replaceReason(v.old, goal, r))
+		p.retire(v.old, p.replaceReason(v.old, v.what, r))
 	case b.surge > 0:
 		b.surge--
-		w := want{version: p.wanted(i), request: p.request(p.wanted(i), v, only), rollout: i, lost: v.entries, reason: p.placeReason(v, r), inTurn: fixesPort(goal)}
+		w := want{version: v.what, request: p.request(v.what, v, only), rollout: i, lost: v.entries, reason: p.placeReason(v, r), inTurn: fixesPort(goal)}
 		if b.instead > 0 { // it may come to that: what one slot may use, no other may
 			b.instead, b.down, w.replaces, w.inTurn = b.instead-1, b.down-1, v.old, false
 		}
 		p.wants = append(p.wants, w)
 	case b.down > 0:
 		b.instead, b.down = b.instead-1, b.down-1
-		p.retire(v.old, p.replaceReason(v.old, goal, r))
+		p.retire(v.old, p.replaceReason(v.old, v.what, r))
+	}
+}
+
+// countSlot counts one slot of the version that the rollout steers to.
+func (p *pass) countSlot(i int, v *slotView) {
+	out, c := &p.outcome[i], v.current
+	if v.stopping || v.old != nil && !v.kept {
+		out.left++
+	}
+	if c != nil && c.inst != nil && c.inst.Phase == nodes.Running && p.nodes[c.node].fresh() {
+		out.started++
+	}
+	switch _, digest := p.facts.Rollouts[i].goal(); {
+	case v.what.digest != digest:
+	case v.settled || v.kept:
+		out.settled++
+	case c != nil && !p.serves(c) && !p.down(c):
+		out.unsure++
 	}
 }
 
 // retireSpares ends what is neither the wanted instance nor the one that
 // serves in its place: left from a rollout that was superseded.
 func (p *pass) retireSpares(v *slotView, r *Rollout) {
-	goal, _ := r.goal()
 	for j := range v.entries {
 		e := &v.entries[j]
 		if e.order == nil || e.order.Stop || e == v.current || !p.nodes[e.node].fresh() || p.mayServe(v, e) {
 			continue
 		}
-		p.retire(e, p.replaceReason(e, goal, r))
+		p.retire(e, p.replaceReason(e, v.what, r))
 	}
 }
 
@@ -235,7 +247,7 @@ func (p *pass) retireRest(v *slotView, r *Rollout) {
 		if e == v.current || e.order == nil || e.order.Stop {
 			continue
 		}
-		why := p.replaceReason(e, v.current.order.Workload, r)
+		why := p.replaceReason(e, version{v.current.order.Workload, v.what.digest}, r)
 		if p.givenUp(e, v.current.order.Workload) {
 			why = nodes.NodeLost
 		}
@@ -252,10 +264,10 @@ func (p *pass) fill(i int, goal *schema.Workload, v *slotView, only string) {
 		return
 	}
 	inPlace := goal.Update.Strategy == schema.Ordered && v.stopping
-	if goal.Update.Strategy == "recreate" && (v.stopping || p.stillStopping(i)) || inPlace || v.mayWrite(goal) {
+	if goal.Update.Strategy == "recreate" && (v.stopping || p.stillStopping(i)) || inPlace || v.mayWrite(v.what.text) {
 		return
 	}
-	p.ask(i, p.wanted(i), v, only, p.placeReason(v, &p.facts.Rollouts[i]))
+	p.ask(i, v.what, v, only, p.placeReason(v, &p.facts.Rollouts[i]))
 }
 
 // bringBack asks for a place for a slot that has lost what it had, in the
@@ -311,7 +323,7 @@ func (p *pass) placeReason(v *slotView, r *Rollout) nodes.Reason {
 		return nodes.Moved
 	case r.Stage == Reverting || r.Stage == Reverted:
 		return nodes.RolledBack
-	case v.old != nil && v.old.order.Digest == r.Target:
+	case v.old != nil && v.what.is(v.old):
 		return nodes.Moved
 	case v.old == nil && r.Good != nil && r.Good.Kind != schema.Daemon && v.slot.Index >= r.Good.Replicas:
 		return nodes.ScaledUp
@@ -321,10 +333,9 @@ func (p *pass) placeReason(v *slotView, r *Rollout) nodes.Reason {
 	return nodes.Created
 }
 
-func (p *pass) replaceReason(e *entry, goal *schema.Workload, r *Rollout) nodes.Reason {
-	_, digest := r.goal()
+func (p *pass) replaceReason(e *entry, what version, r *Rollout) nodes.Reason {
 	switch {
-	case e.order.Digest == digest && (p.leaving(e, goal) || !p.mayStay(&p.nodes[e.node], goal)):
+	case what.is(e) && (p.leaving(e, what.text) || !p.mayStay(&p.nodes[e.node], what.text)):
 		return nodes.Moved
 	case r.Stage == Reverting || r.Stage == Reverted:
 		return nodes.RolledBack

@@ -148,6 +148,13 @@ func setField(w *schema.Workload, k, v string) (err error) {
 		w.Volumes = map[string]schema.Volume{"shared": {Path: "/shared", Host: v}}
 	case "volume":
 		w.Volumes = map[string]schema.Volume{v: {Path: "/data"}}
+	case "failures":
+		w.Update.MaxFailures, err = strconv.Atoi(v)
+	case "soak", "keep", "within", "promotion", "drain":
+		err = setSets(w, k, v)
+	case "canary":
+		w.Update.Strategy = schema.Canary
+		w.Update.Canary, err = parseCanary(v)
 	case "strategy":
 		w.Update.Strategy = v
 	case "after":
@@ -273,6 +280,15 @@ func (w *world) state() string {
 	for i := range w.facts.Rollouts {
 		r := &w.facts.Rollouts[i]
 		fmt.Fprintf(&b, "%s %s %s", r.Workload, r.Stage, w.image(r.Target))
+		if r.Serving != "" {
+			fmt.Fprintf(&b, ", %s serves", w.image(r.Serving))
+		}
+		if r.Step > 0 {
+			fmt.Fprintf(&b, ", step %d is done", r.Step)
+		}
+		if !r.Ready.IsZero() {
+			fmt.Fprintf(&b, ", ready for %s", w.now.Sub(r.Ready))
+		}
 		if r.Reason != "" {
 			fmt.Fprintf(&b, ": %s", r.Reason)
 		}
