@@ -1,6 +1,7 @@
 package reconciler
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -225,19 +226,17 @@ func union(a, b []string) []string {
 func Pin(desired *schema.Spec, accepted *schema.Spec, resolved map[string]string) (unknown []string) {
 	desired.Workloads = slices.Clone(desired.Workloads)
 	for i := range desired.Workloads {
-		w := &desired.Workloads[i]
-		old := accepted.Workload(w.Name)
-		switch {
-		case w.Image == "": // an artifact says by itself what it is
-		case strings.Contains(w.Image, "@sha256:"):
-			w.Pinned = w.Image
-		case old != nil && old.Image == w.Image && old.Pinned != "":
-			w.Pinned = old.Pinned
-		case resolved[w.Image] != "":
-			w.Pinned = resolved[w.Image]
-		default:
-			unknown = append(unknown, w.Image)
-		}
+		old := accepted.Workload(desired.Workloads[i].Name)
+		desired.Workloads[i] = desired.Workloads[i].WithPins(func(image string) string {
+			if strings.Contains(image, "@sha256:") {
+				return image
+			}
+			pinned := cmp.Or(old.PinOf(image), resolved[image])
+			if pinned == "" {
+				unknown = append(unknown, image)
+			}
+			return pinned
+		})
 	}
 	slices.Sort(unknown)
 	return slices.Compact(unknown)

@@ -222,7 +222,8 @@ func (p *pass) roomInstead(t *scheduler.Table, w *want) bool {
 // newest commit is not in force and does not have the workload so.
 func (p *pass) notResolved(w *want) bool {
 	goal, out := w.request.Workload, &p.outcome[w.rollout]
-	if goal.Pinned != "" || goal.Image == "" {
+	image := goal.Unpinned()
+	if image == "" {
 		return false
 	}
 	if u := p.unresolved(goal.Name); u != nil {
@@ -231,7 +232,7 @@ func (p *pass) notResolved(w *want) bool {
 	}
 	if out.waiting == "" {
 		p.blocked = append(p.blocked, Blocked{Workload: goal.Name, Code: "image-unresolved",
-			Text: "the digest of its image " + goal.Image + " is not known, and the newest commit does not ask for it",
+			Text: "the digest of its image " + image + " is not known, and the newest commit does not ask for it",
 			Next: "push a commit with an image that its registry has; what became of the newest: bayplan status"})
 	}
 	out.waiting = "its image is not resolved"

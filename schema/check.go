@@ -54,6 +54,7 @@ func (w *Workload) Check() []Problem {
 	c.batch()
 	c.timing()
 	c.after()
+	c.group()
 	c.labels()
 	return c.found
 }

@@ -41,6 +41,12 @@ type Workload struct {
 	Artifact *Artifact `json:"artifact,omitempty"`
 	Java     *Java     `json:"java,omitempty"`
 
+	// Init run one after the other to their ends before each life of the main
+	// container, Sidecars as long as it does, PostStop once after its last.
+	Init     []Part    `json:"init,omitempty"`
+	Sidecars []Part    `json:"sidecars,omitempty"`
+	PostStop *PostStop `json:"postStop,omitempty"`
+
 	Command []string          `json:"command,omitempty"`
 	Args    []string          `json:"args,omitempty"`
 	Env     map[string]string `json:"env,omitempty"`
@@ -278,8 +284,10 @@ func (w *Workload) Digest() Digest {
 		Artifact  *Artifact         `json:",omitempty"`
 		Java      *Java             `json:",omitempty"`
 		// A run is made of so many slots: another number is another run.
-		Completions int `json:",omitempty"`
-	}{image, w.Command, w.Args, w.Env, w.User, w.Workdir, w.Resources, w.Ports, w.Volumes, w.Labels, network, w.Tmpfs, w.ReadOnlyRoot, w.Artifact.content(), w.Java, w.Completions})
+		Completions              int    `json:",omitempty"`
+		Init, Sidecars, PostStop []Part `json:",omitempty"`
+	}{image, w.Command, w.Args, w.Env, w.User, w.Workdir, w.Resources, w.Ports, w.Volumes, w.Labels, network, w.Tmpfs, w.ReadOnlyRoot, w.Artifact.content(), w.Java, w.Completions,
+		contents(w.Init), contents(w.Sidecars), w.PostStop.content()})
 	if err != nil {
 		panic("schema: a workload is always JSON: " + err.Error())
 	}

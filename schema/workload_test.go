@@ -34,6 +34,9 @@ var changes = map[string]struct {
 }{
 	"Image":        {func(w *Workload) { w.Image = "registry.example/web:2" }, true},
 	"Pinned":       {func(w *Workload) { w.Pinned = "registry.example/web@sha256:00" }, true},
+	"Init":         {func(w *Workload) { w.Init = []Part{{Name: "a"}} }, true},
+	"Sidecars":     {func(w *Workload) { w.Sidecars = []Part{{Name: "a"}} }, true},
+	"PostStop":     {func(w *Workload) { w.PostStop = &PostStop{Part: Part{Name: "a"}} }, true},
 	"Artifact":     {func(w *Workload) { w.Artifact = &Artifact{SHA256: "00"} }, true},
 	"Java":         {func(w *Workload) { w.Java = &Java{Jar: "a.jar"} }, true},
 	"Command":      {func(w *Workload) { w.Command = []string{"/bin/other"} }, true},

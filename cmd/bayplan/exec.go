@@ -23,6 +23,7 @@ import (
 type execVerb struct {
 	conn        client.Config
 	stdin, term bool
+	container   string
 }
 
 func newExecCommand() *cobra.Command {
@@ -39,6 +40,7 @@ What it changes in the container is gone when the container is replaced.`,
 	}
 	cmd.ValidArgsFunction = completeFrom(&v.conn, slotNames)
 	v.conn.AddFlags(cmd.Flags())
+	cmd.Flags().StringVarP(&v.container, "container", "c", "", "the one of the slot's containers that has this name, such as a sidecar")
 	cmd.Flags().BoolVarP(&v.stdin, "stdin", "i", false, "pass standard input on")
 	cmd.Flags().BoolVarP(&v.term, "tty", "t", false, "give the command a terminal")
 	return cmd
@@ -68,7 +70,7 @@ func (v *execVerb) run(cmd *cobra.Command, args []string) error {
 	ctx, cancel := context.WithCancel(cmd.Context())
 	defer cancel()
 	s := &execSession{stream: c.Exec(ctx)}
-	if err := s.start(args[0], args[1:], v.term); err != nil {
+	if err := s.start(args[0], v.container, args[1:], v.term); err != nil {
 		return err
 	}
 	restore, err := v.attach(ctx, cmd, s)
@@ -160,8 +162,8 @@ func (s *execSession) send(m *controlpb.ExecInput) bool {
 	return s.stream.Send(m) == nil
 }
 
-func (s *execSession) start(slot string, command []string, tty bool) error {
-	b := &controlpb.ExecStart{Slot: slot, Command: command, Tty: tty}
+func (s *execSession) start(slot, container string, command []string, tty bool) error {
+	b := &controlpb.ExecStart{Slot: slot, Container: container, Command: command, Tty: tty}
 	if tty {
 		b.Size = terminalSize()
 	}

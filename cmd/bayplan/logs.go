@@ -21,6 +21,7 @@ type logsVerb struct {
 	follow, timestamps bool
 	tail               int32
 	since              time.Duration
+	container          string
 }
 
 func newLogsCommand() *cobra.Command {
@@ -40,6 +41,7 @@ server restarts; slots that appear later, and containers that start again, join 
 	f := cmd.Flags()
 	f.BoolVarP(&v.follow, "follow", "f", false, "stay and print what comes")
 	f.BoolVarP(&v.follow, "watch", "w", false, "the same as --follow")
+	f.StringVarP(&v.container, "container", "c", "", "of the slot's containers the one of this name, such as an init or a sidecar")
 	f.BoolVar(&v.timestamps, "timestamps", false, "begin each line with its time")
 	f.Int32Var(&v.tail, "tail", -1, "begin with so many of the last lines; -1 is all")
 	f.DurationVar(&v.since, "since", 0, "leave out what is older, such as 10m")
@@ -59,7 +61,7 @@ func (v *logsVerb) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	ask := &controlpb.LogsRequest{Of: args[0], Tail: v.tail, Timestamps: v.timestamps, SinceSeconds: seconds(v.since)}
+	ask := &controlpb.LogsRequest{Of: args[0], Tail: v.tail, Timestamps: v.timestamps, SinceSeconds: seconds(v.since), Container: v.container}
 	if v.follow {
 		return untilInterrupt(cmd.Context(), v.stay(cmd, c, ask, names))
 	}

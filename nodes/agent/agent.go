@@ -60,6 +60,7 @@ const (
 // Agent runs one node. It is what an [Uplink] sees as [Node].
 type Agent struct {
 	cfg     Config
+	runtime *groups
 	log     *slog.Logger
 	tel     *telemetry
 	prober  prober
@@ -112,10 +113,11 @@ func New(cfg Config) (*Agent, error) {
 	}
 	a := &Agent{
 		cfg: cfg, log: cfg.Log.With("node", cfg.Node), tel: newTelemetry(cfg.Metrics), store: st,
-		prober: newProber(cfg), clock: newClock(), changed: make(chan struct{}, 1),
+		prober: newProber(cfg), runtime: newGroups(cfg.Runtime), clock: newClock(), changed: make(chan struct{}, 1),
 		relist: make(chan struct{}, 1), durable: make(chan struct{}, 1), news: make(chan struct{}, 1), first: make(chan struct{}),
 		cancels: map[string]context.CancelCauseFunc{}, local: NewLocal(kept.Memory), held: kept.Assignment, settings: kept.Settings, info: kept.Info,
 	}
+	a.prober.runtime = a.runtime
 	a.tel.assigned(a.held.Version)
 	a.describe()
 	a.useSettings(&a.settings)
@@ -238,12 +240,12 @@ func (a *Agent) Holds() nodes.Assignment {
 
 // Logs writes a container's output.
 func (a *Agent) Logs(ctx context.Context, id string, o LogOptions, w io.Writer) error {
-	return a.cfg.Runtime.Logs(ctx, id, o, w)
+	return a.runtime.Logs(ctx, id, o, w)
 }
 
 // Exec runs a command in a container.
 func (a *Agent) Exec(ctx context.Context, id string, e Exec) (int, error) {
-	return a.cfg.Runtime.Exec(ctx, id, e)
+	return a.runtime.Exec(ctx, id, e)
 }
 
 // poke wakes who waits on c; one wake is enough for many.

@@ -28,7 +28,7 @@ const (
 func (a *Agent) watcher(ctx context.Context) {
 	for failures := 1; ctx.Err() == nil; failures++ {
 		since := time.Now()
-		err := a.cfg.Runtime.Watch(ctx, func(string) { poke(a.relist) })
+		err := a.runtime.Watch(ctx, func(string) { poke(a.relist) })
 		if ctx.Err() != nil {
 			return
 		}
@@ -91,10 +91,10 @@ func (a *Agent) list(ctx context.Context) bool {
 	a.mu.Lock()
 	began, known := a.local.Pass(), a.engineTrouble == "" && a.asked
 	a.mu.Unlock()
-	items, err := a.cfg.Runtime.List(ctx)
+	items, err := a.runtime.List(ctx)
 	var info Info
 	if err == nil && !known {
-		info, err = a.cfg.Runtime.Info(ctx)
+		info, err = a.runtime.Info(ctx)
 	}
 	if err != nil {
 		a.engineDown(ctx, err)

@@ -123,17 +123,17 @@ func (a *Agent) do(ctx context.Context, act Action, r *Result) error {
 	switch act.Verb {
 	case Pull:
 		defer a.followPull(act.Image)()
-		return a.cfg.Runtime.Pull(ctx, act.Image)
+		return a.runtime.Pull(ctx, act.Image)
 	case Start:
-		status, err := a.cfg.Runtime.Start(ctx, containerOf(act.Order, a.cfg.Node, a.cfg.Address))
+		status, err := a.runtime.Start(ctx, containerOf(act.Order, a.cfg.Node, a.cfg.Address))
 		if err == nil {
 			r.Status = &status
 		}
 		return err
 	case Stop:
-		return a.cfg.Runtime.Stop(ctx, act.ID, act.Signal, act.Grace)
+		return a.runtime.Stop(ctx, act.ID, act.Signal, act.Grace)
 	case Remove:
-		return a.cfg.Runtime.Remove(ctx, act.ID)
+		return a.remove(ctx, act)
 	case Note:
 		return a.keep()
 	case Perform:
@@ -148,6 +148,16 @@ func (a *Agent) do(ctx context.Context, act Action, r *Result) error {
 	default:
 		return a.prober.probe(ctx, act)
 	}
+}
+
+// remove runs what is to run last, once; that it fails holds nothing up.
+func (a *Agent) remove(ctx context.Context, act Action) error {
+	if o := act.Order; o != nil && o.Workload != nil {
+		if err := a.runtime.Finish(ctx, containerOf(o, a.cfg.Node, a.cfg.Address)); err != nil {
+			a.log.Warn("an instance's post-stop", "slot", o.Slot.String(), "err", err)
+		}
+	}
+	return a.runtime.Remove(ctx, act.ID)
 }
 
 // failureOf makes data of an error, for one whom the runtime made none for.

@@ -370,6 +370,17 @@ func setOrder(t fataler, o *nodes.Order, w *schema.Workload, k, v string) {
 		}
 	case "artifact":
 		w.Artifact = &schema.Artifact{SHA256: v}
+	case "init", "side":
+		for _, name := range strings.Split(v, ",") {
+			p := schema.Part{Name: name, Image: k + ":" + name}
+			if k == "init" {
+				w.Init = append(w.Init, p)
+			} else {
+				w.Sidecars = append(w.Sidecars, p)
+			}
+		}
+	case "post":
+		w.PostStop = &schema.PostStop{Part: schema.Part{Name: v, Image: "post:" + v}, Timeout: schema.Duration(10 * time.Second)}
 	case "stop":
 		o.Stop = true
 	case "policy":

@@ -54,7 +54,7 @@ func (p prober) reach(act Action, port string, ask func(at string) error) error 
 // its log. A log that cannot be read takes nothing from the outcome.
 func (a *Agent) tail(ctx context.Context, act Action) *nodes.Outcome {
 	out := &last{}
-	err := a.cfg.Runtime.Logs(ctx, act.ID, LogOptions{Tail: tailLines}, out)
+	err := a.runtime.Logs(ctx, act.ID, LogOptions{Tail: tailLines}, out)
 	o := ranOut(&act.Status, act.Halted, act.Order.Step.Timeout.D())
 	if o.Output = out.text(); err != nil && o.Output == "" {
 		o.Output = nodes.CutOutput("its log cannot be read: " + err.Error())

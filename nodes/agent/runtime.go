@@ -78,6 +78,9 @@ type Container struct {
 	Ports map[string]int
 	// Env is added to the workload's.
 	Env map[string]string
+	// Join is the ID of a container of this node that runs, whose network it
+	// shares; empty is none.
+	Join string
 }
 
 // Status is a container as its engine sees it.
@@ -104,6 +107,8 @@ type Status struct {
 	// Full are its volumes that hold all that they may, by name with the bound
 	// ("data (10Gi)"), sorted.
 	Full []string
+	// Left is whether others of its group still run after its life is over.
+	Left bool
 }
 
 // State is an engine's view of one container.
@@ -114,6 +119,9 @@ const (
 	StateCreated State = iota
 	StateRunning
 	StateExited
+	// StatePreparing has containers that run before the main one. No Runtime tells
+	// of it: it is a group's.
+	StatePreparing
 )
 
 // LogOptions choose a part of a log.

@@ -192,8 +192,13 @@ func sourcesOf(w *schema.Workload) iter.Seq[string] {
 		if image := cmp.Or(w.Pinned, w.Image); image != "" && !yield(image) {
 			return
 		}
-		if w.Artifact != nil {
-			yield(w.Artifact.Ref())
+		if w.Artifact != nil && !yield(w.Artifact.Ref()) {
+			return
+		}
+		for _, p := range w.Parts() {
+			if !yield(cmp.Or(p.Pinned, p.Image)) {
+				return
+			}
 		}
 	}
 }

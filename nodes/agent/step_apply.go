@@ -81,7 +81,7 @@ func (s *step) halted(l *berth, r *Result) {
 		l.box, l.seen = nil, s.pass
 	case l.box != nil:
 		ended := *l.box
-		ended.State, ended.Finished, ended.Address = StateExited, s.now, ""
+		ended.State, ended.Finished, ended.Address, ended.Left = StateExited, s.now, "", false
 		l.box = &ended
 	}
 }

@@ -52,13 +52,21 @@ func (s *step) end(l *berth) {
 		s.out.List = s.out.List || !l.gone
 	case s.now.Before(l.endTry.next):
 		s.wake(l.endTry.next)
-	case l.box.State == StateRunning:
+	case l.box.State == StateRunning || l.box.State == StatePreparing || l.box.Left:
 		s.stop(l)
 	default:
 		l.advance(nodes.Stopped, s.now)
 		l.busy, l.touched = Remove, s.pass
-		s.act(Action{Verb: Remove, ID: l.mem.ID, Timeout: removeTimeout})
+		s.act(Action{Verb: Remove, ID: l.mem.ID, Order: l.order, Timeout: removeTimeout + lastWords(l.order)})
 	}
+}
+
+// lastWords is how long the order's post-stop may take.
+func lastWords(o *nodes.Order) time.Duration {
+	if o.Workload == nil || o.Workload.PostStop == nil {
+		return 0
+	}
+	return o.Workload.PostStop.Timeout.D()
 }
 
 func (s *step) stop(l *berth) {
@@ -77,6 +85,17 @@ func (s *step) stop(l *berth) {
 	s.act(Action{Verb: Stop, ID: l.mem.ID, Signal: signal, Grace: grace, Timeout: grace + stopMargin})
 }
 
+// stopRest ends what is left of a group whose life is over.
+func (s *step) stopRest(l *berth) {
+	halted := l.mem.Halted
+	if !s.now.Before(l.endTry.next) {
+		s.stop(l)
+		l.mem.Halted = halted
+		return
+	}
+	s.wake(l.endTry.next)
+}
+
 // run brings an instance up and keeps it there.
 func (s *step) run(l *berth) {
 	l.pull = nil
@@ -88,6 +107,8 @@ func (s *step) run(l *berth) {
 		}
 		l.advance(nodes.Running, s.now)
 		s.check(l)
+	case l.box != nil && l.box.State == StatePreparing:
+		l.advance(nodes.Starting, s.now)
 	case l.box != nil && l.box.State == StateCreated:
 		s.wantStart(l)
 	default:
@@ -98,6 +119,10 @@ func (s *step) run(l *berth) {
 // revive starts what ended or never was.
 func (s *step) revive(l *berth) {
 	s.died(l)
+	if l.box != nil && l.box.Left {
+		s.stopRest(l)
+		return
+	}
 	if l.stays() {
 		l.advance(nodes.Stopped, s.now)
 		return

@@ -69,7 +69,7 @@ type Action struct {
 	ID string
 	// Image is set for a Pull and its Cancel.
 	Image string
-	// Order is set for Pull, Start, Probe, Perform and Tail; Target is the order
+	// Order is set for Remove, Pull, Start, Probe, Perform and Tail; Target is the order
 	// of the instance that a Perform is about.
 	Order, Target *nodes.Order
 	// Status is the container as last known: of ID for a Probe and a Tail, of the

@@ -53,7 +53,7 @@ func (r *Runtime) spec(c agent.Container) (client.ContainerCreateOptions, error)
 			PortBindings:  ports,
 			Mounts:        mounts,
 			Resources:     resources(w.Resources),
-			NetworkMode:   networkMode(w.Network),
+			NetworkMode:   r.networkMode(c),
 
 			ReadonlyRootfs: w.ReadOnlyRoot,
 			Init:           new(true), // a program as PID 1 would ignore the stop signal unless it handles it
@@ -138,9 +138,12 @@ func (r *Runtime) hostVolume(v schema.Volume) (mount.Mount, error) {
 	}, err
 }
 
-// networkMode is the host's own, or the Engine's bridge.
-func networkMode(n schema.Network) container.NetworkMode {
-	if n == schema.Host {
+// networkMode is another container's, the host's own, or the Engine's bridge.
+func (r *Runtime) networkMode(c agent.Container) container.NetworkMode {
+	switch {
+	case c.Join != "":
+		return container.NetworkMode("container:" + r.containerName(c.Join))
+	case c.Workload.Network == schema.Host:
 		return network.NetworkHost
 	}
 	return network.NetworkDefault

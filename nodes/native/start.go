@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 
 	"github.com/bayplan/bayplan/nodes"
@@ -121,13 +122,34 @@ func (r *Runtime) begin(ctx context.Context, b *box, c agent.Container, on groun
 // connect gives the container a network of its own; what it has on the host's is
 // the zero Attachment.
 func (r *Runtime) connect(ctx context.Context, b *box, c agent.Container) (bridge.Attachment, error) {
-	if onHost(c.Workload) {
+	switch {
+	case c.Join != "":
+		return r.shared(c.Join)
+	case onHost(c.Workload):
 		return bridge.Attachment{}, r.portsFree(ctx, c)
 	}
 	if r.cfg.Network == nil {
 		return bridge.Attachment{}, errors.New(`this node has no bridge: order network "host", or see what "bayplan doctor" says of it`)
 	}
 	return r.cfg.Network.Attach(ctx, b.folder, published(c))
+}
+
+// shared is the network of a container that runs. Its program keeps it, so that
+// nothing is to be held or cleared for who joins.
+func (r *Runtime) shared(id string) (bridge.Attachment, error) {
+	r.mu.Lock()
+	b := r.boxes[id]
+	r.mu.Unlock()
+	if b == nil {
+		return bridge.Attachment{}, fmt.Errorf("there is no container %s to share the network of", id)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.watch == nil || b.started == nil {
+		return bridge.Attachment{}, fmt.Errorf("container %s, whose network is to be shared, does not run", id)
+	}
+	address, err := netip.ParseAddr(b.cfg.Address)
+	return bridge.Attachment{Namespace: fmt.Sprintf("/proc/%d/ns/net", b.started.Init.Pid), Address: address}, err
 }
 
 // published are the ports that the node leads to the container's.

@@ -112,7 +112,7 @@ func (r *Roster) Assign(a nodes.Assignment) {
 }
 
 // lean is a with no more of a workload's text in an order to stop than how to
-// stop it. A node that was ordered more than one message holds would otherwise
+// stop it and what comes last. A node that was ordered more than one message holds would otherwise
 // never be told to drop it.
 func lean(a nodes.Assignment) nodes.Assignment {
 	copied := false
@@ -124,7 +124,11 @@ func lean(a nodes.Assignment) nodes.Assignment {
 		if !copied {
 			a.Orders, copied = slices.Clone(a.Orders), true
 		}
-		a.Orders[i].Workload = &schema.Workload{Name: w.Name, Kind: w.Kind, Stop: w.Stop}
+		brief := &schema.Workload{Name: w.Name, Kind: w.Kind, Stop: w.Stop}
+		if w.PostStop != nil { // what it runs in
+			brief.PostStop, brief.Network, brief.Volumes, brief.Resources, brief.Labels = w.PostStop, w.Network, w.Volumes, w.Resources, w.Labels
+		}
+		a.Orders[i].Workload = brief
 	}
 	return a
 }

@@ -96,7 +96,9 @@ func (d *desired) forget(unknown []string) {
 	}
 	wanted := map[string]bool{}
 	for i := range d.wish.spec.Workloads {
-		wanted[d.wish.spec.Workloads[i].Image] = true
+		for image := range d.wish.spec.Workloads[i].References {
+			wanted[image] = true
+		}
 	}
 	for image := range d.known {
 		if !wanted[image] {
@@ -108,11 +110,12 @@ func (d *desired) forget(unknown []string) {
 func (d *desired) listUnresolved(spec *schema.Spec) (all []reconciler.Unresolved) {
 	for i := range spec.Workloads {
 		w := &spec.Workloads[i]
-		q := d.asked[w.Image]
-		if w.Pinned != "" || q == nil {
+		image := w.Unpinned()
+		q := d.asked[image]
+		if image == "" || q == nil {
 			continue
 		}
-		why := nodes.Failure{Code: nodes.RegistryUnreachable, Text: "image " + w.Image + ": its registry has not answered yet"}
+		why := nodes.Failure{Code: nodes.RegistryUnreachable, Text: "image " + image + ": its registry has not answered yet"}
 		if q.why != nil {
 			why = *q.why
 		}

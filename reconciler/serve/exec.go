@@ -35,6 +35,7 @@ func (s *server) Exec(ctx context.Context, stream *execStream) error {
 		return err
 	}
 	s.Log.Info("exec", "slot", start.Slot, "node", in.node, "actor", callerOf(ctx).name)
+	in.id = inside(in.id, start.Container)
 	code, err := s.execIn(ctx, in, start, stream)
 	if err != nil {
 		return coded(err, connect.CodeUnknown)

@@ -23,6 +23,16 @@ type target struct {
 	workload string
 	// slot is "" for all of the workload's.
 	slot string
+	// container is one of the slot's by name; "" is the main one.
+	container string
+}
+
+// inside is the instance's ID for one of its containers.
+func inside(id, container string) string {
+	if container == "" {
+		return id
+	}
+	return id + "+" + container
 }
 
 // find reads "team/name" or "team/name.0". A workload's own name wins over the
@@ -35,7 +45,7 @@ func (s *server) find(st *status.Status, of string) (target, error) {
 		return target{workload: of}, nil
 	}
 	if slot, ok := schema.ParseSlot(of); ok && byName(st, slot.Workload) != nil {
-		return target{slot.Workload, of}, nil
+		return target{workload: slot.Workload, slot: of}, nil
 	}
 	return target{}, s.noWorkload(st, of)
 }
@@ -53,7 +63,7 @@ func (t target) instances(st *status.Status) []instance {
 			continue
 		}
 		if slot, ok := schema.ParseSlot(x.Slot); ok {
-			all = append(all, instance{x.Node, nodes.InstanceID(slot, x.Digest), x})
+			all = append(all, instance{x.Node, inside(nodes.InstanceID(slot, x.Digest), t.container), x})
 		}
 	}
 	return all

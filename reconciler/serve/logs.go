@@ -21,6 +21,7 @@ func (s *server) Logs(ctx context.Context, r *connect.Request[controlpb.LogsRequ
 	if err != nil {
 		return err
 	}
+	t.container = r.Msg.Container
 	sink := &logSink{out: out}
 	if r.Msg.Follow {
 		return s.follow(ctx, t, r.Msg, sink)

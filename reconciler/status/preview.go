@@ -159,7 +159,7 @@ func (c *PreviewChange) fill(old, new *schema.Workload) {
 // on waiting.
 func (c *PreviewChange) warn(w *schema.Workload, unresolved []reconciler.Unresolved) (warned bool) {
 	for i := range unresolved {
-		if u := &unresolved[i]; w != nil && u.Workload == w.Image {
+		if u := &unresolved[i]; w != nil && w.Names(u.Workload) {
 			c.Warnings = append(c.Warnings, u.Failure.Text)
 			c.Fields = slices.DeleteFunc(c.Fields, func(f FieldChange) bool { return f.Path == "pinned" })
 			warned = true

@@ -69,6 +69,9 @@ func (r *Runtime) Start(ctx context.Context, c agent.Container) (agent.Status, e
 	if err := e.enter(ctx, "start", c.ID); err != nil {
 		return agent.Status{}, err
 	}
+	if joined := r.get(c.Join); c.Join != "" && (joined == nil || joined.status.State != agent.StateRunning) {
+		return agent.Status{}, fmt.Errorf("container %s, whose network is to be shared, does not run", c.Join)
+	}
 	b, program, err := r.create(c)
 	if err != nil {
 		return agent.Status{}, err

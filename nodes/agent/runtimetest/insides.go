@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -26,6 +27,7 @@ var insides = []contract{
 	{"Program_ThatIsNotThere", commandMissing},
 	{"Program_IsReachedAtBothAddresses", reached},
 	{"Program_OnTheHostsNetwork", onHost},
+	{"Program_SharesANetwork", sharesNetwork},
 	{"Program_HearsTheSignalAsked", signalAsked},
 	{"Program_OverItsMemoryIsToldAsSuch", overMemory},
 	{"Program_ThatForksIsStopped", overPids},
@@ -117,6 +119,42 @@ func get(ctx context.Context, url string) (string, error) {
 	defer resp.Body.Close()
 	b, err := io.ReadAll(resp.Body)
 	return string(b), err
+}
+
+// sharesNetwork: a port that one container listens on is taken for another that
+// joins it, in each of its lives, and free for one that does not.
+func sharesNetwork(r *rig) {
+	first := r.container("first", 0, "serve", "8080", "sleep")
+	beside := r.container("beside", 0, "serve", "8080", "sleep")
+	beside.Join = first.ID
+	if _, err := r.Start(r.ctx, beside); err == nil {
+		r.Error("it joined what does not run")
+	}
+	for range 2 {
+		r.run(first)
+		r.await(first.ID, "serving", r.serves(8080))
+		r.run(beside)
+		if s := r.awaitExit(beside.ID); s.ExitCode == 0 {
+			r.Error("it served at a port that the other one has")
+		}
+		r.must(r.Stop(r.ctx, first.ID, "SIGTERM", patience))
+	}
+	apart := r.container("apart", 0, "serve", "8080", "sleep")
+	r.run(first)
+	r.run(apart)
+	r.await(apart.ID, "serving", r.serves(8080))
+}
+
+// serves is whether a container answers at its own address.
+func (r *rig) serves(port int) func(*agent.Status) bool {
+	return func(s *agent.Status) bool {
+		for s.State == agent.StateRunning && r.ctx.Err() == nil {
+			if _, err := get(r.ctx, fmt.Sprintf("http://%s/", net.JoinHostPort(s.Address, strconv.Itoa(port)))); err == nil {
+				return true
+			}
+		}
+		return false
+	}
 }
 
 func signalAsked(r *rig) {

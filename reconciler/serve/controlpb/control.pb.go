@@ -286,9 +286,11 @@ type LogsRequest struct {
 	Of     string `protobuf:"bytes,1,opt,name=of,proto3" json:"of,omitempty"`
 	Follow bool   `protobuf:"varint,2,opt,name=follow,proto3" json:"follow,omitempty"`
 	// Negative is all.
-	Tail          int32 `protobuf:"varint,3,opt,name=tail,proto3" json:"tail,omitempty"`
-	SinceSeconds  int64 `protobuf:"varint,4,opt,name=since_seconds,json=sinceSeconds,proto3" json:"since_seconds,omitempty"`
-	Timestamps    bool  `protobuf:"varint,5,opt,name=timestamps,proto3" json:"timestamps,omitempty"`
+	Tail         int32 `protobuf:"varint,3,opt,name=tail,proto3" json:"tail,omitempty"`
+	SinceSeconds int64 `protobuf:"varint,4,opt,name=since_seconds,json=sinceSeconds,proto3" json:"since_seconds,omitempty"`
+	Timestamps   bool  `protobuf:"varint,5,opt,name=timestamps,proto3" json:"timestamps,omitempty"`
+	// One of the slot's containers, by name; empty is the main one.
+	Container     string `protobuf:"bytes,6,opt,name=container,proto3" json:"container,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -356,6 +358,13 @@ func (x *LogsRequest) GetTimestamps() bool {
 		return x.Timestamps
 	}
 	return false
+}
+
+func (x *LogsRequest) GetContainer() string {
+	if x != nil {
+		return x.Container
+	}
+	return ""
 }
 
 type LogChunk struct {
@@ -534,11 +543,13 @@ func (*ExecInput_Resize) isExecInput_Body() {}
 func (*ExecInput_StdinClosed) isExecInput_Body() {}
 
 type ExecStart struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Slot          string                 `protobuf:"bytes,1,opt,name=slot,proto3" json:"slot,omitempty"`
-	Command       []string               `protobuf:"bytes,2,rep,name=command,proto3" json:"command,omitempty"`
-	Tty           bool                   `protobuf:"varint,3,opt,name=tty,proto3" json:"tty,omitempty"`
-	Size          *TerminalSize          `protobuf:"bytes,4,opt,name=size,proto3" json:"size,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Slot    string                 `protobuf:"bytes,1,opt,name=slot,proto3" json:"slot,omitempty"`
+	Command []string               `protobuf:"bytes,2,rep,name=command,proto3" json:"command,omitempty"`
+	Tty     bool                   `protobuf:"varint,3,opt,name=tty,proto3" json:"tty,omitempty"`
+	Size    *TerminalSize          `protobuf:"bytes,4,opt,name=size,proto3" json:"size,omitempty"`
+	// As in LogsRequest.
+	Container     string `protobuf:"bytes,5,opt,name=container,proto3" json:"container,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -599,6 +610,13 @@ func (x *ExecStart) GetSize() *TerminalSize {
 		return x.Size
 	}
 	return nil
+}
+
+func (x *ExecStart) GetContainer() string {
+	if x != nil {
+		return x.Container
+	}
+	return ""
 }
 
 type TerminalSize struct {
@@ -1490,7 +1508,7 @@ const file_control_proto_rawDesc = "" +
 	"\rEventsRequest\x12\x16\n" +
 	"\x06follow\x18\x01 \x01(\bR\x06follow\x12\x12\n" +
 	"\x04last\x18\x02 \x01(\rR\x04last\x12\x1a\n" +
-	"\bworkload\x18\x03 \x01(\tR\bworkload\"\x8e\x01\n" +
+	"\bworkload\x18\x03 \x01(\tR\bworkload\"\xac\x01\n" +
 	"\vLogsRequest\x12\x0e\n" +
 	"\x02of\x18\x01 \x01(\tR\x02of\x12\x16\n" +
 	"\x06follow\x18\x02 \x01(\bR\x06follow\x12\x12\n" +
@@ -1498,7 +1516,8 @@ const file_control_proto_rawDesc = "" +
 	"\rsince_seconds\x18\x04 \x01(\x03R\fsinceSeconds\x12\x1e\n" +
 	"\n" +
 	"timestamps\x18\x05 \x01(\bR\n" +
-	"timestamps\"H\n" +
+	"timestamps\x12\x1c\n" +
+	"\tcontainer\x18\x06 \x01(\tR\tcontainer\"H\n" +
 	"\bLogChunk\x12\x12\n" +
 	"\x04slot\x18\x01 \x01(\tR\x04slot\x12\x12\n" +
 	"\x04data\x18\x02 \x01(\fR\x04data\x12\x14\n" +
@@ -1508,12 +1527,13 @@ const file_control_proto_rawDesc = "" +
 	"\x05stdin\x18\x02 \x01(\fH\x00R\x05stdin\x12:\n" +
 	"\x06resize\x18\x03 \x01(\v2 .bayplan.control.v1.TerminalSizeH\x00R\x06resize\x12#\n" +
 	"\fstdin_closed\x18\x04 \x01(\bH\x00R\vstdinClosedB\x06\n" +
-	"\x04body\"\x81\x01\n" +
+	"\x04body\"\x9f\x01\n" +
 	"\tExecStart\x12\x12\n" +
 	"\x04slot\x18\x01 \x01(\tR\x04slot\x12\x18\n" +
 	"\acommand\x18\x02 \x03(\tR\acommand\x12\x10\n" +
 	"\x03tty\x18\x03 \x01(\bR\x03tty\x124\n" +
-	"\x04size\x18\x04 \x01(\v2 .bayplan.control.v1.TerminalSizeR\x04size\"6\n" +
+	"\x04size\x18\x04 \x01(\v2 .bayplan.control.v1.TerminalSizeR\x04size\x12\x1c\n" +
+	"\tcontainer\x18\x05 \x01(\tR\tcontainer\"6\n" +
 	"\fTerminalSize\x12\x12\n" +
 	"\x04rows\x18\x01 \x01(\rR\x04rows\x12\x12\n" +
 	"\x04cols\x18\x02 \x01(\rR\x04cols\"y\n" +
