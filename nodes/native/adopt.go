@@ -61,6 +61,9 @@ func (r *Runtime) folders() ([]string, error) {
 			return nil, err
 		}
 	}
+	if err := r.names.makeBase(); err != nil {
+		return nil, err
+	}
 	entries, err := os.ReadDir(filepath.Join(r.names.dir, containersDir))
 	if err != nil {
 		return nil, err
@@ -107,9 +110,10 @@ func (r *Runtime) look(folder string) (*box, error) {
 	return b, err
 }
 
-// find holds the monitor of a life, if it lives.
+// find holds the monitor of a life, if it lives. One of before the machine was
+// started does not, whoever has its pid, and began so many ticks after that, now.
 func (r *Runtime) find(started *bundle.Started) (*watch, error) {
-	if started == nil {
+	if started == nil || started.Boot != boot() {
 		return nil, nil
 	}
 	w, err := hold(started.Monitor)

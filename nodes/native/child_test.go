@@ -82,10 +82,12 @@ func child(text string) error {
 }
 
 // awaitFile waits for what appears for no longer than a moment: nothing but
-// looking all the time will do.
+// looking all the time will do. What a file is made for is its content, if it will
+// have one.
 func awaitFile(path string) {
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); runtime.Gosched() {
-		if _, err := os.Lstat(path); err == nil {
+		info, err := os.Lstat(path)
+		if err == nil && (info.Size() > 0 || filepath.Base(path) != "started.json") {
 			return
 		}
 	}
@@ -93,7 +95,7 @@ func awaitFile(path string) {
 
 // traces are what a monitor makes on its way, in its order.
 func (c *crash) traces(folder string) []string {
-	all := []string{"monitor.log", "lock", "log/00000001.log", "control.sock", "state", "started.json"}
+	all := []string{"monitor.log", "started.json", "log/00000001.log", "control.sock"}
 	for i, name := range all {
 		all[i] = filepath.Join(folder, name)
 	}

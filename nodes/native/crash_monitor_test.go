@@ -206,6 +206,12 @@ func TestMonitor_ThatAnAgentDoesNotKnowOf(t *testing.T) {
 	c.ends(two, in)
 }
 
+// noted is whether the file has a content.
+func noted(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Size() > 0
+}
+
 // halfStarted is a container whose monitor has its lock, has not started the
 // program, and was stopped there. It is tried until one was.
 func (c *crash) halfStarted(r *native.Runtime) (agent.Container, <-chan agent.Status) {
@@ -224,7 +230,7 @@ func (c *crash) halfStarted(r *native.Runtime) (agent.Container, <-chan agent.St
 		})
 		go func() { first <- c.starts(r, in) }()
 		<-stopped
-		if _, err := os.Stat(filepath.Join(folder, "started.json")); err != nil {
+		if !noted(filepath.Join(folder, "started.json")) {
 			return in, first
 		}
 		signalMonitor(c.t, folder, unix.SIGCONT)

@@ -7,26 +7,35 @@ import (
 	"strings"
 )
 
-// etcContent is what stands in the files of etcFiles. The address is invalid on
-// the host's network: there they are the host's own.
-func etcContent(hostname string, address netip.Addr) files {
-	all := files{"hostname": []byte(hostname + "\n")}
+// The files of a container that tell of its network.
+const (
+	hostsFile    = "/etc/hosts"
+	resolvFile   = "/etc/resolv.conf"
+	hostnameFile = "/etc/hostname"
+)
+
+// etc is what stands in them. The address is invalid on the host's network: there
+// they are the host's own.
+func etc(hostname string, address netip.Addr) map[string]string {
+	all := map[string]string{hostnameFile: hostname + "\n"}
 	if !address.IsValid() {
-		all["hosts"], _ = os.ReadFile("/etc/hosts")
-		all["resolv.conf"], _ = os.ReadFile("/etc/resolv.conf")
+		for _, file := range []string{hostsFile, resolvFile} {
+			content, _ := os.ReadFile(file)
+			all[file] = string(content)
+		}
 		return all
 	}
-	all["hosts"] = fmt.Appendf(nil, "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n%s\t%s\n", address, hostname)
-	all["resolv.conf"] = resolvConf()
+	all[hostsFile] = fmt.Sprintf("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n%s\t%s\n", address, hostname)
+	all[resolvFile] = resolvConf()
 	return all
 }
 
 // Where the host's name servers stand: the second is the one behind a stub of
 // systemd-resolved, which listens on a loopback address only.
-var resolvFiles = []string{"/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"}
+var resolvFiles = []string{resolvFile, "/run/systemd/resolve/resolv.conf"}
 
 // resolvConf is the host's without name servers that a container cannot reach.
-func resolvConf() []byte {
+func resolvConf() string {
 	var kept string
 	for _, path := range resolvFiles {
 		b, err := os.ReadFile(path)
@@ -35,11 +44,11 @@ func resolvConf() []byte {
 		}
 		text, servers := reachable(string(b))
 		if servers > 0 {
-			return []byte(text)
+			return text
 		}
 		kept += text
 	}
-	return []byte(kept)
+	return kept
 }
 
 // reachable drops the servers on loopback, and counts the others.

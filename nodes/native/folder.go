@@ -1,6 +1,7 @@
 package native
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,7 +18,6 @@ import (
 // The files of a folder that both sides write or read.
 const (
 	configFile  = "config.json"
-	lockFile    = "lock"
 	startedFile = "started.json"
 	exitFile    = "exit.json"
 	socketFile  = "control.sock"
@@ -29,18 +29,15 @@ const (
 var own = []struct {
 	name string
 	mode fs.FileMode
-}{{"upper", 0o755}, {"work", 0o700}, {"rootfs", 0o755}, {logDir, 0o700}}
-
-// files are what the agent writes into a folder, by name.
-type files map[string][]byte
+}{{"upper", 0o755}, {"work", 0o700}, {"run", 0o700}, {logDir, 0o700}}
 
 // make makes the folder whole under a name of the future and renames it.
-func (n names) make(folder string, all files) error {
+func (n names) make(folder string, config []byte) error {
 	tmp := filepath.Join(n.dir, containersDir, newPrefix+folder)
 	if err := raze.All(tmp); err != nil {
 		return err
 	}
-	err := fill(tmp, all)
+	err := fill(tmp, config)
 	if err == nil {
 		err = os.Rename(tmp, n.path(folder))
 	}
@@ -50,7 +47,7 @@ func (n names) make(folder string, all files) error {
 	return nil
 }
 
-func fill(dir string, all files) error {
+func fill(dir string, config []byte) error {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return err
 	}
@@ -59,12 +56,7 @@ func fill(dir string, all files) error {
 			return err
 		}
 	}
-	for name, content := range all {
-		if err := writeFile(filepath.Join(dir, name), content); err != nil {
-			return err
-		}
-	}
-	return nil
+	return os.WriteFile(filepath.Join(dir, configFile), config, 0o600)
 }
 
 // makeDir makes a directory of that very mode, whatever the umask says.
@@ -75,40 +67,20 @@ func makeDir(path string, mode fs.FileMode) error {
 	return os.Chmod(path, mode)
 }
 
-// writeFile writes a file that the container may read (where it is bound into
-// it); config.json is for nobody else.
-func writeFile(path string, content []byte) error {
-	mode := fs.FileMode(0o644)
-	if filepath.Base(path) == configFile {
-		mode = 0o600
-	}
-	if err := os.WriteFile(path, content, mode); err != nil {
-		return err
-	}
-	return os.Chmod(path, mode)
-}
-
 // renew brings a folder that is there up to date for its next life. The
-// container's own layer stays, unless it lies on another image now. The files are
-// written and never read: the container could write to some of them, and make
-// them as large as it likes.
-func (n names) renew(folder string, all files, anotherImage bool) error {
+// container's own layer stays, unless it lies on another image now.
+func (n names) renew(folder string, config []byte, anotherImage bool) error {
 	dir := n.path(folder)
 	if anotherImage {
 		if err := clearOwn(dir); err != nil {
 			return err
 		}
 	}
-	for name, content := range all {
-		path := filepath.Join(dir, name)
-		if err := writeFile(path+".tmp", content); err != nil {
-			return err
-		}
-		if err := os.Rename(path+".tmp", path); err != nil {
-			return err
-		}
+	path := filepath.Join(dir, configFile)
+	if err := os.WriteFile(path+".tmp", config, 0o600); err != nil {
+		return err
 	}
-	return nil
+	return os.Rename(path+".tmp", path)
 }
 
 func readConfig(dir string) (bundle.Config, error) {
@@ -120,14 +92,41 @@ func readConfig(dir string) (bundle.Config, error) {
 	if err := json.Unmarshal(b, &c); err != nil {
 		return c, fmt.Errorf("%s: %w", configFile, err)
 	}
+	c.Files = nil // as after [Runtime.write]
 	return c, nil
 }
 
 // readStarted is the last life that began; nil if none did.
-func readStarted(dir string) *bundle.Started { return readJSON[bundle.Started](dir, startedFile) }
+func readStarted(dir string) *bundle.Started {
+	started, _ := readRecord(dir)
+	return started
+}
 
 // readExit is the last end that somebody saw; nil if there was none.
-func readExit(dir string) *bundle.Exit { return readJSON[bundle.Exit](dir, exitFile) }
+func readExit(dir string) *bundle.Exit {
+	exit := readJSON[bundle.Exit](dir, exitFile)
+	if _, noted := readRecord(dir); noted != nil && (exit == nil || exit.Life < noted.Life) {
+		return noted
+	}
+	return exit
+}
+
+// readRecord is what the monitor's record says: of a life, and of its end where
+// there was no room for another file.
+func readRecord(dir string) (*bundle.Started, *bundle.Exit) {
+	b, err := os.ReadFile(filepath.Join(dir, startedFile))
+	if err != nil {
+		return nil, nil
+	}
+	record, started, exit := json.NewDecoder(bytes.NewReader(b)), new(bundle.Started), new(bundle.Exit)
+	if record.Decode(started) != nil {
+		return nil, nil
+	}
+	if record.Decode(exit) != nil {
+		return started, nil
+	}
+	return started, exit
+}
 
 // readJSON takes a file that is cut short, as by a power cut, for none.
 func readJSON[T any](dir, name string) *T {
@@ -153,7 +152,7 @@ func writeJSON(dir, name string, v any) error {
 
 // locked is whether a monitor is at work in the folder.
 func locked(dir string) (bool, error) {
-	f, err := os.Open(filepath.Join(dir, lockFile))
+	f, err := os.Open(filepath.Join(dir, startedFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}

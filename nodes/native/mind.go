@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -25,6 +27,12 @@ type watch struct {
 
 // errEnded is a process that is not there any more.
 var errEnded = errors.New("the process has ended")
+
+// boot is the kernel's word for this run of the machine.
+var boot = sync.OnceValue(func() string {
+	b, _ := os.ReadFile(bundle.BootFile)
+	return strings.TrimSpace(string(b))
+})
 
 // hold opens a process by its pid, and makes sure that it is the one that is
 // meant and not a later one of that pid.

@@ -21,11 +21,8 @@ import (
 // usualPath is what a program finds where nobody says otherwise, as with Docker.
 const usualPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-// The files that the agent writes for a container, and where it sees them.
-var etcFiles = map[string]string{"hosts": "/etc/hosts", "resolv.conf": "/etc/resolv.conf", "hostname": "/etc/hostname"}
-
-// config is the container as its monitor wants to read it, but for the network
-// namespace, which is made for each life.
+// config is the container as its monitor wants to read it, but for its network and
+// the files that tell of that, which are made for each life.
 func (r *Runtime) config(c agent.Container, on ground) (bundle.Config, error) {
 	w, image := c.Workload, on.image
 	if err := checkPorts(c); err != nil {
@@ -38,7 +35,7 @@ func (r *Runtime) config(c agent.Container, on ground) (bundle.Config, error) {
 	folder := r.names.folder(c.ID)
 	cfg := bundle.Config{
 		ID: c.ID, Cluster: r.cfg.Cluster, Node: r.cfg.Node, Slot: c.Slot.String(), Digest: string(c.Digest), Ports: c.Ports,
-		Image: image.Digest, Archive: on.tree, Layers: image.Layers, ReadOnly: w.ReadOnlyRoot,
+		Image: image.Digest, Archive: on.tree, Base: filepath.Join(r.names.dir, baseDir), Layers: image.Layers, ReadOnly: w.ReadOnlyRoot,
 		Args: args, Workdir: cmp.Or(w.Workdir, image.Config.WorkingDir, "/"), User: cmp.Or(w.User, image.Config.User),
 		Init:     true, // a program as PID 1 would ignore the stop signal unless it handles it
 		Hostname: hostname(c), Cgroup: r.names.cgroup(folder), Resources: resources(w.Resources),
@@ -46,7 +43,7 @@ func (r *Runtime) config(c agent.Container, on ground) (bundle.Config, error) {
 	}
 	cfg.Env = environment(image.Config.Env, cfg.Hostname, c.Environ())
 	volumes, err := r.volumes(c)
-	cfg.Mounts = slices.Concat(on.mounts, r.etc(folder, w.ReadOnlyRoot), volumes, tmpfs(w))
+	cfg.Ground, cfg.Mounts = on.mounts, slices.Concat(volumes, tmpfs(w))
 	return cfg, err
 }
 
@@ -122,14 +119,6 @@ func hostname(c agent.Container) string {
 }
 
 func onHost(w *schema.Workload) bool { return w.Network == schema.Host }
-
-func (r *Runtime) etc(folder string, readOnly bool) []bundle.Mount {
-	var all []bundle.Mount
-	for _, name := range slices.Sorted(maps.Keys(etcFiles)) {
-		all = append(all, bundle.Mount{Source: filepath.Join(r.names.path(folder), name), Target: etcFiles[name], ReadOnly: readOnly})
-	}
-	return all
-}
 
 func tmpfs(w *schema.Workload) []bundle.Mount {
 	var all []bundle.Mount

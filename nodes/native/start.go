@@ -109,7 +109,8 @@ func (r *Runtime) begin(ctx context.Context, b *box, c agent.Container, on groun
 		cfg.Address = address.Address.String()
 	}
 	r.step("connected")
-	if err = r.write(b, cfg, etcContent(cfg.Hostname, address.Address)); err == nil {
+	cfg.Files = etc(cfg.Hostname, address.Address)
+	if err = r.write(b, cfg); err == nil {
 		r.step("written")
 		err = r.launch(ctx, b)
 	}
@@ -163,10 +164,12 @@ func published(c agent.Container) []bridge.Port {
 }
 
 // write makes the folder, or brings it up to date.
-func (r *Runtime) write(b *box, cfg bundle.Config, content files) (err error) {
-	if content[configFile], err = json.Marshal(cfg); err != nil {
+func (r *Runtime) write(b *box, cfg bundle.Config) error {
+	content, err := json.Marshal(cfg)
+	if err != nil {
 		return err
 	}
+	cfg.Files = nil // they may be large, and are the monitor's affair
 	b.mu.Lock()
 	there, former := b.there, b.cfg
 	b.mu.Unlock()

@@ -165,11 +165,19 @@ func fillView(dir string, links map[string]string) error {
 		if err := makeParents(dir, path); err != nil {
 			return err
 		}
-		if err := writeFile(filepath.Join(dir, path), []byte(content)); err != nil {
+		if err := writeFile(filepath.Join(dir, path), content); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// writeFile writes what every container may read, whatever the umask says.
+func writeFile(path, content string) error {
+	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+		return err
+	}
+	return os.Chmod(path, 0o644)
 }
 
 // makeParents makes the folders that a path lies in, whatever the umask says.

@@ -20,12 +20,20 @@ type Config struct {
 	Image string `json:"image,omitempty"`
 	// Archive is the key of the archive that is one of the layers; the agent's.
 	Archive string `json:"archive,omitempty"`
+	// Base is a folder that lies below all layers: it has a place for what is mounted
+	// in every container. Empty is none.
+	Base string `json:"base,omitempty"`
 	// Layers are unpacked layers, the lowest first. They are shared and never
 	// written to.
 	Layers []string `json:"layers"`
 	// ReadOnly makes the root read-only: there is no layer of its own.
-	ReadOnly bool    `json:"readOnly,omitempty"`
-	Mounts   []Mount `json:"mounts,omitempty"`
+	ReadOnly bool `json:"readOnly,omitempty"`
+	// Ground is mounted before all else: what is seen of the machine.
+	Ground []Mount `json:"ground,omitempty"`
+	Mounts []Mount `json:"mounts,omitempty"`
+	// Files are small files of the container's own, by where it sees them. Each life
+	// has them anew, in memory: they are read-only where the root is.
+	Files map[string]string `json:"files,omitempty"`
 
 	// Args is the program with its arguments, found by the container's PATH.
 	Args []string `json:"args"`
@@ -93,6 +101,9 @@ type Log struct {
 	Files    int   `json:"files"`
 }
 
+// BootFile is where the kernel says what it calls this run of the machine.
+const BootFile = "/proc/sys/kernel/random/boot_id"
+
 // Process is a process that is never mistaken for another of the same pid.
 type Process struct {
 	Pid int `json:"pid"`
@@ -103,7 +114,9 @@ type Process struct {
 // Started tells of the present life.
 type Started struct {
 	// Life counts the container's lives from 1.
-	Life    int       `json:"life"`
+	Life int `json:"life"`
+	// Boot is the kernel's word for the machine's run that the pids are of.
+	Boot    string    `json:"boot,omitempty"`
 	Monitor Process   `json:"monitor"`
 	Init    Process   `json:"init"`
 	At      time.Time `json:"at"`

@@ -9,6 +9,27 @@ import (
 	"syscall"
 )
 
+// Make makes the group in those hierarchies of v1 that the machine has.
+func Make(path string, controllers ...string) error {
+	h, err := Mounted()
+	if err != nil {
+		return err
+	}
+	for _, c := range controllers {
+		if h.Controllers[c] == "" {
+			continue
+		}
+		dir := h.in(c, path)
+		if err = syscall.Mkdir(dir, 0o755); errors.Is(err, syscall.ENOENT) {
+			err = os.MkdirAll(dir, 0o755)
+		}
+		if err != nil && !errors.Is(err, syscall.EEXIST) {
+			return fmt.Errorf("making %s: %w", dir, err)
+		}
+	}
+	return nil
+}
+
 // Clear ends what runs in the group and removes it. Where nothing does, which is
 // what it usually finds, that is one system call for each hierarchy.
 func Clear(path string) error {

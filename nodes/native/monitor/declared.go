@@ -15,10 +15,6 @@ import (
 	"github.com/bayplan/bayplan/nodes/native/bundle"
 )
 
-// declaredDir has a folder for each declared mount: what was opened is bound to it
-// in this process's mount namespace.
-const declaredDir = "declared"
-
 // holdDeclared binds what is declared by an operator to the bundle's folder and
 // has the container take it from there. Its path may lead through folders that
 // another container writes to: were it mounted by the path, a link put there in

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -24,9 +25,10 @@ import (
 
 // monitor is one life of one container.
 type monitor struct {
-	folder  string
-	cfg     bundle.Config
-	lock    *os.File
+	folder string
+	cfg    bundle.Config
+	// record is started.json, whose lock is held.
+	record  *os.File
 	started bundle.Started
 
 	user      *user.ExecUser
@@ -73,12 +75,20 @@ func (m *monitor) start() (err error) {
 	if m.started.Init, err = identify(pid); err != nil {
 		return err
 	}
-	return save(filepath.Join(m.folder, startedFile), m.started, lazily)
+	boot, err := os.ReadFile(bundle.BootFile)
+	if err != nil {
+		return err
+	}
+	m.started.Boot = strings.TrimSpace(string(boot))
+	return note(m.record, &m.started, startedAt)
 }
 
 // prepare does all that needs no process.
 func (m *monitor) prepare() (err error) {
-	if err := m.sweep(); err != nil {
+	if err := cgroup.Clear(m.cfg.Cgroup); err != nil { // what a monitor that was killed has left
+		return err
+	}
+	if err := mountScratch(m.folder, m.cfg.Files); err != nil {
 		return err
 	}
 	if err := mountRoot(m.folder, &m.cfg); err != nil {
@@ -102,7 +112,11 @@ func (m *monitor) prepare() (err error) {
 	if m.listener, err = listen(m.folder); err != nil {
 		return err
 	}
-	config, err := spec(m.folder, &m.cfg)
+	left, err := furnish(m.folder, &m.cfg)
+	if err != nil {
+		return err
+	}
+	config, err := spec(m.folder, &m.cfg, left)
 	if err != nil {
 		return err
 	}
@@ -110,14 +124,6 @@ func (m *monitor) prepare() (err error) {
 	// lives must not have it.
 	m.container, err = libcontainer.Create(filepath.Join(m.folder, stateDir), strconv.Itoa(os.Getpid()), config)
 	return err
-}
-
-// sweep takes away what a monitor that was killed has left.
-func (m *monitor) sweep() error {
-	if err := os.RemoveAll(filepath.Join(m.folder, stateDir)); err != nil {
-		return err
-	}
-	return cgroup.Clear(m.cfg.Cgroup)
 }
 
 // run runs the program: when it returns, that is executed, or there is nothing.
@@ -159,9 +165,19 @@ func (m *monitor) attend() error {
 	m.exit = bundle.Exit{Life: m.started.Life, Code: code(state)}
 	err = errors.Join(m.output.drain(), m.count(), m.discard())
 	m.exit.At = time.Now()
-	err = errors.Join(err, save(filepath.Join(m.folder, exitFile), m.exit, (*os.File).Sync), m.log.Close())
+	err = errors.Join(err, m.keepExit(), m.log.Close())
 	close(m.ended)
 	m.part()
+	return err
+}
+
+// keepExit writes down how it ended; where a disk is full, in the room that the
+// record has.
+func (m *monitor) keepExit() error {
+	err := save(filepath.Join(m.folder, exitFile), m.exit)
+	if err != nil && errors.Join(note(m.record, &m.exit, exitAt), m.record.Sync()) == nil {
+		return nil
+	}
 	return err
 }
 
@@ -202,7 +218,7 @@ func (m *monitor) discard() error {
 	if m.listener != nil && m.init == nil {
 		_ = m.listener.Close()
 	}
-	return errors.Join(cgroup.Clear(m.cfg.Cgroup), os.RemoveAll(filepath.Join(m.folder, stateDir)))
+	return cgroup.Clear(m.cfg.Cgroup)
 }
 
 func closeAll(files []*os.File) error {

@@ -3,10 +3,10 @@
 package monitor
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -21,12 +21,10 @@ import (
 // The files of a bundle's folder.
 const (
 	configFile  = "config.json"
-	lockFile    = "lock"
 	startedFile = "started.json"
 	exitFile    = "exit.json"
 	socketFile  = "control.sock"
 	logDir      = "log"
-	stateDir    = "state" // libcontainer's
 )
 
 // readyFD is the pipe to whoever started us.
@@ -83,23 +81,30 @@ func begin(folder string) (*monitor, error) {
 	if err != nil {
 		return nil, err
 	}
-	lock, err := hold(filepath.Join(folder, lockFile))
+	record, err := hold(filepath.Join(folder, startedFile))
 	if err != nil {
 		return nil, err
 	}
-	m := &monitor{folder: folder, lock: lock, ended: make(chan struct{})}
+	m := &monitor{folder: folder, record: record, ended: make(chan struct{})}
 	if err := load(filepath.Join(folder, configFile), &m.cfg); err != nil {
 		return nil, err
 	}
-	var last bundle.Started
-	if err := load(filepath.Join(folder, startedFile), &last); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	m.started.Life = last.Life + 1
+	m.started.Life = m.lives() + 1
 	if err := m.start(); err != nil {
 		return nil, err
 	}
 	return m, nil
+}
+
+// lives is how many there were. What a power cut left of one record the other
+// says, if it matters: a life without either is none that anybody was told of.
+func (m *monitor) lives() int {
+	var started bundle.Started
+	var exit bundle.Exit
+	if json.NewDecoder(m.record).Decode(&started) != nil {
+		_ = load(filepath.Join(m.folder, exitFile), &exit)
+	}
+	return max(started.Life, exit.Life)
 }
 
 // hold takes the lock for as long as this process lives.
@@ -126,14 +131,28 @@ func load(path string, to any) error {
 	return nil
 }
 
-// lazily leaves it to the kernel when a file reaches the disk. It is for what a
-// machine that failed makes meaningless anyway.
-func lazily(*os.File) error { return nil }
+// Where a record has what: the two together take less than a block of a disk.
+const (
+	startedAt = 0
+	exitAt    = 512
+)
 
-// save writes the file whole or not at all. Synced it is there even after a
-// failure of the machine: a job whose end was forgotten would run again, and that
-// is worth a millisecond of waiting.
-func save(path string, from any, sync func(*os.File) error) error {
+// note writes into the record over what stood there. It is the kernel's affair when
+// it reaches the disk: a machine that failed makes that a program runs meaningless.
+func note(record *os.File, what any, at int64) error {
+	b, err := json.Marshal(what)
+	if err != nil {
+		return err
+	}
+	b = append(b, bytes.Repeat([]byte(" "), max(exitAt-len(b)-1, 0))...)
+	_, err = record.WriteAt(append(b, '\n'), at)
+	return err
+}
+
+// save writes the file whole or not at all, and it is there even after a failure
+// of the machine: a job whose end was forgotten would run again, and that is worth
+// a millisecond of waiting.
+func save(path string, from any) error {
 	b, err := json.Marshal(from)
 	if err != nil {
 		return err
@@ -143,7 +162,7 @@ func save(path string, from any, sync func(*os.File) error) error {
 		return err
 	}
 	_, err = f.Write(append(b, '\n'))
-	if err = errors.Join(err, sync(f), f.Close()); err != nil {
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}
 	return os.Rename(path+".new", path)

@@ -21,23 +21,22 @@ import (
 const (
 	upperDir = "upper"
 	workDir  = "work"
-	rootDir  = "rootfs"
-	// lowerDir has a link for each layer where the kernel wants them short, and
-	// is the one layer of a container that has none.
-	lowerDir = "lower"
 )
 
 // mountRoot mounts the container's whole root in the folder. There is a layer to
 // write into even where the root will be read-only: the places where something
 // is mounted have to be made.
 func mountRoot(folder string, cfg *bundle.Config) error {
-	for _, name := range []string{upperDir, workDir, rootDir, lowerDir} {
+	for _, name := range []string{upperDir, workDir} {
 		if err := os.Mkdir(filepath.Join(folder, name), 0o755); err != nil && !errors.Is(err, os.ErrExist) {
 			return err
 		}
 	}
 	layers := slices.Clone(cfg.Layers)
 	slices.Reverse(layers)
+	if cfg.Base != "" {
+		layers = append(layers, cfg.Base)
+	}
 	if len(layers) == 0 {
 		layers = []string{filepath.Join(folder, lowerDir)}
 	}

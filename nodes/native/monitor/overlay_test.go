@@ -93,6 +93,9 @@ func TestOverlay_TheOldWayIsTheNewOne(t *testing.T) {
 func TestOverlay_OfNoLayers(t *testing.T) {
 	folder := t.TempDir()
 	apart(t, func() error {
+		if err := mountScratch(folder, nil); err != nil {
+			return err
+		}
 		if err := mountRoot(folder, &bundle.Config{}); err != nil {
 			return err
 		}

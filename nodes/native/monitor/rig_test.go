@@ -196,7 +196,7 @@ func (r *rig) gone() {
 	}
 	// A child of a killed monitor that has not come to its exec holds the lock too.
 	r.eventually("the lock to be free", func() bool {
-		f, err := os.OpenFile(filepath.Join(r.folder, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+		f, err := os.OpenFile(filepath.Join(r.folder, "started.json"), os.O_CREATE|os.O_RDWR, 0o600)
 		r.must(err)
 		defer f.Close()
 		return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil

@@ -17,9 +17,10 @@ import (
 	"github.com/bayplan/bayplan/nodes/native/cgroup"
 )
 
-// spec is the container in libcontainer's words.
-func spec(folder string, cfg *bundle.Config) (*configs.Config, error) {
-	mounts, err := mounts(cfg)
+// spec is the container in libcontainer's words; left are the mounts that are not
+// in its root yet.
+func spec(folder string, cfg *bundle.Config, left []bundle.Mount) (*configs.Config, error) {
+	mounts, err := mounts(left)
 	if err != nil {
 		return nil, err
 	}
@@ -31,7 +32,6 @@ func spec(folder string, cfg *bundle.Config) (*configs.Config, error) {
 		Hostname:        cfg.Hostname,
 		Namespaces:      namespaces(cfg),
 		Mounts:          mounts,
-		Devices:         nodes(),
 		Cgroups:         group(cfg),
 		Capabilities:    &configs.Capabilities{Bounding: capabilities, Effective: capabilities, Permitted: capabilities},
 		MaskPaths:       masked,
@@ -146,18 +146,16 @@ func swapCounts() bool {
 	return h.V2() || err == nil
 }
 
-func mounts(cfg *bundle.Config) ([]*configs.Mount, error) {
-	const quiet = unix.MS_NOSUID | unix.MS_NOEXEC | unix.MS_NODEV
+// mounts are what has to be mounted from inside, and what is left.
+func mounts(left []bundle.Mount) ([]*configs.Mount, error) {
 	all := []*configs.Mount{
 		{Source: "proc", Device: "proc", Destination: "/proc", Flags: quiet},
-		{Source: "tmpfs", Device: "tmpfs", Destination: "/dev", Flags: unix.MS_NOSUID | unix.MS_STRICTATIME, Data: "mode=755,size=65536k"},
-		{Source: "devpts", Device: "devpts", Destination: "/dev/pts", Flags: unix.MS_NOSUID | unix.MS_NOEXEC, Data: "newinstance,ptmxmode=0666,mode=0620,gid=5"},
-		{Source: "shm", Device: "tmpfs", Destination: "/dev/shm", Flags: quiet, Data: "mode=1777,size=65536k"},
 		{Source: "mqueue", Device: "mqueue", Destination: "/dev/mqueue", Flags: quiet},
-		sys(cfg),
 	}
-	all = append(all, groups(cfg)...)
-	for _, m := range cfg.Mounts {
+	if h, err := cgroup.Mounted(); err == nil && h.V2() {
+		all = append(all, &configs.Mount{Source: "cgroup", Device: "cgroup", Destination: "/sys/fs/cgroup", Flags: quiet | unix.MS_RELATIME | unix.MS_RDONLY})
+	}
+	for _, m := range left {
 		one, err := mount(m)
 		if err != nil {
 			return nil, err
@@ -165,36 +163,6 @@ func mounts(cfg *bundle.Config) ([]*configs.Mount, error) {
 		all = append(all, one)
 	}
 	return all, nil
-}
-
-// groups show the container its own limits. Of v1 they are those hierarchies that
-// runtimes look at, bound: mounting all of them was a fifth of a start.
-func groups(cfg *bundle.Config) []*configs.Mount {
-	const quiet = unix.MS_NOSUID | unix.MS_NOEXEC | unix.MS_NODEV | unix.MS_RELATIME | unix.MS_RDONLY
-	const at = "/sys/fs/cgroup"
-	h, err := cgroup.Mounted()
-	if err != nil || h.V2() {
-		return []*configs.Mount{{Source: "cgroup", Device: "cgroup", Destination: at, Flags: quiet}}
-	}
-	all := []*configs.Mount{{Source: "tmpfs", Device: "tmpfs", Destination: at, Flags: quiet, Data: "mode=755,size=64k"}}
-	for _, name := range []string{"cpu", "cpuacct", "cpuset", "memory", "pids"} {
-		if root := h.Controllers[name]; root != "" {
-			source := filepath.Join(root, filepath.Join("/", cfg.Cgroup))
-			all = append(all, &configs.Mount{Source: source, Device: "bind", Destination: filepath.Join(at, name), Flags: unix.MS_BIND | quiet})
-		}
-	}
-	return all
-}
-
-// sys is the network namespace's own where there is one. The host's is bound
-// alone, without what is mounted in it: with its control groups a JVM would not
-// see its limits.
-func sys(cfg *bundle.Config) *configs.Mount {
-	const quiet = unix.MS_NOSUID | unix.MS_NOEXEC | unix.MS_NODEV | unix.MS_RDONLY
-	if cfg.Namespace == "" {
-		return &configs.Mount{Source: "/sys", Device: "bind", Destination: "/sys", Flags: unix.MS_BIND | quiet}
-	}
-	return &configs.Mount{Source: "sysfs", Device: "sysfs", Destination: "/sys", Flags: quiet}
 }
 
 func mount(m bundle.Mount) (*configs.Mount, error) {

@@ -44,7 +44,7 @@ func judge(cfg *bundle.Config, err error) error {
 		err = fmt.Errorf("a limit of %d processes may be too few to start with: %w", pids, err)
 	case says("chdir to cwd"), cfg.Workdir != "" && says("mkdir %s:", cfg.Workdir):
 		err = fmt.Errorf("the working directory %s: %w", cfg.Workdir, root(err))
-	case slices.ContainsFunc(cfg.Mounts, func(m bundle.Mount) bool { return says("to rootfs at %q", m.Target) }):
+	case slices.ContainsFunc(slices.Concat(cfg.Ground, cfg.Mounts), func(m bundle.Mount) bool { return says("to rootfs at %q", m.Target) }):
 	default:
 		return err
 	}

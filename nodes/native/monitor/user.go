@@ -3,13 +3,11 @@
 package monitor
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
+	"strconv"
 
-	"github.com/cyphar/filepath-securejoin/pathrs-lite"
 	"github.com/moby/sys/user"
 	"golang.org/x/sys/unix"
 
@@ -21,12 +19,18 @@ const longestTable = 8 << 20
 
 // who finds the user in the container's own files.
 func who(root, name string) (*user.ExecUser, error) {
-	passwd, err := table(root, "etc/passwd")
+	fd, err := unix.Open(root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", root, err)
+	}
+	at := tree{fd}
+	defer at.close()
+	passwd, err := table(at, "/etc/passwd")
 	if err != nil {
 		return nil, err
 	}
 	defer passwd.Close()
-	group, err := table(root, "etc/group")
+	group, err := table(at, "/etc/group")
 	if err != nil {
 		return nil, err
 	}
@@ -41,19 +45,21 @@ func who(root, name string) (*user.ExecUser, error) {
 // table opens a file of the container, wherever its links lead to in there. What
 // is missing or no file is empty: an image may have anything in its place, such
 // as a pipe that nobody writes to.
-func table(root, name string) (io.ReadCloser, error) {
-	at, err := pathrs.OpenInRoot(root, name)
-	if err != nil {
-		if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) {
-			return io.NopCloser(eof{}), nil
-		}
-		return nil, fmt.Errorf("%s: %w", filepath.Join("/", name), err)
+func table(root tree, name string) (io.ReadCloser, error) {
+	fd, err := inside(root, name)
+	switch err {
+	case nil:
+	case unix.ENOENT, unix.ENOTDIR, unix.ELOOP:
+		return io.NopCloser(eof{}), nil
+	default:
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	defer at.Close()
-	if info, err := at.Stat(); err != nil || !info.Mode().IsRegular() {
+	defer unix.Close(fd)
+	var found unix.Stat_t
+	if err := unix.Fstat(fd, &found); err != nil || found.Mode&unix.S_IFMT != unix.S_IFREG {
 		return io.NopCloser(eof{}), err
 	}
-	return pathrs.Reopen(at, unix.O_RDONLY|unix.O_CLOEXEC)
+	return os.Open("/proc/self/fd/" + strconv.Itoa(fd))
 }
 
 type eof struct{}
