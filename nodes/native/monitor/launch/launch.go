@@ -75,16 +75,16 @@ func StartContext(ctx context.Context, exe *os.File, folder string) (*os.Process
 	if err != nil {
 		return nil, bundle.Ready{}, fmt.Errorf("starting the monitor: %w", err)
 	}
-	giveUp := context.AfterFunc(ctx, func() { _ = process.Kill() })
-	defer giveUp()
+	stay := context.AfterFunc(ctx, func() { _ = process.Kill() })
 	var ready bundle.Ready
 	err = json.NewDecoder(read).Decode(&ready)
-	if err == nil && ready.Started != nil {
+	killed := !stay() // maybe at the moment at which it was ready
+	if err == nil && ready.Started != nil && !killed {
 		return process, ready, nil
 	}
 	state, _ := process.Wait()
-	if err != nil && ctx.Err() != nil {
-		return nil, ready, context.Cause(ctx)
+	if killed && ready.Trouble == nil {
+		return nil, bundle.Ready{}, context.Cause(ctx)
 	}
 	if err != nil {
 		return nil, ready, fmt.Errorf("the monitor ended (%v), see %s: %w", state, filepath.Join(folder, Note), err)

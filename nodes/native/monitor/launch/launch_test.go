@@ -1,6 +1,8 @@
 package launch
 
 import (
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -62,6 +64,19 @@ func TestStart_TakesTheAnswer(t *testing.T) {
 			if _, err := p.Wait(); err != nil {
 				t.Error(err)
 			}
+		}
+	}
+}
+
+// However far it had come, what was given up does not run.
+func TestStartContext_GivenUp(t *testing.T) {
+	why := errors.New("not wanted")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(why)
+	exe := script(t, `echo '{"started":{"life":1}}' >&3; exec sleep 60`)
+	for range 20 {
+		if p, ready, err := StartContext(ctx, exe, t.TempDir()); p != nil || ready.Started != nil || !errors.Is(err, why) {
+			t.Fatalf("%v %+v %v", p, ready, err)
 		}
 	}
 }
