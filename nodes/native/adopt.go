@@ -49,7 +49,7 @@ func (r *Runtime) adopt(ctx context.Context) error {
 	if err := g.Wait(); err != nil {
 		return fmt.Errorf("taking over the containers: %w", err)
 	}
-	r.take(ctx, boxes)
+	r.take(boxes)
 	return nil
 }
 
@@ -141,7 +141,7 @@ func (r *Runtime) unreadable(folder string, err error) error {
 }
 
 // take makes the boxes those of this process.
-func (r *Runtime) take(ctx context.Context, boxes []*box) {
+func (r *Runtime) take(boxes []*box) {
 	boxes = slices.DeleteFunc(boxes, func(b *box) bool { return b == nil })
 	r.mu.Lock()
 	for _, b := range boxes {
@@ -160,7 +160,7 @@ func (r *Runtime) take(ctx context.Context, boxes []*box) {
 		}
 	}
 	r.adopted = true
-	r.sweep(ctx, boxes)
+	r.clearGroups(boxes)
 	if r.cfg.Network != nil {
 		r.minding.Go(r.tend)
 	}
@@ -170,18 +170,23 @@ func (r *Runtime) take(ctx context.Context, boxes []*box) {
 // the machine's rules.
 const tendEvery = time.Minute
 
-// tend keeps the network as it should be.
+// tend clears what a crash left of the network, at once, and keeps it as it should
+// be. What runs does not need that, and so nobody waits for it to hear what runs;
+// what is to be attached does, see [Runtime.connect].
 func (r *Runtime) tend() {
 	tick := time.NewTicker(tendEvery)
 	defer tick.Stop()
-	for {
+	for first := true; ; first = false {
+		if err := r.cfg.Network.Sweep(r.ctx, r.alive()); err != nil && r.ctx.Err() == nil {
+			r.cfg.Log.Warn("looking after the bridge", "err", err)
+		}
+		if first {
+			close(r.swept)
+		}
 		select {
 		case <-r.ctx.Done():
 			return
 		case <-tick.C:
-		}
-		if err := r.cfg.Network.Sweep(r.ctx, r.alive()); err != nil && r.ctx.Err() == nil {
-			r.cfg.Log.Warn("looking after the bridge", "err", err)
 		}
 	}
 }
@@ -199,24 +204,18 @@ func (r *Runtime) alive() []string {
 	return all
 }
 
-// sweep takes away what stands outside of the folders and belongs to none. What
+// clearGroups takes away the control groups that belong to no container. What
 // fails is told and tried by the next process.
-func (r *Runtime) sweep(ctx context.Context, boxes []*box) {
-	known, alive := map[string]bool{}, []string{}
+func (r *Runtime) clearGroups(boxes []*box) {
+	known := map[string]bool{}
 	for _, b := range boxes {
 		known[b.folder] = b.watch != nil || len(b.turn) > 0
-		if known[b.folder] {
-			alive = append(alive, b.folder)
-		}
 	}
 	groups, err := cgroup.List(r.names.group)
 	for _, g := range groups {
 		if !known[g] {
 			err = errors.Join(err, cgroup.Clear(r.names.cgroup(g)))
 		}
-	}
-	if r.cfg.Network != nil {
-		err = errors.Join(err, r.cfg.Network.Sweep(ctx, alive))
 	}
 	if err != nil {
 		r.cfg.Log.Warn("clearing what a crash left", "err", err)

@@ -99,6 +99,8 @@ type Runtime struct {
 
 	adopting sync.Mutex
 	adopted  bool
+	// swept is closed once the network was made to agree with what runs.
+	swept chan struct{}
 
 	mu    sync.Mutex
 	boxes map[string]*box // by ID
@@ -149,7 +151,7 @@ func New(cfg Config) (*Runtime, error) {
 	r := &Runtime{
 		cfg: cfg, names: newNames(dir, cfg.Cluster, cfg.Node), publish: publish,
 		monitor: &program{open: cfg.Monitor}, step: func(string) {}, boxes: map[string]*box{},
-		slots: make(chan struct{}, clearers),
+		slots: make(chan struct{}, clearers), swept: make(chan struct{}),
 	}
 	r.outputs = &outputs{log: cfg.Log}
 	r.ctx, r.cancel = context.WithCancel(context.Background())

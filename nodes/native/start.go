@@ -132,6 +132,11 @@ func (r *Runtime) connect(ctx context.Context, b *box, c agent.Container) (bridg
 	if r.cfg.Network == nil {
 		return bridge.Attachment{}, errors.New(`this node has no bridge: order network "host", or see what "bayplan doctor" says of it`)
 	}
+	select {
+	case <-r.swept: // nothing of a container that is gone is in the way
+	case <-ctx.Done():
+		return bridge.Attachment{}, context.Cause(ctx)
+	}
 	return r.cfg.Network.Attach(ctx, b.folder, published(c))
 }
 

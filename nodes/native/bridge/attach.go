@@ -45,6 +45,9 @@ func (n *Network) attach(ctx context.Context, id string, ports []Port) (Attachme
 	if err := ctx.Err(); err != nil {
 		return Attachment{}, err
 	}
+	if err := n.ready(); err != nil {
+		return Attachment{}, err
+	}
 	former, there := n.lookUp(id)
 	if there && !slices.Equal(former.Ports, ports) {
 		return Attachment{}, errors.New("it is attached with other ports; detach it first")
@@ -56,6 +59,19 @@ func (n *Network) attach(ctx context.Context, id string, ports []Port) (Attachme
 		return n.again(ctx, former)
 	}
 	return n.anew(ctx, id, ports)
+}
+
+// ready is once the rules are there.
+func (n *Network) ready() error {
+	if n.ruled.Load() {
+		return nil
+	}
+	n.ruling.Lock() // until Open has made them
+	defer n.ruling.Unlock()
+	if n.ruled.Load() {
+		return nil
+	}
+	return n.rule()
 }
 
 // again is for an attachment that a former process made.

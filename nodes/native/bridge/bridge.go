@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 )
 
 // Config says whose network it is and where it may be.
@@ -45,8 +47,11 @@ type Network struct {
 
 	// busy serializes the calls about one id.
 	busy keyed
-	// ruling serializes the ruler's calls.
+	// ruling serializes the ruler's calls. Open holds it until the rules are there.
 	ruling sync.Mutex
+	// opening is what Open has left to do, ruled whether the rules were made once.
+	opening sync.WaitGroup
+	ruled   atomic.Bool
 
 	publishing, withdrawing together[record]
 	unlinking               together[string]
@@ -69,8 +74,9 @@ type holding struct {
 var validKey = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$`)
 
 // Open makes the bridge and the rules, or takes them over from a former process
-// with all that is attached: published ports go on working without a gap. Call
-// [Network.Sweep] next.
+// with all that is attached: published ports go on working without a gap, and the
+// rules, which stand as they are meanwhile, are made anew after Open has returned;
+// what would change them waits for that. Call [Network.Sweep] next.
 func Open(cfg Config) (*Network, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, fmt.Errorf("bridge: %w", err)
@@ -121,39 +127,74 @@ func open(cfg Config, st *store) (*Network, error) {
 	n.flows = newFlows(cfg.Log)
 	n.gather()
 	if err := n.setUp(); err != nil {
-		if n.ruler != nil {
-			n.ruler.close()
-		}
+		n.closeRuler()
 		n.flows.close()
 		w.h.Close()
 		return nil, err
 	}
-	n.deafenFormer()
 	n.resume()
 	return n, nil
 }
 
 // setUp makes what is shared by all attachments.
 func (n *Network) setUp() error {
+	worked := n.store.savedRange().IsValid()
 	p, err := n.settle()
 	if err != nil {
 		return err
 	}
 	n.site = site{key: n.cfg.Key, tag: tagOf(n.cfg.Key), bridge: n.wire.bridge, subnet: p, publish: n.cfg.Publish}
-	if n.ruler, err = newRuler(n.cfg.Backend, n.site); err != nil {
-		return err
+	if !worked {
+		return n.mend()
 	}
-	return n.mend()
+	n.takeOver()
+	return nil
+}
+
+// takeOver goes on by itself: an agent that comes back has nothing to wait for,
+// since what a former process made still works. Trouble is told; Attach and Sweep
+// try again.
+func (n *Network) takeOver() {
+	former := maps.Clone(n.attached)
+	n.ruling.Lock()
+	n.opening.Go(func() {
+		err := n.rule()
+		n.ruling.Unlock()
+		if err != nil {
+			n.cfg.Log.Error("the rules of the bridge cannot be made anew", "err", err)
+		}
+		n.deafenFormer(former)
+	})
 }
 
 // mend makes the rules what they should be. Caller: setUp and Sweep.
 func (n *Network) mend() error {
 	n.ruling.Lock()
 	defer n.ruling.Unlock()
+	return n.rule()
+}
+
+// rule needs ruling. The back end is found when it is first needed.
+func (n *Network) rule() (err error) {
+	if n.ruler == nil {
+		if n.ruler, err = newRuler(n.cfg.Backend, n.site); err != nil {
+			return err
+		}
+	}
 	if err := n.ruler.replace(n.rules()); err != nil {
 		return err
 	}
-	return n.site.permit()
+	if err := n.site.permit(); err != nil {
+		return err
+	}
+	n.ruled.Store(true)
+	return nil
+}
+
+func (n *Network) closeRuler() {
+	if n.ruler != nil {
+		n.ruler.close()
+	}
 }
 
 // resume goes on where the last attachment was made.
@@ -175,6 +216,7 @@ func (n *Network) Bridge() string { return n.wire.bridge }
 // namespace that no process has joined goes. With remove, the bridge, the rules
 // and the state go as well, if nothing is attached; if something is, they stay.
 func (n *Network) Close(remove bool) error {
+	n.opening.Wait()
 	n.mu.Lock()
 	for _, h := range n.held {
 		h.ns.close()
@@ -187,7 +229,7 @@ func (n *Network) Close(remove bool) error {
 	if remove && empty {
 		err = n.takeAway()
 	}
-	n.ruler.close()
+	n.closeRuler()
 	n.flows.close()
 	n.wire.h.Close()
 	return errors.Join(err, n.store.close())
@@ -196,7 +238,11 @@ func (n *Network) Close(remove bool) error {
 func (n *Network) takeAway() error {
 	n.ruling.Lock()
 	defer n.ruling.Unlock()
-	err := errors.Join(n.ruler.remove(), n.site.retract(), n.wire.drop(n.wire.bridge), n.store.clear())
+	var unruled error
+	if n.ruler != nil {
+		unruled = n.ruler.remove()
+	}
+	err := errors.Join(unruled, n.site.retract(), n.wire.drop(n.wire.bridge), n.store.clear())
 	if err != nil {
 		return fmt.Errorf("bridge: removing: %w", err)
 	}

@@ -30,6 +30,7 @@ func crash() {
 	if after, err := time.ParseDuration(set[2]); err == nil {
 		go dieAfter(after)
 	} else {
+		n.opening.Wait()
 		n.ruler = &dying{ruler: n.ruler, at: set[2]}
 	}
 	for i := 0; ; i++ {

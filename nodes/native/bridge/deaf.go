@@ -50,9 +50,9 @@ func deafenInside() error {
 // deafenFormer does it for what a former process attached: that may have been of
 // an earlier version. Trouble is told, and stops nobody: a container that runs is
 // to go on, and the bridge, the host's own ear, is deaf by then.
-func (n *Network) deafenFormer() {
+func (n *Network) deafenFormer(former map[string]record) {
 	wanted := map[uint64]bool{}
-	for _, r := range n.attached {
+	for _, r := range former {
 		if !n.wire.has(r.Link) { // after a reboot the inode is somebody else's
 			continue
 		}

@@ -69,6 +69,7 @@ func TestOpen_MakesFormerLinksDeafAndForgetsWhatTheyHeard(t *testing.T) {
 	})
 	must(t, n.Close(false))
 	n = network(t, Config{Dir: dir, Key: "a"})
+	n.opening.Wait()
 	allDeaf(t, n, path)
 	if all := heard(t, here); len(all) > 0 {
 		t.Errorf("the host still has %v", all)

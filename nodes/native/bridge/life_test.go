@@ -220,3 +220,35 @@ func descriptors(t *testing.T) int {
 	}
 	return count
 }
+
+// Who opens a network again does not wait for its rules, who attaches to it does;
+// and where they cannot be made, Attach says so and Sweep tries again.
+func TestOpen_AgainMakesTheRulesByItself(t *testing.T) {
+	onBoth(t, func(t *testing.T, b Backend) {
+		cfg := Config{Dir: t.TempDir(), Key: "a", Backend: b}
+		n := reopen(t, cfg)
+		must(t, n.Close(false))
+		n = network(t, cfg)
+		n.opening.Wait()
+		if !n.ruled.Load() {
+			t.Fatal("the rules were not made")
+		}
+		n.ruling.Lock()
+		n.ruled.Store(false)
+		works := n.ruler
+		n.ruler = &unruly{works}
+		n.ruling.Unlock()
+		if _, err := n.Attach(t.Context(), "web", nil); err == nil {
+			t.Error("it was attached without rules")
+		}
+		n.ruling.Lock()
+		n.ruler = works
+		n.ruling.Unlock()
+		must(t, n.Sweep(t.Context(), nil))
+		attach(t, n, "web")
+	})
+}
+
+type unruly struct{ ruler }
+
+func (u *unruly) replace([]rule) error { return errBroken }

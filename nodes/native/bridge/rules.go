@@ -105,5 +105,8 @@ func (n *Network) change(some []record, published bool, how func(ruler) func(som
 		n.mark(r.ID, published)
 		changed = append(changed, r.rules()...)
 	}
+	if n.ruler == nil { // it could not be found when this process began
+		return n.rule()
+	}
 	return how(n.ruler)(changed, n.rules())
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -212,5 +213,29 @@ func BenchmarkStats(b *testing.B) {
 		if _, err := Stats(path); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// Who ends a group makes it stand still; were it killed then, the next one ends it
+// all the same.
+func TestKill_EndsWhatStandsStill(t *testing.T) {
+	h, err := Mounted()
+	if err != nil || h.Controllers["freezer"] == "" {
+		t.Skip("there is no freezer of v1", err)
+	}
+	path, commands := group(t)
+	h.hold(path) // and never lets go
+	if b, err := os.ReadFile(h.in("freezer", path) + "/freezer.state"); err != nil || strings.TrimSpace(string(b)) != "FROZEN" {
+		t.Fatalf("%q, %v", b, err)
+	}
+	done := make(chan error)
+	go func() { done <- Kill(path) }()
+	for _, cmd := range commands {
+		if err := cmd.Wait(); err == nil {
+			t.Error("a process ended by itself")
+		}
+	}
+	if err := errors.Join(<-done, Remove(path)); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -33,16 +33,22 @@ func Kill(path string) error {
 		return errRoot
 	}
 	return await(func() (bool, error) {
-		left := false
-		for _, dir := range dirs {
-			some, err := killTree(dir)
-			if err != nil {
-				return false, fmt.Errorf("ending what runs in %s: %w", dir, err)
-			}
-			left = left || some
-		}
-		return !left, nil
+		some, err := h.killOnce(path, dirs)
+		return !some && err == nil, err
 	})
+}
+
+// killOnce is whether any process was there.
+func (h Hierarchies) killOnce(path string, dirs []string) (some bool, err error) {
+	defer h.hold(path)()
+	for _, dir := range dirs {
+		found, err := killTree(dir)
+		if err != nil {
+			return true, fmt.Errorf("ending what runs in %s: %w", dir, err)
+		}
+		some = some || found
+	}
+	return some, nil
 }
 
 // KillIf kills those processes of the group, not of the ones below it, that fit.

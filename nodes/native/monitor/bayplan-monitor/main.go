@@ -3,6 +3,12 @@
 // container has one: what it does not link, it does not load.
 //
 //	CGO_ENABLED=1 go build -tags netgo,osusergo -ldflags '-s -w -linkmode external -extldflags "-static"' ./nodes/native/monitor/bayplan-monitor
+//
+// It runs one thread of Go, whatever its control group says: nobody has to read that,
+// in the monitor and once more in the container's first moments.
+//
+//go:debug containermaxprocs=0
+//go:debug updatemaxprocs=0
 package main
 
 import (
