@@ -96,6 +96,7 @@ func (p *pass) mergeSpec(d *schema.Spec) schema.Spec {
 		m.Workloads = append(m.Workloads, w)
 	}
 	slices.SortFunc(m.Workloads, func(a, b schema.Workload) int { return strings.Compare(a.Name, b.Name) })
+	p.withinLimits(&m)
 	return m
 }
 

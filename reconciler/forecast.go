@@ -20,6 +20,9 @@ type Forecast struct {
 	Evicted []Change
 	// Blocked is what could not go on at the end.
 	Blocked []Blocked
+	// Refused are the errors of teams that evaluate and would stay as they are all
+	// the same.
+	Refused []string
 	// Held is why the commit would wait for approval; the forecast goes on as
 	// if it had been given.
 	Held string
@@ -54,6 +57,7 @@ func Foresee(in Input) Forecast {
 			in.Facts.Approvals = append(slices.Clone(in.Facts.Approvals), Approval{Commit: c.Revision.Commit, At: in.Now})
 			continue
 		}
+		f.Refused = Refused(&in.Desired, &plan.Facts.Spec)
 		if !plan.FactsChanged {
 			f.Complete = true
 			return f

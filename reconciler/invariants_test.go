@@ -25,6 +25,7 @@ func (f *fleet) check(in reconciler.Input, p *reconciler.Plan) {
 	f.checkShape(in, p)
 	f.checkRoom(p)
 	f.checkLimits(p)
+	f.checkAsked(in, p)
 	f.checkStops(in, p)
 	f.checkDown(in, p)
 	f.checkSpec(in, p)

@@ -123,6 +123,7 @@ func PreviewOf(before *reconciler.Facts, f *reconciler.Forecast, unresolved []re
 		u := &unresolved[i]
 		p.Warnings = append(p.Warnings, u.Failure.Text)
 	}
+	p.Warnings = append(p.Warnings, f.Refused...)
 	if !f.Complete {
 		p.Warnings = append(p.Warnings, "the preview was cut off: the rollout takes more steps than a preview follows")
 	}

@@ -62,14 +62,24 @@ func commitTextProblems(in *Input) (all []Problem) {
 // teamProblems are the newest text's errors: those of an older one are no
 // longer anyone's.
 func teamProblems(in *Input) (all []Problem) {
-	teams := newestText(in).Teams
-	for i := range teams {
-		for _, e := range teams[i].Errors {
-			all = append(all, Problem{Code: "spec-invalid", Subject: cmp.Or(teams[i].Name, "(root)"), Text: e,
-				Next: "correct the file and push; check with: bayplan validate"})
+	newest := newestText(in)
+	for i := range newest.Teams {
+		for _, text := range newest.Teams[i].Errors {
+			all = append(all, textProblem(cmp.Or(newest.Teams[i].Name, "(root)"), text))
 		}
 	}
+	for _, text := range reconciler.Refused(newest, &in.Facts.Spec) {
+		team, _, _ := strings.Cut(text, ": ")
+		all = append(all, textProblem(team, text))
+	}
 	return all
+}
+
+func textProblem(team, text string) Problem {
+	if reconciler.PastLimit(text) {
+		return Problem{Code: "spec-refused", Subject: team, Text: text, Next: "ask for less, or for more room in the pool; how they stand: bayplan pool ls"}
+	}
+	return Problem{Code: "spec-invalid", Subject: team, Text: text, Next: "correct the file and push; check with: bayplan validate"}
 }
 
 func newestText(in *Input) *schema.Spec {

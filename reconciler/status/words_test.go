@@ -60,6 +60,34 @@ func TestPreviewOf_Evictions(t *testing.T) {
 	golden(t, "preview_evictions.json", document(t, w.preview()))
 }
 
+// TestLimit_ToldBeforeAndAfter: that a team would take a pool past its limit is
+// told by the preview, and once it is merged among the problems and as the
+// commit's outcome; what runs stays.
+func TestLimit_ToldBeforeAndAfter(t *testing.T) {
+	w := running()
+	big := web("hello:2", 4)
+	big.Resources.CPU = 900
+	w.push("6", big)
+	w.desired.Pools = []schema.Pool{{Name: "default", Weight: 1, Limit: &schema.Quantity{CPU: 3000}}}
+	w.desired.Teams = []schema.Team{{Name: "hello", Commit: "6"}}
+	w.desired.Seal()
+	want := "hello: it asks for 3600m cpu of pool default, others ask for 0 cpu, and its limit is 3 cpu: it stays as it was"
+	if got := w.preview().Warnings; !slices.Equal(got, []string{want}) {
+		t.Errorf("the preview warns of %q", got)
+	}
+	w.settle()
+	s := w.of()
+	if i := slices.IndexFunc(s.Problems, func(p status.Problem) bool { return p.Code == "spec-refused" }); i < 0 || s.Problems[i].Text != want || s.Problems[i].Subject != "hello" {
+		t.Errorf("the problems are %v", s.Problems)
+	}
+	if c := w.facts.Commits[len(w.facts.Commits)-1]; c.Outcome != reconciler.Failed || c.Reason != want {
+		t.Errorf("the commit is %s: %s", c.Outcome, c.Reason)
+	}
+	if x := s.Workloads[0]; x.Running != 2 || x.Desired != 2 {
+		t.Errorf("%d of %d run", x.Running, x.Desired)
+	}
+}
+
 // TestPreviewOf_ChangesNothing: a preview leaves the facts as they are.
 func TestPreviewOf_ChangesNothing(t *testing.T) {
 	w := running()

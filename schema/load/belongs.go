@@ -13,14 +13,29 @@ import (
 // belonging is a pool that a workload names, and where. It is told apart from
 // what is wrong with the package itself: another root may have the pool.
 type belonging struct {
-	pool, path string
-	pos        token.Pos
+	pool string
+	spot
+	// size is where it says how large a slot is, and count how many there are.
+	size, count spot
+}
+
+// spot is a field and where it stands, or what it would be in.
+type spot struct {
+	path string
+	pos  token.Pos
+}
+
+func (s *spot) error(team, message string) *Error {
+	bad := at(s.pos, team, s.path, message)
+	bad.Team = team
+	return bad
 }
 
 func (c *candidate) belongs(w *schema.Workload) belonging {
-	path := []string{"pool"}
-	return belonging{pool: w.Pool, path: c.dotted(path), pos: placeOf(c.user, path)}
+	return belonging{pool: w.Pool, spot: c.spot("pool"), size: c.spot("resources"), count: c.spot("replicas")}
 }
+
+func (c *candidate) spot(path ...string) spot { return spot{c.dotted(path), placeOf(c.user, path)} }
 
 // strangers are the errors about pools that the cluster does not have. Where it
 // names none, the nodes' attributes do.
@@ -33,9 +48,7 @@ func (r *result) strangers(team string, pools []schema.Pool) (errs []*Error) {
 		if b.pool == schema.DefaultPool || slices.Contains(names, b.pool) {
 			continue
 		}
-		bad := at(b.pos, team, b.path, unknownPool(b.pool, names))
-		bad.Team = team
-		errs = append(errs, bad)
+		errs = append(errs, b.error(team, unknownPool(b.pool, names)))
 	}
 	return bounded(tidy(errs))
 }

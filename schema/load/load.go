@@ -105,6 +105,7 @@ func assemble(t *tree, results []result, rev schema.Revision) (schema.Spec, erro
 			spec.Pools, spec.Registries = r.pools, r.registries
 		}
 		r.errs = append(slices.Clip(r.errs), r.strangers(team(t.packages[i]), spec.Pools)...)
+		r.errs = append(slices.Clip(r.errs), r.beyond(team(t.packages[i]), spec.Pools)...)
 	}
 	checkWaits(t, results)
 	for i, r := range results {
