@@ -41,6 +41,13 @@ func findJava(root string, seen []string) jvm {
 	return best
 }
 
+// Java is the version and the home of the JVM that programs without an image find
+// on this machine; empty where there is none.
+func Java(hostPaths []string) (version, home string) {
+	j := findJava("/", hostPaths)
+	return j.version, j.home
+}
+
 // usual is whether the machine's `java` is of that JVM.
 func usual(root, home string) bool {
 	java, err := filepath.EvalSymlinks(filepath.Join(root, "usr/bin/java"))

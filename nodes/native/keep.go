@@ -2,6 +2,7 @@ package native
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -44,14 +45,15 @@ func (r *Runtime) Images(ctx context.Context) ([]nodes.Image, error) {
 func (r *Runtime) PruneImages(ctx context.Context, unusedFor time.Duration) (nodes.Pruned, error) {
 	p, err := r.cfg.Images.Prune(ctx, unusedFor)
 	all := nodes.Pruned{Images: p.Images, Layers: p.Layers, Bytes: p.Bytes}
-	if err != nil || r.cfg.Archives == nil {
-		return all, explain("clearing images", err)
+	err = explain("clearing images", err)
+	if r.cfg.Archives == nil {
+		return all, err
 	}
-	gone, err := r.cfg.Archives.Prune(ctx, unusedFor)
+	gone, archivesErr := r.cfg.Archives.Prune(ctx, unusedFor)
 	for _, e := range gone {
 		all.Images, all.Bytes = append(all.Images, "sha256:"+e.SHA256), all.Bytes+e.Bytes
 	}
-	return all, explain("clearing archives", err)
+	return all, errors.Join(err, explain("clearing archives", archivesErr))
 }
 
 // UseRegistries is for the pulls that begin from now on.

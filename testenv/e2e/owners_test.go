@@ -202,6 +202,12 @@ func TestE2E_NodeStaysWithItsRuntime(t *testing.T) {
 	running := s.containers()
 
 	s.agents["n1"].kill()
+	s.startAgent("n1", 1, "--runtime", "docker")
+	if code := s.agents["n1"].ends(); code != 1 {
+		t.Errorf("an agent with another runtime: exit code %d, want 1", code)
+	}
+	s.agents["n1"].wantSaid("cannot go from the runtime native to docker: what it still has there (1 containers)", "next: start the agent with --runtime native")
+	wantSame(t, "with an agent that was refused", running, s.containers())
 	s.startAgent("n1", 1, "--runtime", "auto")
 	s.put("shop/more", sleeper)
 	s.wantOutcome(s.commit("more, with an Engine in reach"), reconciler.Applied)

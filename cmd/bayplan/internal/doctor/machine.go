@@ -31,7 +31,7 @@ const stateDir = "/var/lib"
 func runtimes(ctx context.Context) []Finding {
 	all := append([]Finding{bounded(ctx, dockerEngine)}, missing(builtIn, "ready: containers by this binary alone", engine.Problems(stateDir))...)
 	if all[1].State == OK {
-		all = append(all, network()...)
+		all = append(append(all, network()...), archives())
 	}
 	return all
 }
@@ -54,7 +54,17 @@ func network() []Finding {
 	for _, p := range bridge.Check() {
 		all = append(all, native.Problem(p))
 	}
-	return missing(bridged, "ready: addresses and published ports for containers of the built-in runtime", all)
+	return missing(bridged, "ready: addresses and published ports for containers of the built-in runtime, over IPv4 alone (network: \"host\" has the machine's IPv6)", all)
+}
+
+// archives are what workloads with an artifact and no image find here.
+func archives() Finding {
+	const check = "archives"
+	version, home := native.Java(native.HostPaths)
+	if version == "" {
+		return Finding{check, OK, "ready: tar, tar.gz, tar.zst, zip and JAR, with the built-in runtime; no JVM is here: java without an image takes one (apt-get install openjdk-17-jre-headless)", ""}
+	}
+	return Finding{check, OK, fmt.Sprintf("ready: tar, tar.gz, tar.zst, zip and JAR, with the built-in runtime; Java %s in %s", version, home), ""}
 }
 
 // dockerEngine asks the Docker Engine of this machine.

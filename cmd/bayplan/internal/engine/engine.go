@@ -114,8 +114,10 @@ func settle(ctx context.Context, cfg Config) (string, error) {
 	if name == had {
 		return name, nil
 	}
-	if had != "" {
-		cfg.Log.Warn("this node changes its runtime: what the former one still runs is not seen any more", "from", had, "to", name)
+	if had == Docker || had == Native {
+		if err := change(ctx, cfg, had, name); err != nil {
+			return "", err
+		}
 	}
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return "", err
