@@ -59,12 +59,36 @@ func Foresee(in Input) Forecast {
 		}
 		f.Refused = Refused(&in.Desired, &plan.Facts.Spec)
 		if !plan.FactsChanged {
-			f.Complete = true
-			return f
+			hastened, more := hasten(plan.Facts, in.Now)
+			if !more {
+				f.Complete = true
+				return f
+			}
+			in.Facts = hastened
 		}
 		in.Observed = Ideal(&plan.Facts, in.Observed, in.Now)
 	}
 	return f
+}
+
+// hasten has every update that halts go on, and every old set that is kept have
+// been kept for long enough; more is whether there was any.
+func hasten(f Facts, now time.Time) (_ Facts, more bool) {
+	for i := range f.Rollouts {
+		r := f.Rollouts[i]
+		if _, halts := r.halts(); halts && !r.Ready.IsZero() {
+			r = r.goOn(nil, now)
+		} else if r.Stage == Keeping {
+			r = r.done(now)
+		} else {
+			continue
+		}
+		if !more {
+			f.Rollouts, more = slices.Clone(f.Rollouts), true
+		}
+		f.Rollouts[i] = r
+	}
+	return f, more
 }
 
 func lastCommit(f *Facts) *Commit {

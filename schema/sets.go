@@ -1,6 +1,9 @@
 package schema
 
-import "cmp"
+import (
+	"cmp"
+	"slices"
+)
 
 // The strategies of an update that prove a new version before it has all of the
 // work.
@@ -60,4 +63,16 @@ func (s *CanaryStep) Slots(all int) int {
 		return Amount{Percent: s.Percent, IsPercent: true}.Of(all)
 	}
 	return min(s.Count, all)
+}
+
+// FixedPorts are the names of the ports that are the same on each node, sorted:
+// no two slots with one share a node.
+func (w *Workload) FixedPorts() (names []string) {
+	for name, p := range w.Ports {
+		if p.Host != 0 {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }

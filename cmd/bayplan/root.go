@@ -24,7 +24,7 @@ func chapters() []chapter {
 	return []chapter{
 		{"write", "Write and check:", []*cobra.Command{newValidateCommand(), newRenderCommand(), newPlanCommand()}},
 		{"see", "See what happens:", []*cobra.Command{newStatusCommand(), newEventsCommand(), newLogsCommand(), newExplainCommand(), newPoolCommand()}},
-		{"act", "Act:", []*cobra.Command{newApproveCommand(), newExecCommand(), newNodeCommand(), newImageCommand()}},
+		{"act", "Act:", []*cobra.Command{newApproveCommand(), newPromoteCommand(), newAbortCommand(), newExecCommand(), newNodeCommand(), newImageCommand()}},
 		{"run", "Run a cluster:", []*cobra.Command{newDevCommand(), newServerCommand(), newAgentCommand()}},
 		{"help", "Help yourself:", []*cobra.Command{newDoctorCommand(), newVersionCommand()}},
 	}

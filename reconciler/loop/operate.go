@@ -67,7 +67,7 @@ func (t *term) operate(ctx context.Context, w reconciler.Wish) (reconciler.Grant
 	if err != nil {
 		return g, refusal(err)
 	}
-	return g, t.note(ctx, after, status.Event{Time: w.At, Kind: "operator", Workload: g.Workload, Node: g.Node, Actor: w.Actor, Text: g.Text})
+	return g, t.note(ctx, after, status.Event{Time: w.At, Kind: "operator", Workload: g.Workload, Node: g.Node, Actor: w.Actor, Text: g.Text, Serving: g.Serving})
 }
 
 // refusal gives a refused wish the kind that callers know errors by.

@@ -56,7 +56,7 @@ func Of(in Input) Status {
 func revisionOf(c *reconciler.Commit) Revision {
 	r := c.Revision
 	return Revision{Commit: r.Commit, Time: r.Time, Author: r.Author, Subject: r.Subject,
-		Outcome: c.Outcome, Reason: c.Reason, Removals: c.Removals, Phases: c.Phases}
+		Outcome: c.Outcome, Reason: c.Reason, Removals: c.Removals, Phases: c.Phases, Causes: c.Causes}
 }
 
 type builder struct {
@@ -195,6 +195,7 @@ func (b *builder) workload(r *reconciler.Rollout) Workload {
 		w.Kind, w.Image, w.Desired = string(r.Want.Kind), r.Want.Source(), b.desired(r.Want)
 	}
 	b.count(&w, r)
+	w.Serving, w.Proof = r.Serving, proofOf(r)
 	w.State, w.Reason = b.stateOf(&w, r)
 	return w
 }

@@ -186,10 +186,19 @@ func rolloutEvents(before, after []reconciler.Rollout, at time.Time) (events []E
 		for len(before) > 0 && before[0].Workload < r.Workload {
 			before = before[1:]
 		}
-		if len(before) > 0 && before[0].Workload == r.Workload && before[0].Stage == r.Stage && before[0].Target == r.Target {
+		var was *reconciler.Rollout
+		if len(before) > 0 && before[0].Workload == r.Workload {
+			was = &before[0]
+		}
+		events = append(events, proofEvents(was, r, at)...)
+		if was != nil && was.Stage == r.Stage && was.Target == r.Target {
 			continue
 		}
-		events = append(events, Event{Time: at, Kind: "rollout", Workload: r.Workload, Commit: r.Commit, Text: rolloutText(r)})
+		e := Event{Time: at, Kind: "rollout", Workload: r.Workload, Commit: r.Commit, Text: rolloutText(r)}
+		if r.Stage == reconciler.Reverting || r.Stage == reconciler.Stuck {
+			e.Log = lastLines(r)
+		}
+		events = append(events, e)
 	}
 	return events
 }
@@ -203,6 +212,8 @@ func rolloutText(r *reconciler.Rollout) string {
 		text = r.Workload + " goes to " + r.Target.Short()
 	case reconciler.Reverting:
 		text = r.Workload + " goes back to " + r.GoodDigest.Short()
+	case reconciler.Keeping:
+		text = r.Workload + " went over to " + r.Target.Short() + "; the old set is kept"
 	case reconciler.Done:
 		text = r.Workload + " is on " + schema.Digest(r.Target).Short()
 	}

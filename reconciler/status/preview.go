@@ -178,11 +178,18 @@ func strategyText(w *schema.Workload) string {
 	if w.Update.Strategy == schema.Ordered {
 		return orderedText(w, n)
 	}
+	if w.Update.Strategy == schema.BlueGreen {
+		return blueGreenText(w, n)
+	}
 	surge, down := w.Update.MaxSurge.Of(n), w.Update.MaxUnavailable.Floor(n)
 	if surge == 0 && down == 0 {
 		surge = 1
 	}
-	return fmt.Sprintf("rolling: up to %d beside the old ones, %d unavailable, each healthy for %s", surge, down, w.Update.MinHealthyTime)
+	text := fmt.Sprintf("up to %d beside the old ones, %d unavailable, each healthy for %s", surge, down, w.Update.MinHealthyTime)
+	if w.Update.Strategy == schema.Canary {
+		return "canary: " + canaryText(w, n) + "; " + text + peakText(w, n+surge) + portText(w)
+	}
+	return "rolling: " + text + peakText(w, n+surge) + portText(w)
 }
 
 // orderedText names the turns and the steps of an ordered update.

@@ -36,6 +36,8 @@ type Revision struct {
 	Subject string             `json:"subject"`
 	Outcome reconciler.Outcome `json:"outcome"`
 	Reason  string             `json:"reason,omitempty"`
+	// Causes are the slots that made it fail or go back, with their last lines.
+	Causes []reconciler.Cause `json:"causes,omitempty"`
 	// Removals are what a Held commit would remove.
 	Removals []string               `json:"removals,omitempty"`
 	Phases   []reconciler.PhaseTime `json:"phases,omitempty"`
@@ -68,6 +70,13 @@ type Workload struct {
 	Digest  schema.Digest `json:"digest"`
 	// Image is the image as it is written, or the artifact's URL.
 	Image string `json:"image"`
+	// Serving is the version whose instances should receive traffic: who directs it
+	// sends it to the slots of this digest that are healthy and not stopping.
+	// Absent where all of the workload's should.
+	Serving schema.Digest `json:"serving,omitempty"`
+	// Proof is how far an update is that proves itself before it has all of the
+	// work, and what failed on the way; absent where there is nothing to tell.
+	Proof *Proof `json:"proof,omitempty"`
 	// State is one word: "running", "rolling", "reverting", "reverted",
 	// "failed", "removing", "waiting", "degraded", or "unknown": as desired, but
 	// for slots of which nothing is known yet.
@@ -75,6 +84,21 @@ type Workload struct {
 	// Reason is why it is in that state; empty when it is as desired.
 	Reason string `json:"reason"`
 	Slots  []Slot `json:"slots"`
+}
+
+// Proof is where an update stands.
+type Proof struct {
+	// Step counts the steps behind it, of Steps in all.
+	Step  int `json:"step,omitempty"`
+	Steps int `json:"steps,omitempty"`
+	// Ready is since when all that goes ahead is healthy.
+	Ready time.Time `json:"ready,omitzero"`
+	// Kept is until when the old set stays, to go back to by bayplan abort.
+	Kept time.Time `json:"kept,omitzero"`
+	// Promoted is who let it go on last.
+	Promoted *reconciler.Said `json:"promoted,omitempty"`
+	// Failed are the failures of slots, oldest first.
+	Failed reconciler.Failures `json:"failed,omitempty"`
 }
 
 // Slot is one instance of a slot; while a rollout surges a slot has two.
@@ -149,5 +173,10 @@ type Event struct {
 	Code    string `json:"code,omitempty"`
 	Subject string `json:"subject,omitempty"`
 	Over    bool   `json:"over,omitempty"`
-	Text    string `json:"text"`
+	// Serving is the version that should receive a workload's traffic from now on,
+	// where that changed.
+	Serving schema.Digest `json:"serving,omitempty"`
+	// Log are the last lines of a slot that failed.
+	Log  string `json:"log,omitempty"`
+	Text string `json:"text"`
 }

@@ -34,6 +34,7 @@ func Event(w io.Writer, e *status.Event, l Look) {
 		line += fmt.Sprintf("%-10s  ", dash(short(e.Commit)))
 	}
 	fmt.Fprintf(w, "%s%-24s  %s\n", line, dash(show.Clean(about)), text)
+	lastLines(w, e.Log, l)
 }
 
 func eventColour(kind string) show.Colour {

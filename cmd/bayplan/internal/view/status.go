@@ -42,6 +42,9 @@ func Revision(w io.Writer, r *status.Revision, l Look) {
 	if r.Reason != "" {
 		fmt.Fprintf(w, "  %s\n", show.Clean(r.Reason))
 	}
+	for i := range r.Causes {
+		cause(w, &r.Causes[i], l)
+	}
 	for _, x := range r.Removals {
 		fmt.Fprintf(w, "  %s\n", l.Paint.Text(show.Bad, "- "+show.Clean(x)))
 	}
@@ -50,6 +53,24 @@ func Revision(w io.Writer, r *status.Revision, l Look) {
 	}
 	if len(r.Phases) > 0 && (l.Wide || r.Outcome.Ended()) {
 		fmt.Fprintf(w, "  %s\n", l.Paint.Text(show.Quiet, phases(r.Phases)))
+	}
+}
+
+// cause draws a slot that failed, with what it wrote last.
+func cause(w io.Writer, c *reconciler.Cause, l Look) {
+	fmt.Fprintf(w, "  %s\n", show.Clean(c.Text))
+	if c.Failure != nil {
+		lastLines(w, c.Failure.Log, l)
+	}
+}
+
+// lastLines draws the end of a log below what it is about.
+func lastLines(w io.Writer, log string, l Look) {
+	if log == "" {
+		return
+	}
+	for line := range strings.SplitSeq(log, "\n") {
+		fmt.Fprintf(w, "    %s\n", l.Paint.Text(show.Quiet, "| "+show.Clean(line)))
 	}
 }
 
