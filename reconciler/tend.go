@@ -51,17 +51,24 @@ func (p *pass) tendSlot(slot schema.Slot, from, to int) int {
 	return to
 }
 
-// keeper is the workload that wants the slot to have a home; nil if none does.
+// keeper is the version of its workload that wants the slot to have a home; nil if
+// none does. While a rollout is under way that may be the one to go back to.
 func (p *pass) keeper(slot schema.Slot) *schema.Workload {
 	i, known := p.byName[slot.Workload]
 	if !known {
 		return nil
 	}
-	goal, _ := p.facts.Rollouts[i].goal()
-	if goal == nil || !keepsPlace(goal) || slot.Index >= goal.Replicas {
+	r := &p.facts.Rollouts[i]
+	goal, _ := r.goal()
+	switch {
+	case goal == nil:
 		return nil
+	case keepsPlace(goal) && slot.Index < goal.Replicas:
+		return goal
+	case r.Stage != Done && r.Good != nil && keepsPlace(r.Good) && slot.Index < r.Good.Replicas:
+		return r.Good
 	}
-	return goal
+	return nil
 }
 
 // revive gives a slot that is wanted again the home that it had last.

@@ -60,6 +60,9 @@ func admit(node string, held, next nodes.Assignment) (same bool, err error) {
 	if err := wellFormed(next.Orders); err != nil {
 		return false, err
 	}
+	if err := deletesNothingUsed(&next); err != nil {
+		return false, err
+	}
 	switch c := next.Version.Compare(held.Version); {
 	case c < 0:
 		return false, fmt.Errorf("assignment %d.%d is older than %d.%d, by which node %s lives: it comes from a former leader",
@@ -85,6 +88,21 @@ func wellFormed(orders []nodes.Order) error {
 			return fmt.Errorf("order %q has no workload", o.ID)
 		case o.Workload != nil && o.Workload.Name != o.Slot.Workload:
 			return fmt.Errorf("order %q is for workload %q", o.ID, o.Workload.Name)
+		}
+	}
+	return nil
+}
+
+// deletesNothingUsed refuses to delete the volumes of what is to run (I18).
+func deletesNothingUsed(a *nodes.Assignment) error {
+	for i, d := range a.Deletions {
+		if i > 0 && a.Deletions[i-1].Slot.Compare(d.Slot) >= 0 {
+			return fmt.Errorf("the deletions of the volumes of %s and %s are not sorted", a.Deletions[i-1].Slot, d.Slot)
+		}
+		for k := range a.Orders {
+			if o := &a.Orders[k]; o.Slot == d.Slot && !o.Stop {
+				return fmt.Errorf("order %q is to run, and its volumes are to be deleted", o.ID)
+			}
 		}
 	}
 	return nil

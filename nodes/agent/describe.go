@@ -86,6 +86,8 @@ func (a *Agent) trouble() string {
 //	PORT_<NAME>        the port to listen on
 //	HOST_PORT_<NAME>   where the node publishes it
 //
+// and one of a stateful workload who its fellows are (see introduce).
+//
 // Nothing of it changes with a commit, so that a commit alone changes no
 // container. The workload's own env wins.
 func containerOf(o *nodes.Order, node, address string) Container {
@@ -105,10 +107,14 @@ func containerOf(o *nodes.Order, node, address string) Container {
 			env["HOST_PORT_"+schema.EnvName(name)] = decimal(host)
 		}
 	}
+	c := Container{ID: o.ID, Slot: o.Slot, Digest: o.Digest, Workload: o.Workload, Ports: o.Ports, Env: env}
+	if o.Workload.Kind == schema.Stateful {
+		c.introduce(o.Peers)
+	}
 	for name := range o.Workload.Env {
 		delete(env, name)
 	}
-	return Container{ID: o.ID, Slot: o.Slot, Digest: o.Digest, Workload: o.Workload, Ports: o.Ports, Env: env}
+	return c
 }
 
 // portOf is the container's port of a name; zero if the workload has none.

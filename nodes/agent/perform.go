@@ -20,7 +20,7 @@ func (a *Agent) step(in Input) {
 	if a.ctx == nil || a.ctx.Err() != nil {
 		return // what ends now ends because the agent does, and says nothing
 	}
-	in.Local, in.Orders = a.local, a.held.Orders
+	in.Local, in.Orders, in.Deletions = a.local, a.held.Orders, a.held.Deletions
 	in.Now, in.Wall = a.clock.read()
 	out := Step(in)
 	for _, act := range out.Actions {
@@ -134,6 +134,8 @@ func (a *Agent) do(ctx context.Context, act Action, r *Result) error {
 		return a.runtime.Stop(ctx, act.ID, act.Signal, act.Grace)
 	case Remove:
 		return a.remove(ctx, act)
+	case Erase:
+		return a.runtime.RemoveVolumes(ctx, act.Slot)
 	case Note:
 		return a.keep()
 	case Perform:
@@ -174,6 +176,8 @@ func failureOf(ctx context.Context, act Action, err error) *nodes.Failure {
 		code = nodes.StartFailed
 	case Probe:
 		code = nodes.HealthFailing
+	case Erase:
+		code = nodes.VolumeUnavailable
 	}
 	if context.Cause(ctx) == errTimeout && act.Verb != Probe {
 		text = fmt.Sprintf("no end to the %s within %s", act.Verb, act.Timeout)

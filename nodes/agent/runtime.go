@@ -36,6 +36,10 @@ type Runtime interface {
 	// Remove deletes an ended container, never a volume. One that is not there
 	// is no error.
 	Remove(ctx context.Context, id string) error
+	// RemoveVolumes deletes the slot's own volumes with all that is in them, and
+	// is the only call that deletes any. One whose container is still there is
+	// refused; one that has none is no error.
+	RemoveVolumes(ctx context.Context, slot schema.Slot) error
 	// List is every container of this node and cluster, ended ones included,
 	// sorted by ID.
 	List(ctx context.Context) ([]Status, error)
@@ -81,7 +85,15 @@ type Container struct {
 	// Join is the ID of a container of this node that runs, whose network it
 	// shares; empty is none.
 	Join string
+	// Hostname is what the container is called; "" leaves that to the engine. On
+	// the host's network it is the host's.
+	Hostname string
+	// Hosts are names that the container finds beside its own, sorted.
+	Hosts []HostName
 }
+
+// HostName is a name with the IP address that it stands for.
+type HostName struct{ Name, Address string }
 
 // Status is a container as its engine sees it.
 type Status struct {

@@ -38,14 +38,17 @@ func Step(in Input) Output {
 	s.pass++
 	s.wakeUp()
 	s.match(in.Orders)
+	s.matchErasures(in.Deletions)
 	s.fetched(in.Fetched)
 	s.finish(in.Results)
 	s.hear(in.Listing, in.EngineDown)
 	s.count()
 	s.decide()
 	s.allot()
+	s.erase()
 	s.forget()
 	s.show()
+	s.showErasures()
 	return s.out
 }
 

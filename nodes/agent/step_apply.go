@@ -18,6 +18,8 @@ func (s *step) finish(results []Result) {
 		}
 		if r.Verb == Pull {
 			s.pulled(r)
+		} else if r.Verb == Erase {
+			s.erased(r)
 		} else if l := s.get(r.ID); l != nil {
 			s.ended(l, r)
 		}

@@ -23,7 +23,10 @@ type Local struct {
 	matched []nodes.Order
 	images  []*image // sorted by ref
 	busy    []busyPort
-	disk    notice
+	// erasures are sorted by slot, and deleted is what was last told of them.
+	erasures []*erasure
+	deleted  []nodes.Deleted
+	disk     notice
 	// shown is what the last step reported; spare is room for the next.
 	shown, spare []nodes.Instance
 	// nodeChanged is whether BusyPorts, DiskFull or Inventory changed in this

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/bayplan/bayplan/nodes"
+	"github.com/bayplan/bayplan/schema"
 )
 
 // How many actions a node has under way at once, by what they cost it.
@@ -40,7 +41,8 @@ type Verb uint8
 
 // The verbs. Note writes down what must outlive the agent; Perform does a
 // runbook's step in an instance, and Tail reads what one's own container left.
-// Quote reads the last lines of an instance that failed. Cancel ends the Pull of
+// Quote reads the last lines of an instance that failed. Erase deletes the volumes
+// of Slot, whose text is the ID. Cancel ends the Pull of
 // Image, or else the Start or Perform of ID, that is under way.
 const (
 	Idle Verb = iota
@@ -53,10 +55,11 @@ const (
 	Perform
 	Tail
 	Quote
+	Erase
 	Cancel
 )
 
-var verbNames = [...]string{"idle", "pull", "start", "stop", "remove", "probe", "note", "perform", "tail", "quote", "cancel"}
+var verbNames = [...]string{"idle", "pull", "start", "stop", "remove", "probe", "note", "perform", "tail", "quote", "erase", "cancel"}
 
 // String is the verb in lower case.
 func (v Verb) String() string { return verbNames[v] }
@@ -77,6 +80,8 @@ type Action struct {
 	Status Status
 	// Halted is whether the agent ended the container that a Tail reads.
 	Halted bool
+	// Slot is set for an Erase.
+	Slot schema.Slot
 	// Signal and Grace are set for a Stop.
 	Signal string
 	Grace  time.Duration
@@ -119,6 +124,8 @@ type Input struct {
 	// Orders are the Assignment's, sorted by ID. Step keeps pointers into them;
 	// they are never changed.
 	Orders []nodes.Order
+	// Deletions are the Assignment's too, sorted by slot.
+	Deletions []nodes.Deletion
 	// Listing is set when one came since the last step.
 	Listing *Listing
 	// EngineDown is whether the engine failed to answer since the last step.

@@ -21,6 +21,8 @@ const (
 	labelDigest  = "io.bayplan.digest"
 	// labelPorts holds the host ports by name, as JSON.
 	labelPorts = "io.bayplan.ports"
+	// labelPeers tells apart what a container was told of its fellows.
+	labelPeers = "io.bayplan.peers"
 	// labelVolume is a volume's name in its workload.
 	labelVolume = "io.bayplan.volume"
 )
@@ -34,7 +36,20 @@ func (r *Runtime) labels(c agent.Container) map[string]string {
 	all[labelCluster], all[labelNode] = r.cfg.Cluster, r.cfg.Node
 	all[labelID], all[labelSlot], all[labelDigest] = c.ID, c.Slot.String(), string(c.Digest)
 	all[labelPorts] = portsText(c.Ports)
+	if c.Hostname != "" {
+		all[labelPeers] = peersSum(c)
+	}
 	return all
+}
+
+// peersSum is of all that a container learns as it is made, and that may be
+// another when it is started again.
+func peersSum(c agent.Container) string {
+	parts := c.Environ()
+	for _, h := range c.Hosts {
+		parts = append(parts, h.Name, h.Address)
+	}
+	return agent.NameSum(parts...)
 }
 
 func portsText(ports map[string]int) string {

@@ -43,7 +43,8 @@ func (r *Runtime) spec(c agent.Container) (client.ContainerCreateOptions, error)
 	return client.ContainerCreateOptions{
 		Name: r.containerName(c.ID),
 		Config: &container.Config{
-			Image: image, Entrypoint: w.Command, Cmd: w.Args, Env: c.Environ(), User: w.User, WorkingDir: w.Workdir,
+			Hostname: hostname(c),
+			Image:    image, Entrypoint: w.Command, Cmd: w.Args, Env: c.Environ(), User: w.User, WorkingDir: w.Workdir,
 			Labels: r.labels(c), ExposedPorts: exposed, StopSignal: w.Stop.Signal, StopTimeout: wholeSeconds(w.Stop.Grace),
 		},
 		HostConfig: &container.HostConfig{
@@ -54,6 +55,7 @@ func (r *Runtime) spec(c agent.Container) (client.ContainerCreateOptions, error)
 			Mounts:        mounts,
 			Resources:     resources(w.Resources),
 			NetworkMode:   r.networkMode(c),
+			ExtraHosts:    extraHosts(c),
 
 			ReadonlyRootfs: w.ReadOnlyRoot,
 			Init:           new(true), // a program as PID 1 would ignore the stop signal unless it handles it
@@ -136,6 +138,25 @@ func (r *Runtime) hostVolume(v schema.Volume) (mount.Mount, error) {
 		Type: mount.TypeBind, Source: found.Path, Target: v.Path, ReadOnly: v.ReadOnly,
 		BindOptions: &mount.BindOptions{NonRecursive: true, Propagation: mount.PropagationRPrivate},
 	}, err
+}
+
+// hostname is left to the Engine where the container is like others, or on a
+// network that is not its own: names are that network's.
+func hostname(c agent.Container) string {
+	if c.Workload.Network == schema.Host || c.Join != "" {
+		return ""
+	}
+	return c.Hostname
+}
+
+func extraHosts(c agent.Container) (all []string) {
+	if c.Join != "" {
+		return nil
+	}
+	for _, h := range c.Hosts {
+		all = append(all, h.Name+":"+h.Address)
+	}
+	return all
 }
 
 // networkMode is another container's, the host's own, or the Engine's bridge.

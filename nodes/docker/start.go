@@ -54,7 +54,7 @@ func (r *Runtime) warnOfSizes(c agent.Container) {
 }
 
 // startAgain is for a container that is there: what runs is left alone, what was
-// made for other host ports is made anew.
+// made for other host ports, or knows its fellows at other places, is made anew.
 func (r *Runtime) startAgain(ctx context.Context, c agent.Container, spec client.ContainerCreateOptions) (agent.Status, error) {
 	found, err := r.api.ContainerInspect(ctx, spec.Name, client.ContainerInspectOptions{})
 	if err != nil {
@@ -67,7 +67,7 @@ func (r *Runtime) startAgain(ctx context.Context, c agent.Container, spec client
 	if box.State.Running {
 		return r.statusOf(ctx, &box), nil
 	}
-	if box.Config.Labels[labelPorts] == spec.Config.Labels[labelPorts] {
+	if box.Config.Labels[labelPorts] == spec.Config.Labels[labelPorts] && box.Config.Labels[labelPeers] == spec.Config.Labels[labelPeers] {
 		return r.run(ctx, box.ID)
 	}
 	if _, err := r.api.ContainerRemove(ctx, box.ID, client.ContainerRemoveOptions{}); err != nil && !errdefs.IsNotFound(err) {

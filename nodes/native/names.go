@@ -71,7 +71,12 @@ func (n names) cgroup(folder string) string { return n.group + "/" + folder }
 // volume is where a slot's volume is. It outlives the containers and the digests
 // of the slot.
 func (n names) volume(s schema.Slot, name string) string {
+	return filepath.Join(n.volumes(s), agent.PlainName("", name))
+}
+
+// volumes is the folder of a slot's volumes.
+func (n names) volumes(s schema.Slot) string {
 	slot := agent.PlainName("", s.String())
 	sum := agent.NameSum(n.cluster, n.node, s.Workload, strconv.Itoa(s.Index))
-	return filepath.Join(n.dir, volumesDir, slot[:min(len(slot), readable)]+"."+sum, agent.PlainName("", name))
+	return filepath.Join(n.dir, volumesDir, slot[:min(len(slot), readable)]+"."+sum)
 }

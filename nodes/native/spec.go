@@ -5,10 +5,8 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/bayplan/bayplan/nodes"
@@ -111,11 +109,7 @@ func hostname(c agent.Container) string {
 			return name
 		}
 	}
-	const longest = 63
-	index := "-" + strconv.Itoa(c.Slot.Index)
-	name := strings.ReplaceAll(agent.PlainName("", path.Base(c.Slot.Workload)), "_", "-")
-	name = strings.ReplaceAll(name, ".", "-")
-	return strings.Trim(name[:min(len(name), longest-len(index))], "-") + index
+	return strings.NewReplacer("_", "-", ".", "-").Replace(agent.PlainName("", c.Slot.Host()))
 }
 
 func onHost(w *schema.Workload) bool { return w.Network == schema.Host }

@@ -109,7 +109,7 @@ func (r *Runtime) begin(ctx context.Context, b *box, c agent.Container, on groun
 		cfg.Address = address.Address.String()
 	}
 	r.step("connected")
-	cfg.Files = etc(cfg.Hostname, address.Address)
+	cfg.Files = etc(cfg.Hostname, address.Address, c.Hosts)
 	if err = r.write(b, cfg); err == nil {
 		r.step("written")
 		err = r.launch(ctx, b)

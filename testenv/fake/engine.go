@@ -64,7 +64,7 @@ func (e *Engine) Occupy(port int) { e.locked(func() { e.occupied[port] = true })
 // Vacate undoes Occupy.
 func (e *Engine) Vacate(port int) { e.locked(func() { delete(e.occupied, port) }) }
 
-// Fault sets what a call ("info", "pull", "start", "stop", "remove", "list",
+// Fault sets what a call ("info", "pull", "start", "stop", "remove", "remove volumes", "list",
 // "watch", "logs", "exec") meets; nil is nothing.
 func (e *Engine) Fault(call string, f Fault) { e.locked(func() { e.faults[call] = f }) }
 

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -35,6 +36,8 @@ var insides = []contract{
 	{"Root_IsReadOnlyOnDemand", readOnlyRoot},
 	{"Volume_OutlivesItsContainer", volumeSurvives},
 	{"Volume_IsOfOneSlotOnly", volumeOfSlot},
+	{"Volume_IsDeletedByItsSlotAlone", volumeDeleted},
+	{"Program_FindsItsFellows", fellows},
 	{"HostVolume_IsSharedBySlots", hostVolumeShared},
 	{"HostVolume_IsReadOnlyAsDeclared", hostVolumeReadOnly},
 	{"HostVolume_ThatCannotBe", hostVolumeRefused},
@@ -239,6 +242,47 @@ func volumeOfSlot(r *rig) {
 	r.run(other)
 	if s := r.awaitExit(other.ID); s.ExitCode != 1 {
 		r.Errorf("slot 1 reads slot 0's volume: %+v", s)
+	}
+}
+
+func volumeDeleted(r *rig) {
+	kept := withVolume(r.container("db", 1, "write", "/data/x", "kept"))
+	writer := withVolume(r.container("db", 0, "write", "/data/x", "old"))
+	for _, c := range []agent.Container{kept, writer} {
+		r.run(c)
+		r.awaitExit(c.ID)
+	}
+	if err := r.RemoveVolumes(r.ctx, writer.Slot); err == nil {
+		r.Error("the volume of a container that is there was deleted")
+	}
+	for _, c := range []agent.Container{kept, writer} {
+		r.must(r.Remove(r.ctx, c.ID))
+	}
+	for range 2 { // what is gone already is no error
+		r.must(r.RemoveVolumes(r.ctx, writer.Slot))
+	}
+	for want, slot := range map[int]int{1: 0, 0: 1} {
+		reader := withVolume(r.container("db", slot, "read", "/data/x"))
+		r.run(reader)
+		if s := r.awaitExit(reader.ID); s.ExitCode != want {
+			r.Errorf("slot %d, after the volumes of slot 0 were deleted: reading ends with %d, want %d", slot, s.ExitCode, want)
+		}
+	}
+}
+
+// fellows are found by their names, as they are when a life begins.
+func fellows(r *rig) {
+	c := r.container("db", 1, "env", "HOSTNAME", "read", "/etc/hosts")
+	c.Hostname, c.Hosts = "db-1", []agent.HostName{{Name: "db-0", Address: "192.0.2.1"}}
+	for _, at := range []string{"192.0.2.1", "192.0.2.7"} {
+		c.Hosts[0].Address = at
+		r.run(c)
+		r.awaitExit(c.ID)
+		lines := strings.Split(r.logs(c.ID, agent.LogOptions{Tail: -1}), "\n")
+		found := slices.ContainsFunc(lines, func(l string) bool { return slices.Equal(strings.Fields(l), []string{at, "db-0"}) })
+		if !found || lines[0] != "db-1" {
+			r.Errorf("it is called %q and finds\n%s", lines[0], strings.Join(lines, "\n"))
+		}
 	}
 }
 
