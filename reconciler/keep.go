@@ -28,8 +28,8 @@ func (p *pass) keepHomes(pool *scheduler.Pool, dropped map[dropKey]bool) {
 		if !f.lives() || goal == nil || goal.Kind != schema.Stateful || p.holdsOrder(int32(node), f.Slot, dropped) {
 			continue
 		}
-		pool.Use[goal.Pool] = pool.Use[goal.Pool].Plus(goal)
 		if !asks[f.Slot] {
+			pool.Use[goal.Pool] = pool.Use[goal.Pool].Plus(goal)
 			n := &pool.Nodes[node]
 			n.Hold(goal)
 			n.Slots[goal.Name]++

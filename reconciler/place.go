@@ -118,16 +118,29 @@ func (w *want) atHome() bool {
 	return w.request.Workload.Kind == schema.Stateful && w.request.Only != ""
 }
 
-// placeAtHome gives a stateful slot what is kept for it, or more ports where it
-// is.
+// placeAtHome gives a stateful slot what is kept for it. It counts for its pool
+// from then on.
 func (p *pass) placeAtHome(t *scheduler.Table, w *want) {
-	back := func() {}
 	if w.home {
-		for j := range w.lost {
-			if e := &w.lost[j]; e.order != nil && !e.retired && e.order.Workload != nil && p.nodes[e.node].fact.Name == w.request.Only {
-				back = t.Lift(int(e.node), e.order.Workload, e.order.Ports)
-				break
-			}
+		p.placePorts(t, w)
+		return
+	}
+	placed, unplaced := t.Place([]scheduler.Request{w.request})
+	if len(placed) == 0 {
+		p.refused(w, unplaced[0].Why)
+		return
+	}
+	p.order(w, placed[0])
+}
+
+// placePorts gives a home more ports: for a moment what is there holds nothing.
+func (p *pass) placePorts(t *scheduler.Table, w *want) {
+	back := func() {}
+	for j := range w.lost {
+		e := &w.lost[j]
+		if e.order != nil && !e.retired && e.order.Workload != nil && p.nodes[e.node].fact.Name == w.request.Only {
+			back = t.Lift(int(e.node), e.order.Workload, e.order.Ports)
+			break
 		}
 	}
 	got, ok := t.Take(&w.request)

@@ -105,12 +105,11 @@ func (f *fleet) checkWriters(p *reconciler.Plan) {
 		n := &p.Facts.Nodes[i]
 		for _, o := range n.Assignment.Orders {
 			w := o.Workload
-			given := o.Stop && o.Reason == nodes.NodeLost // checkStops asks by what right
-			if w == nil || w.Kind != schema.Stateful && !keepsVolumes(w) || given {
+			if w == nil || w.Kind != schema.Stateful && !keepsVolumes(w) || f.givenUp(&o, p) {
 				continue
 			}
 			if was, ok := writers[o.Slot]; ok {
-				f.t.Fatalf("I2: %s has writers %s and %s on %s", o.Slot, was, o.ID, n.Name)
+				f.t.Fatalf("I2: %s has writers %s and %s on %s: %s", o.Slot, was, o.ID, n.Name, encode(f.t, rolloutOf(&p.Facts, o.Slot.Workload)))
 			}
 			writers[o.Slot] = o.ID + " on " + n.Name
 			if home := volumeFact(&p.Facts, o.Slot, n.Name); !o.Stop && (home == nil || !home.Retired.IsZero() || home.Deleting != nil) && wantedNow(p, o.Slot) {
@@ -118,6 +117,13 @@ func (f *fleet) checkWriters(p *reconciler.Plan) {
 			}
 		}
 	}
+}
+
+// givenUp is whether another may be in the place of what the order runs, since its
+// node was lost and the workload says so.
+func (f *fleet) givenUp(o *nodes.Order, p *reconciler.Plan) bool {
+	goal := goalOf(rolloutOf(&p.Facts, o.Slot.Workload))
+	return o.Stop && (o.Reason == nodes.NodeLost || goal != nil && goal.Kind == schema.Stateful && goal.OnLost == schema.ReplaceElsewhere)
 }
 
 // wantedNow is whether the pass that decided knew the slot as one that is not like
