@@ -25,7 +25,7 @@ func (p *pass) poolTroubles() (all []Blocked) {
 		for _, outer := range tree {
 			if tree.Within(h.Pool, outer.Name) || tree.Within(outer.Name, h.Pool) {
 				q := have[outer.Name]
-				have[outer.Name] = schema.Quantity{CPU: q.CPU + n.Allocatable.CPU, Memory: q.Memory + n.Allocatable.Memory}
+				have[outer.Name] = q.Plus(schema.Quantity{CPU: n.Allocatable.CPU, Memory: n.Allocatable.Memory})
 			}
 		}
 	}
@@ -55,7 +55,7 @@ func promised(tree scheduler.Tree, pool *schema.Pool) (sum schema.Quantity) {
 	for i := range tree {
 		if tree[i].Parent == pool.Name {
 			below := promised(tree, &tree[i])
-			sum.CPU, sum.Memory = sum.CPU+below.CPU, sum.Memory+below.Memory
+			sum = sum.Plus(below)
 		}
 	}
 	if g := pool.Guarantee; g != nil {
