@@ -152,6 +152,12 @@ func (p *pass) adopt(s *schema.Spec) (touched []string) {
 	commit := s.Revision.Commit
 	for i := range s.Workloads {
 		w := &s.Workloads[i]
+		if p.heldBack(w.Name, w) {
+			if r := p.rollout(w.Name); r == nil || lateText(r, w) {
+				touched = append(touched, w.Name)
+			}
+			continue
+		}
 		if p.adoptOne(w, commit) || p.unresolved(w.Name) != nil {
 			touched = append(touched, w.Name)
 		}
@@ -161,20 +167,27 @@ func (p *pass) adopt(s *schema.Spec) (touched []string) {
 		if r.Want == nil || s.Workload(r.Workload) != nil {
 			continue
 		}
-		p.editRollouts()
-		r.Want, r.Target, r.Stage, r.Reason, r.Serving = nil, "", Removing, "", ""
-		r.Commit, r.Began, r.Moved = commit, p.in.Now, p.in.Now
-		p.facts.Rollouts[i] = r
+		if !p.heldBack(r.Workload, nil) {
+			p.removeOne(i, commit)
+		}
 		touched = append(touched, r.Workload)
 	}
 	slices.Sort(touched)
 	return touched
 }
 
+// removeOne begins the end of a workload that left the repository.
+func (p *pass) removeOne(i int, commit string) {
+	p.editRollouts()
+	r := &p.facts.Rollouts[i]
+	r.Want, r.Target, r.Stage, r.Reason, r.Serving, r.Paused = nil, "", Removing, "", "", nil
+	r.Commit, r.Began, r.Moved = commit, p.in.Now, p.in.Now
+}
+
 // adoptOne begins a rollout if the workload's text differs from what is wanted.
 func (p *pass) adoptOne(w *schema.Workload, commit string) bool {
 	at, known := findRollout(p.facts.Rollouts, w.Name)
-	if known && p.facts.Rollouts[at].Want != nil && sameText(p.facts.Rollouts[at].Want, w) {
+	if known && p.facts.Rollouts[at].Want != nil && !lateText(&p.facts.Rollouts[at], w) {
 		return false
 	}
 	p.editRollouts()
@@ -182,6 +195,7 @@ func (p *pass) adoptOne(w *schema.Workload, commit string) bool {
 		p.facts.Rollouts = slices.Insert(p.facts.Rollouts, at, Rollout{Workload: w.Name})
 	}
 	r := &p.facts.Rollouts[at]
+	w = r.recount(w)
 	target := w.Digest()
 	// A digest that was rolled back stays quarantined until it changes.
 	quarantined := (r.Stage == Reverting || r.Stage == Reverted) && target == r.Target
@@ -196,7 +210,7 @@ func (p *pass) adoptOne(w *schema.Workload, commit string) bool {
 	if !quarantined {
 		r.Ready = time.Time{}
 		r.direct(r.served(), p.in.Now)
-		r.Stage, r.Reason, r.Progress = Rolling, "", 0
+		r.Stage, r.Reason, r.Progress, r.Paused = Rolling, "", 0, nil
 		if len(w.After) > 0 {
 			r.Stage = Waiting
 		}

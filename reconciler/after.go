@@ -68,9 +68,10 @@ func (p *pass) circle(i int32) []string {
 // letThrough begins the i-th rollout once nothing comes before it any more; from
 // then on its deadlines run.
 func (p *pass) letThrough(i int) {
-	if p.facts.Rollouts[i].Stage == Waiting && p.beforeIt(i) == nil {
+	r := &p.facts.Rollouts[i]
+	if r.Stage == Waiting && r.Paused == nil && !p.frozen(r.Workload) && p.beforeIt(i) == nil {
 		p.editRollouts()
-		r := &p.facts.Rollouts[i]
+		r = &p.facts.Rollouts[i]
 		r.Stage, r.Moved = Rolling, p.in.Now
 	}
 }

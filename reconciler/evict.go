@@ -92,7 +92,7 @@ func (p *pass) spare() map[string]int {
 	left := map[string]int{}
 	for i := range p.facts.Rollouts {
 		goal, _ := p.facts.Rollouts[i].goal()
-		if goal == nil || goal.Kind != schema.Service {
+		if goal == nil || goal.Kind != schema.Service || p.frozen(goal.Name) {
 			continue
 		}
 		down := goal.Replicas - p.serving(i, goal)

@@ -35,6 +35,9 @@ type Facts struct {
 	Enrolments []Enrolment `json:"enrolments"`
 	// Cordons are the nodes that an operator closed to new work, sorted by node.
 	Cordons []Cordon `json:"cordons,omitempty"`
+	// Holds are the workloads that an operator stopped reconciling, sorted by
+	// workload.
+	Holds []Hold `json:"holds,omitempty"`
 }
 
 // MaxCommits bounds the history of outcomes.
@@ -121,6 +124,12 @@ type Rollout struct {
 	// Good is the workload as it last was Done; nil before the first time.
 	Good       *schema.Workload `json:"good,omitempty"`
 	GoodDigest schema.Digest    `json:"goodDigest,omitempty"`
+	// GoodCommit is the revision that had set Good.
+	GoodCommit string `json:"goodCommit,omitempty"`
+	// Before is what was Good before another text of the repository became so,
+	// for who wants to go back; nil for none.
+	Before       *schema.Workload `json:"before,omitempty"`
+	BeforeCommit string           `json:"beforeCommit,omitempty"`
 	// Commit is the revision that set Target.
 	Commit string `json:"commit"`
 	// Began is when Target was set; Moved when the rollout last got further.
@@ -133,6 +142,13 @@ type Rollout struct {
 	// Course is how far an ordered rollout has come in its runbook; nil before it
 	// begins. It stays until the next one, to tell what was done.
 	Course *Course `json:"course,omitempty"`
+	// Paused is who stopped it from going on; nil while it may. A newer text begins
+	// anew.
+	Paused *Pause `json:"paused,omitempty"`
+	// Resumed is when a pause or a hold last ended: no deadline counts from before.
+	Resumed time.Time `json:"resumed,omitzero"`
+	// Restarts is how often an operator had it restarted since its text changed.
+	Restarts int `json:"restarts,omitempty"`
 	// Serving is the version whose instances should receive traffic: one fact, for
 	// who directs it to follow. Empty where all that are available should.
 	Serving schema.Digest `json:"serving,omitempty"`
@@ -148,6 +164,13 @@ type Rollout struct {
 	// Failed are the failures of slots since Target was set, oldest first; nil for
 	// none. It is replaced, never changed in place.
 	Failed *Failures `json:"failed,omitempty"`
+}
+
+// Pause is an operator's word that a rollout takes no further step.
+type Pause struct {
+	Actor  string    `json:"actor"`
+	At     time.Time `json:"at"`
+	Reason string    `json:"reason,omitempty"`
 }
 
 // Said is who asked for something, and when.

@@ -80,7 +80,7 @@ func (p *pass) judgeSlot(i int, goal *schema.Workload, v *slotView) {
 	if out.ailing == nil && e != nil && e.inst != nil && e.inst.Failure != nil {
 		out.ailing = e
 	}
-	why := p.failure(e, goal, r.Began)
+	why := p.failure(e, goal, r.counted())
 	if why == "" || r.Stage != Rolling || r.failures().knows(e, p.nodes[e.node].fact.Name) {
 		return
 	}

@@ -26,7 +26,7 @@ func (g *gate) open() bool { return g.start && g.update }
 
 // gateOf is the i-th rollout's, as the first of its clauses that closes it says.
 func (p *pass) gateOf(i int) gate {
-	for _, clause := range [...]func(*pass, int) gate{(*pass).afterOthers} {
+	for _, clause := range [...]func(*pass, int) gate{(*pass).onHold, (*pass).onPause, (*pass).afterOthers} {
 		if g := clause(p, i); !g.open() {
 			return g
 		}

@@ -33,7 +33,8 @@ func (f *Facts) Intern() {
 // Anchor moves every instant that is still waited for onto the clock that now
 // was read from. What comes from the ledger is wall time; anchored once, at the
 // start, no later jump of the wall clock makes a deadline pass (I23). An instant
-// of the future, left by a clock that was set back, becomes now.
+// of the future, left by a clock that was set back, becomes now; what an operator
+// set to end at some time stays as far ahead as it is.
 func (f *Facts) Anchor(now time.Time) {
 	anchor := func(t *time.Time) {
 		if age := now.Round(0).Sub(*t); !t.IsZero() {
@@ -52,6 +53,18 @@ func (f *Facts) Anchor(now time.Time) {
 				anchor(&c.Tries[j].Ended)
 			}
 		}
+		anchor(&f.Rollouts[i].Resumed)
+	}
+	ahead := func(t *time.Time) {
+		if !t.IsZero() {
+			*t = now.Add(t.Sub(now.Round(0)))
+		}
+	}
+	for i := range f.Holds {
+		ahead(&f.Holds[i].Until)
+	}
+	for i := range f.Cordons {
+		ahead(&f.Cordons[i].Deadline)
 	}
 	for i := range f.Volumes {
 		anchor(&f.Volumes[i].Retired)

@@ -33,6 +33,7 @@ func (f *fleet) check(in reconciler.Input, p *reconciler.Plan) {
 	f.checkSteps(in, p)
 	f.checkVolumes(in, p)
 	f.checkCordons(in, p)
+	f.checkHolds(in, p)
 }
 
 // checkLimits: nothing is placed that takes a pool past its limit (I19).

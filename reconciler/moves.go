@@ -29,7 +29,7 @@ func (p *pass) pin(h *scheduler.Held, e *entry) {
 		return
 	}
 	goal, digest := p.facts.Rollouts[i].goal()
-	if goal == nil || e.order.Digest != digest || !p.serves(e) || !p.mayStay(&p.nodes[e.node], goal) {
+	if goal == nil || p.frozen(goal.Name) || e.order.Digest != digest || !p.serves(e) || !p.mayStay(&p.nodes[e.node], goal) {
 		h.Fixed = true
 		return
 	}

@@ -42,8 +42,10 @@ func TestReconcile_AnyWorld(t *testing.T) {
 			"work": a.work, "work more": a.work, "work on": a.work, "all work": a.allWork, "all go on": a.allWork,
 			"cut": a.cut, "join": a.join, "node": a.node, "move": a.move, "crash": a.crash, "port": a.port, "stray": a.stray, "restart": a.restart,
 			"agent": a.agent, "engine": a.engine, "drain": a.drain, "promote": a.promote, "abort": a.abort, "delete volumes": a.delete, "end drain": a.uncordon,
+			"operate": a.operate,
 		})
 		f.recover()
+		f.letGo()
 		f.settleForGood()
 	})
 }

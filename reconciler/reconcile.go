@@ -20,6 +20,7 @@ const UnreachableAfter = 15 * time.Second
 // writes one new Assignment for each node whose orders changed.
 func Reconcile(in Input) Plan {
 	p := newPass(in)
+	p.endHolds()
 	p.accept()
 	p.overtake()
 	p.look()

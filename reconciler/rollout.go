@@ -1,6 +1,7 @@
 package reconciler
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -28,6 +29,9 @@ func (p *pass) settleRollouts() {
 
 // settle is the rollout after this pass.
 func (p *pass) settle(r Rollout, out *slotCount) Rollout {
+	if p.frozen(r.Workload) {
+		return r
+	}
 	if out.settled > r.Progress {
 		r.Progress, r.Moved = out.settled, p.in.Now
 	}
@@ -50,12 +54,29 @@ func (p *pass) settle(r Rollout, out *slotCount) Rollout {
 		return p.keep(r)
 	case Reverting:
 		if complete {
-			r.Stage = Reverted
+			r.Stage, r.Paused = Reverted, nil
 			return r
 		}
 		p.wakeAt(p.deadline(&r))
 	}
 	return r
+}
+
+// succeed makes what is wanted the last good version. What was so before is
+// remembered, unless the repository's text is the same.
+func (r *Rollout) succeed() {
+	if r.Good != nil && r.Good != r.Want && plain(r.Good).Digest() != plain(r.Want).Digest() {
+		r.Before, r.BeforeCommit = r.Good, r.GoodCommit
+	}
+	r.Good, r.GoodDigest, r.GoodCommit = r.Want, r.Target, r.Commit
+}
+
+// counted is since when what its instances do counts.
+func (r *Rollout) counted() time.Time {
+	if r.Resumed.After(r.Began) {
+		return r.Resumed
+	}
+	return r.Began
 }
 
 // complete is whether every slot is as wanted and all else is gone. What takes
@@ -75,7 +96,7 @@ func (p *pass) complete(r *Rollout, out *slotCount) bool {
 
 // failing is whether the rollout ends badly in this pass.
 func (p *pass) failing(r *Rollout, out *slotCount) bool {
-	if r.Stage != Rolling || p.complete(r, out) {
+	if r.Stage != Rolling || r.Paused != nil || p.frozen(r.Workload) || p.complete(r, out) {
 		return false
 	}
 	return out.failure != "" || out.gate.open() && r.Ready.IsZero() && out.settled <= r.Progress && !p.deadline(r).After(p.in.Now)
@@ -164,9 +185,12 @@ func (p *pass) judge(c *Commit) (Outcome, string) {
 	if len(causes) > 0 {
 		outcome = Failed
 	}
+	waits := "" // for an operator
 	for _, name := range c.Touched {
 		o, cause := p.judgeWorkload(name, c)
 		switch {
+		case o == Progressing && cause != "":
+			waits = cmp.Or(waits, cause)
 		case o == Progressing:
 			return Progressing, ""
 		case worse(o, outcome):
@@ -174,6 +198,9 @@ func (p *pass) judge(c *Commit) (Outcome, string) {
 		case cause != "":
 			causes = append(causes, cause)
 		}
+	}
+	if waits != "" {
+		return Progressing, waits
 	}
 	if len(c.Touched) == 0 && len(causes) == 0 {
 		return NoEffect, ""
@@ -199,6 +226,12 @@ func (p *pass) judgeWorkload(name string, c *Commit) (Outcome, string) {
 	r := p.rollout(name)
 	if r == nil {
 		return Applied, ""
+	}
+	if h := p.facts.holdOn(name); h != nil && (p.late(r) || h.Keep == "" && !r.ended()) {
+		return Progressing, name + ": " + h.text()
+	}
+	if r.Paused != nil {
+		return Progressing, name + ": its rollout is paused " + since(r.Paused.At, r.Paused.Actor, r.Paused.Reason)
 	}
 	switch r.Stage {
 	case Waiting:

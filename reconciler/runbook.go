@@ -326,7 +326,7 @@ func (p *pass) untilTry(r *Rollout) (until time.Time) {
 		if t.State == TryPassed {
 			continue
 		}
-		if s := stepOf(r.Want, t); s != nil {
+		if s := StepOf(r.Want, t); s != nil {
 			until = later(until, p.tryEnds(r.Want, s, t))
 		}
 	}

@@ -137,8 +137,8 @@ func (r Rollout) goBack(reason string, now time.Time) Rollout {
 
 // done is the rollout at its end.
 func (r Rollout) done(now time.Time) Rollout {
-	r.Stage, r.Reason, r.Ready = Done, "", time.Time{}
-	r.Good, r.GoodDigest = r.Want, r.Target
+	r.Stage, r.Reason, r.Ready, r.Paused = Done, "", time.Time{}, nil
+	r.succeed()
 	r.direct(r.served(), now)
 	return r
 }

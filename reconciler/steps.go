@@ -76,7 +76,7 @@ func (k *walker) fails(t *Try, s *schema.Step) {
 // name is the step of a try, for people.
 func (k *walker) name(t *Try) string {
 	name := strconv.Itoa(t.Step)
-	if s := stepOf(k.goal, t); s != nil {
+	if s := StepOf(k.goal, t); s != nil {
 		name = s.Name
 	}
 	text := fmt.Sprintf("step %s (%s)", name, t.List)
@@ -108,8 +108,8 @@ func tryEnd(t *Try) string {
 	return nodes.CutText(text)
 }
 
-// stepOf is the text of a try's step; nil where the runbook has none such.
-func stepOf(w *schema.Workload, t *Try) *schema.Step {
+// StepOf is the text of a try's step; nil where the runbook has none such.
+func StepOf(w *schema.Workload, t *Try) *schema.Step {
 	b := w.Update.Runbook
 	if b == nil {
 		return nil
@@ -180,7 +180,7 @@ func (k *walker) outcome(t *Try) *nodes.Outcome {
 	if k.p.lost(&k.p.nodes[e.node], k.goal) {
 		return &nodes.Outcome{Unknown: true, Text: "node " + t.Node + " is lost"}
 	}
-	s := stepOf(k.goal, t)
+	s := StepOf(k.goal, t)
 	if s == nil || k.p.tryEnds(k.goal, s, t).After(k.p.in.Now) {
 		return nil
 	}

@@ -44,6 +44,8 @@ type Granted struct {
 	Text    string
 	// Next is a command that shows how it goes on; may be empty.
 	Next string
+	// Commit is the revision whose version an undo goes back to.
+	Commit string
 }
 
 // Refusal is why a wish is not granted: a sentence with what to type instead.
@@ -75,6 +77,8 @@ func Grant(f Facts, w Wish) (Facts, Granted, error) {
 // grants has, by verb, what puts a wish into a copy of the facts.
 var grants = map[Verb]func(*Facts, *Wish) (Granted, error){
 	CordonNode: cordon, DrainNode: cordon, UncordonNode: uncordon,
+	HoldWorkload: hold, ReleaseWorkload: release, PauseRollout: pause, ResumeRollout: resume,
+	RestartWorkload: restart, RetryRollout: retry, UndoRollout: undo,
 	PromoteWorkload: promote, AbortWorkload: abort,
 }
 

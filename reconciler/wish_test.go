@@ -11,6 +11,7 @@ import (
 	"github.com/cockroachdb/datadriven"
 	"pgregory.net/rapid"
 
+	"github.com/bayplan/bayplan/nodes"
 	"github.com/bayplan/bayplan/reconciler"
 	"github.com/bayplan/bayplan/schema"
 )
@@ -77,6 +78,44 @@ func (a actions) drain(t *rapid.T) {
 
 func (a actions) uncordon(t *rapid.T) {
 	a.wish(reconciler.Wish{Verb: reconciler.UncordonNode, Of: a.machine(t).node.Name})
+}
+
+// operate asks for something of a workload.
+func (a actions) operate(t *rapid.T) {
+	verb := rapid.SampledFrom([]reconciler.Verb{reconciler.HoldWorkload, reconciler.ReleaseWorkload, reconciler.PauseRollout, reconciler.ResumeRollout,
+		reconciler.RestartWorkload, reconciler.RetryRollout, reconciler.UndoRollout}).Draw(t, "verb")
+	w := reconciler.Wish{Verb: verb, Of: rapid.SampledFrom(fleetNames).Draw(t, "of"), Reason: "looking", For: rapid.SampledFrom([]time.Duration{0, time.Minute}).Draw(t, "for")}
+	if a.wish(w) && verb == reconciler.UndoRollout {
+		a.checkUndone(w.Of)
+	}
+}
+
+// letGo ends what operators stopped; their nodes stay closed.
+func (f *fleet) letGo() {
+	for _, name := range fleetNames {
+		f.wish(reconciler.Wish{Verb: reconciler.ReleaseWorkload, Of: name})
+		f.wish(reconciler.Wish{Verb: reconciler.ResumeRollout, Of: name})
+	}
+}
+
+// checkUndone: an undo steers to a version that was good, and to no other (I16).
+func (f *fleet) checkUndone(workload string) {
+	r := rolloutOf(&f.facts, workload)
+	if g := goalOf(r); g == nil || g != r.Good || g.Digest() != r.GoodDigest || r.GoodDigest == r.Target && r.Stage != reconciler.Reverted {
+		f.t.Fatalf("I16: %s is undone and steers to %s", workload, encode(f.t, r))
+	}
+}
+
+// checkHolds: nothing is ordered for a workload that is held (I39: what an
+// operator stopped stays so).
+func (f *fleet) checkHolds(in reconciler.Input, p *reconciler.Plan) {
+	for _, c := range p.Changes {
+		for _, h := range p.Facts.Holds {
+			if h.Workload == c.Slot.Workload && h.Keep == "" && c.Reason != nodes.Orphaned {
+				f.t.Fatalf("I39: %s is held, and %s", h.Workload, encode(f.t, c))
+			}
+		}
+	}
 }
 
 // checkDrains: in the end each drain has ended or is told of with what blocks it

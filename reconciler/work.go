@@ -38,6 +38,8 @@ func (p *pass) work(i int) {
 	edits, changes, wants := len(p.edits), len(p.changes), len(p.wants)
 	goal, digest := r.goal()
 	switch {
+	case p.frozen(r.Workload):
+		p.keepStill(i)
 	case goal == nil:
 		p.removeAll(i)
 	case goal.Kind == schema.Daemon:
@@ -133,6 +135,7 @@ func (p *pass) workService(i int, goal *schema.Workload) {
 		if e := &entries[j]; out.gate.update || e.order == nil || e.order.Stop {
 			p.end(i, e, nodes.ScaledDown)
 		} else {
+			p.forgetEnded(entries[j : j+1])
 			out.left++
 		}
 	}

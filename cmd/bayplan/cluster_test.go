@@ -70,7 +70,7 @@ func setUp(env *testscript.Env) error {
 // clusterVerb is what a script can do to the cluster.
 func clusterVerb(ts *testscript.TestScript, neg bool, args []string) {
 	verbs := map[string]func(*testscript.TestScript, *served, []string){
-		"apply": clusterApply, "commit": clusterCommit, "end": clusterEnd, "event": clusterEvent, "print": clusterPrint,
+		"apply": clusterApply, "rollout": clusterRollout, "commit": clusterCommit, "end": clusterEnd, "event": clusterEvent, "print": clusterPrint,
 		"problem": clusterProblem, "lose": clusterLose, "stop": clusterStop, "gone": clusterGone,
 		"drop": clusterDrop, "clock": clusterClock, "image": clusterImage, "image-none": clusterImageNone,
 	}
@@ -85,6 +85,11 @@ func clusterApply(ts *testscript.TestScript, c *served, args []string) {
 	spec, err := load.Load(os.DirFS(ts.MkAbs(args[0])), schema.Revision{})
 	ts.Check(err)
 	c.Apply(spec)
+}
+
+// rollout WORKLOAD STAGE [REASON]: the workload's rollout is at this stage.
+func clusterRollout(_ *testscript.TestScript, c *served, args []string) {
+	c.SetStage(args[0], reconciler.Stage(args[1]), strings.Join(args[2:], " "))
 }
 
 // commit SHA SUBJECT: a new revision is in work.

@@ -23,8 +23,9 @@ type chapter struct {
 func chapters() []chapter {
 	return []chapter{
 		{"write", "Write and check:", []*cobra.Command{newValidateCommand(), newRenderCommand(), newPlanCommand()}},
-		{"see", "See what happens:", []*cobra.Command{newStatusCommand(), newEventsCommand(), newLogsCommand(), newExplainCommand(), newPoolCommand()}},
-		{"act", "Act:", []*cobra.Command{newApproveCommand(), newPromoteCommand(), newAbortCommand(), newExecCommand(), newNodeCommand(), newImageCommand()}},
+		{"see", "See what happens:", []*cobra.Command{newStatusCommand(), newEventsCommand(), newLogsCommand(), newExplainCommand(), newRolloutCommand(), newPoolCommand()}},
+		{"act", "Act:", []*cobra.Command{newApproveCommand(), newPromoteCommand(), newAbortCommand(), newPauseCommand(), newResumeCommand(), newRestartCommand(), newRetryCommand(),
+			newHoldCommand(), newReleaseCommand(), newExecCommand(), newNodeCommand(), newImageCommand()}},
 		{"run", "Run a cluster:", []*cobra.Command{newDevCommand(), newServerCommand(), newAgentCommand()}},
 		{"help", "Help yourself:", []*cobra.Command{newDoctorCommand(), newVersionCommand()}},
 	}

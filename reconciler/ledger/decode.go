@@ -164,8 +164,11 @@ func (d *decoder) rollouts() (err error) {
 		if doc.Rollout.Good, err = d.text(doc.Good); err != nil {
 			return err
 		}
+		if doc.Rollout.Before, err = d.text(doc.Before); err != nil {
+			return err
+		}
 		d.facts.Rollouts = append(d.facts.Rollouts, doc.Rollout)
-		d.refers(key, append(hashes(doc.Want), hashes(doc.Good)...))
+		d.refers(key, slices.Concat(hashes(doc.Want), hashes(doc.Good), hashes(doc.Before)))
 	}
 	return nil
 }

@@ -44,11 +44,12 @@ type teamDoc struct {
 	Workloads []string `json:"workloads"`
 }
 
-// rolloutDoc is a rollout whose Want and Good are hashes; empty is none.
+// rolloutDoc is a rollout whose texts are hashes; empty is none.
 type rolloutDoc struct {
 	reconciler.Rollout
-	Want string `json:"want,omitempty"`
-	Good string `json:"good,omitempty"`
+	Want   string `json:"want,omitempty"`
+	Good   string `json:"good,omitempty"`
+	Before string `json:"before,omitempty"`
 }
 
 // orderDoc is an order whose Workload is a hash; empty is none.

@@ -109,7 +109,7 @@ func drawCommit(t *rapid.T, i int) reconciler.Commit {
 
 func drawRollout(t *rapid.T, name string, text *rapid.Generator[*schema.Workload]) reconciler.Rollout {
 	return reconciler.Rollout{Workload: name, Stage: rapid.SampledFrom([]reconciler.Stage{reconciler.Rolling, reconciler.Done}).Draw(t, "stage"),
-		Target: schema.Digest(drawText(t, "target")), Want: text.Draw(t, "want"), Good: text.Draw(t, "good"), GoodDigest: schema.Digest(drawText(t, "good digest")), Commit: drawText(t, "rollout commit"),
+		Target: schema.Digest(drawText(t, "target")), Want: text.Draw(t, "want"), Good: text.Draw(t, "good"), Before: text.Draw(t, "before"), GoodDigest: schema.Digest(drawText(t, "good digest")), Commit: drawText(t, "rollout commit"),
 		Began: drawTime(t, "began"), Moved: drawTime(t, "moved"), Progress: rapid.IntRange(0, 5).Draw(t, "progress"), Reason: drawText(t, "reason")}
 }
 

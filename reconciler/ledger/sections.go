@@ -57,7 +57,11 @@ func (d *delta) rolloutDoc(r *reconciler.Rollout) (any, []string, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return rolloutDoc{*r, want, good}, append(hashes(want), hashes(good)...), nil
+	before, err := d.text(r.Before)
+	if err != nil {
+		return nil, nil, err
+	}
+	return rolloutDoc{*r, want, good, before}, slices.Concat(hashes(want), hashes(good), hashes(before)), nil
 }
 
 // commits writes the outcomes that changed; their order stands in the head.

@@ -144,6 +144,9 @@ func (b *builder) readOrders(f *reconciler.NodeFact, seen *nodes.Seen, n *Node) 
 	for i := range f.Assignment.Orders {
 		o := &f.Assignment.Orders[i]
 		ordered[o.ID] = true
+		if o.Step != nil {
+			continue // its workload's runbook tells of it
+		}
 		var inst *nodes.Instance
 		if seen != nil {
 			inst = seen.Report.Instance(o.ID)
@@ -154,7 +157,7 @@ func (b *builder) readOrders(f *reconciler.NodeFact, seen *nodes.Seen, n *Node) 
 		return
 	}
 	for i := range seen.Report.Instances {
-		if inst := &seen.Report.Instances[i]; !ordered[inst.ID] {
+		if inst := &seen.Report.Instances[i]; !ordered[inst.ID] && inst.Outcome == nil {
 			o := nodes.Order{ID: inst.ID, Slot: inst.Slot, Digest: inst.Digest, Ports: inst.Ports, Stop: true, Reason: nodes.Orphaned}
 			b.slots[inst.Slot.Workload] = append(b.slots[inst.Slot.Workload], slotOf(&o, inst, n))
 		}
@@ -196,7 +199,9 @@ func (b *builder) workload(r *reconciler.Rollout) Workload {
 	}
 	b.count(&w, r)
 	w.Serving, w.Proof = r.Serving, proofOf(r)
+	w.Runbook = runbookOf(r)
 	w.State, w.Reason = b.stateOf(&w, r)
+	w.Rollout = b.rollout(&w, r)
 	return w
 }
 
@@ -254,6 +259,12 @@ func (b *builder) count(w *Workload, r *reconciler.Rollout) {
 
 // stateOf is the workload's one word, and why.
 func (b *builder) stateOf(w *Workload, r *reconciler.Rollout) (state, reason string) {
+	switch h := holdOf(b.in.Facts.Holds, r.Workload); {
+	case h != nil && h.Keep == "":
+		return "held", b.blockedText(r.Workload)
+	case r.Paused != nil:
+		return "paused", b.blockedText(r.Workload)
+	}
 	if waiting := b.blockedText(r.Workload); waiting != "" && r.Stage == reconciler.Rolling {
 		return "waiting", waiting
 	}
@@ -262,6 +273,9 @@ func (b *builder) stateOf(w *Workload, r *reconciler.Rollout) (state, reason str
 	case reconciler.Waiting:
 		return "waiting", b.blockedText(r.Workload)
 	case reconciler.Rolling:
+		if w.Runbook != nil {
+			return "rolling", fmt.Sprintf("%s; %d of %d slots are on %s", w.Runbook.Text, w.Updated, w.Desired, r.Target.Short())
+		}
 		return "rolling", cmp.Or(trouble, fmt.Sprintf("%d of %d slots are on %s", w.Updated, w.Desired, r.Target.Short())+unheard(w, "; "))
 	case reconciler.Reverting:
 		return "reverting", r.Reason

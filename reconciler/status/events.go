@@ -126,6 +126,7 @@ func Decided(before *reconciler.Facts, plan *reconciler.Plan, at time.Time) (eve
 		events = append(events, changeEvent(&plan.Changes[i], commit, at))
 	}
 	events = append(events, commitEvents(before.Commits, plan.Facts.Commits, at)...)
+	events = append(events, holdEvents(before.Holds, plan.Facts.Holds, at)...)
 	events = append(events, drainEvents(before.Cordons, plan.Facts.Cordons, at)...)
 	return append(events, rolloutEvents(before.Rollouts, plan.Facts.Rollouts, at)...)
 }
@@ -191,6 +192,7 @@ func rolloutEvents(before, after []reconciler.Rollout, at time.Time) (events []E
 			was = &before[0]
 		}
 		events = append(events, proofEvents(was, r, at)...)
+		events = append(events, courseEvents(was, r, at)...)
 		if was != nil && was.Stage == r.Stage && was.Target == r.Target {
 			continue
 		}

@@ -31,6 +31,9 @@ func Explain(s *Status, verdicts []reconciler.Verdict, slot schema.Slot, events 
 	for _, v := range verdicts {
 		x.Lines = append(x.Lines, verdictLine(&v))
 	}
+	if w.Runbook != nil {
+		x.Lines = append(x.Lines, w.Runbook.Text)
+	}
 	for _, p := range s.Problems {
 		if p.Subject == x.Slot || p.Subject == w.Name {
 			x.Lines = append(x.Lines, p.Text)

@@ -245,7 +245,7 @@ func placesOf(f *reconciler.Facts) map[string]map[schema.Slot]place {
 	for i := range f.Nodes {
 		for j := range f.Nodes[i].Assignment.Orders {
 			o := &f.Nodes[i].Assignment.Orders[j]
-			if o.Stop {
+			if o.Stop || o.Step != nil {
 				continue
 			}
 			if all[o.Slot.Workload] == nil {

@@ -78,12 +78,16 @@ type Workload struct {
 	// work, and what failed on the way; absent where there is nothing to tell.
 	Proof *Proof `json:"proof,omitempty"`
 	// State is one word: "running", "rolling", "reverting", "reverted",
-	// "failed", "removing", "waiting", "degraded", or "unknown": as desired, but
-	// for slots of which nothing is known yet.
+	// "failed", "removing", "waiting", "degraded", "paused", "held", or "unknown": as
+	// desired, but for slots of which nothing is known yet.
 	State string `json:"state"`
 	// Reason is why it is in that state; empty when it is as desired.
 	Reason string `json:"reason"`
-	Slots  []Slot `json:"slots"`
+	// Rollout is its way to its newest version, under way or the last one.
+	Rollout *Rollout `json:"rollout,omitempty"`
+	Slots   []Slot   `json:"slots"`
+	// Runbook is where its ordered update stands; absent otherwise.
+	Runbook *Runbook `json:"runbook,omitempty"`
 }
 
 // Proof is where an update stands.

@@ -39,6 +39,8 @@ type Cluster struct {
 	tokens []string // who asked for each
 
 	approved, removed []string
+	rollouts          []reconciler.Rollout // sorted by workload
+	holds             []reconciler.Hold
 
 	images map[string][]nodes.Image // by node
 }
@@ -119,7 +121,10 @@ func (c *Cluster) Apply(spec schema.Spec) {
 	c.change(func(s *status.Status) {
 		s.Workloads = []status.Workload{}
 		for i := range spec.Workloads {
-			s.Workloads = append(s.Workloads, c.running(&spec.Workloads[i], places))
+			w := c.running(&spec.Workloads[i], places)
+			c.accept(&spec.Workloads[i])
+			w.Rollout = c.rollout(&w)
+			s.Workloads = append(s.Workloads, w)
 		}
 	})
 }

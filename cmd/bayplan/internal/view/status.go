@@ -22,6 +22,9 @@ func Status(w io.Writer, s *status.Status, l Look) {
 	workloads(w, s.Workloads, l)
 	if l.Wide {
 		slots(w, s.Workloads, l)
+		for i := range s.Workloads {
+			Runbook(w, &s.Workloads[i], l)
+		}
 		fmt.Fprintln(w)
 		Nodes(w, s.Nodes, l)
 		history(w, s.History, l)
