@@ -113,7 +113,7 @@ func (r *Runtime) look(folder string) (*box, error) {
 // find holds the monitor of a life, if it lives. One of before the machine was
 // started does not, whoever has its pid, and began so many ticks after that, now.
 func (r *Runtime) find(started *bundle.Started) (*watch, error) {
-	if started == nil || started.Boot != boot() {
+	if started == nil || started.Boot != "" && started.Boot != boot() {
 		return nil, nil
 	}
 	w, err := hold(started.Monitor)

@@ -23,7 +23,7 @@ func TestFind_OfAnotherBoot(t *testing.T) {
 		{"this one", bundle.Started{Boot: boot(), Monitor: me}, true},
 		{"this one, of a former process", bundle.Started{Boot: boot(), Monitor: bundle.Process{Pid: me.Pid, Start: start - 1}}, false},
 		{"one of another boot", bundle.Started{Boot: "another", Monitor: me}, false},
-		{"one of nobody knows when", bundle.Started{Monitor: me}, false},
+		{"one that an earlier version wrote", bundle.Started{Monitor: me}, true},
 	} {
 		w, err := r.find(&c.life)
 		if err != nil || (w != nil) != c.want {

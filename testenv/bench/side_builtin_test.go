@@ -41,6 +41,9 @@ const own = "bench"
 
 func newBuiltin(b *testing.B, image string) *builtinSide {
 	b.Helper()
+	if _, err := monitorOnce(); err != nil { // that is no part of a start
+		b.Fatal(err)
+	}
 	s := &builtinSide{b: b, dir: b.TempDir()}
 	for i := range inTurn {
 		s.all = append(s.all, sample(image, i))

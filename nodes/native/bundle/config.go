@@ -115,7 +115,8 @@ type Process struct {
 type Started struct {
 	// Life counts the container's lives from 1.
 	Life int `json:"life"`
-	// Boot is the kernel's word for the machine's run that the pids are of.
+	// Boot is the kernel's word for the machine's run that the pids are of; empty is
+	// not known.
 	Boot    string    `json:"boot,omitempty"`
 	Monitor Process   `json:"monitor"`
 	Init    Process   `json:"init"`

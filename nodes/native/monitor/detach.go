@@ -5,6 +5,7 @@ package monitor
 /*
 #define _GNU_SOURCE
 #include <errno.h>
+#include <malloc.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -18,7 +19,12 @@ static int detached = -1;
 // the host unmounts is not pinned here.
 __attribute__((constructor)) static void bayplan_detach(int argc, char **argv)
 {
-	if (argc != 2 || strcmp(argv[0], "bayplan-monitor") != 0 || argv[1][0] != '/')
+	if (argc != 2 || strcmp(argv[0], "bayplan-monitor") != 0)
+		return;
+#ifdef M_ARENA_MAX
+	mallopt(M_ARENA_MAX, 1); // each of Go's threads would have one of its own, for nothing
+#endif
+	if (argv[1][0] != '/')
 		return;
 	prctl(PR_SET_NAME, argv[0]); // the kernel named it after a descriptor's number
 	setsid();

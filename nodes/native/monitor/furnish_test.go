@@ -103,3 +103,20 @@ func TestFurnish_TheBaseHasPlaces(t *testing.T) {
 		t.Errorf("its own layer has %v, %v", all, err)
 	}
 }
+
+// What the host mounts in its /sys once the container runs is not seen inside.
+func TestFurnish_LaterMountsOfTheHostStayOut(t *testing.T) {
+	r := newRig(t, "sleep")
+	r.start()
+	r.awaitOutput("ready")
+	_, table, _ := r.command(bundle.Exec{Args: []string{"probe", "read", "/proc/self/mountinfo"}}, "")
+	for line := range strings.Lines(table) {
+		if strings.Contains(line, " /sys") && (strings.Contains(line, "shared:") || strings.Contains(line, "master:")) {
+			t.Errorf("it hears of the host's mounts: %s", line)
+		}
+	}
+	if !strings.Contains(table, " /sys ") {
+		t.Errorf("there is no /sys:\n%s", table)
+	}
+	r.stop("SIGKILL", 0)
+}

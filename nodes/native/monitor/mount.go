@@ -60,10 +60,15 @@ func (t tree) at(folder tree, name string) error {
 	return unix.MoveMount(t.fd, "", folder.fd, name, unix.MOVE_MOUNT_F_EMPTY_PATH)
 }
 
-// limit changes what may be done through the mount, which is mounted. The kernel
-// has a call for it that needs no path, but not before 5.12.
+// limit changes what may be done through the mount, which is mounted, and parts it
+// from what it is a view of: what the host mounts there later is not seen. The
+// kernel has a call for it that needs no path, but not before 5.12.
 func (t tree) limit(flags uintptr) error {
-	return unix.Mount("", "/proc/self/fd/"+strconv.Itoa(t.fd), "", unix.MS_REMOUNT|unix.MS_BIND|flags, "")
+	path := "/proc/self/fd/" + strconv.Itoa(t.fd)
+	if err := unix.Mount("", path, "", unix.MS_REMOUNT|unix.MS_BIND|flags, ""); err != nil {
+		return err
+	}
+	return unix.Mount("", path, "", unix.MS_PRIVATE, "")
 }
 
 // place opens a path as the container will see it: its links lead nowhere else. A
