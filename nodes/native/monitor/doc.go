@@ -27,6 +27,15 @@
 // A monitor ends when its program has ended, after it wrote exit.json and removed
 // the control group; the lock of the folder is free then.
 //
+// # Who makes what
+//
+// libcontainer makes the container: its namespaces and control groups, what is
+// masked and read-only, the way into the root and out of all privileges. What it
+// would mount from inside and could as well be mounted before (/dev, /sys, the
+// files of the config) the monitor mounts, by descriptors and while nothing of the
+// container runs: that is the faster half of a start, and no step of it trusts a
+// path of the image. Package first is what libcontainer runs.
+//
 // # What the program is given
 //
 // Namespaces of its own (pid, mount, ipc, uts, cgroup; the network's by path or
