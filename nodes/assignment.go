@@ -105,6 +105,10 @@ const (
 	Evicted      Reason = "evicted"       // stopped: it makes room for what goes before it
 	PortConflict Reason = "port conflict" // ordered again with other ports
 	RunbookStep  Reason = "runbook step"  // a step of its workload's update; stopped once it has ended
+	Retried      Reason = "tried again"   // a job's slot whose last attempt failed
+	GivenUp      Reason = "given up"      // stopped: a job's attempt that cannot be started
+	RunEnded     Reason = "run ended"     // stopped: its run has failed, or its slot is complete
+	NotKept      Reason = "not kept"      // stopped: it has ended, and newer ones are kept
 )
 
 // InstanceID is the one way to name an instance.

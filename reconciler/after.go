@@ -140,6 +140,10 @@ func (p *pass) unmet(r *Rollout, a schema.After) (text string, ended bool) {
 		return "its newest version failed: " + other.Reason, true
 	case Reverting:
 		return "it goes back from its newest version: " + other.Reason, !p.deadline(other).After(p.in.Now)
+	case Rolling:
+		if other.Want.Kind.Runs() && other.Reason != "" {
+			return "it gets no further: " + other.Reason, true
+		}
 	case Done:
 		if is != schema.Healthy || out.settled >= out.desired {
 			return "", false

@@ -18,6 +18,9 @@ func (p *pass) failedOn(rollout int) (names []string) {
 	group := p.groupAt(rollout)
 	for j := range group {
 		e := &group[j]
+		if code, ended := ranOut(e); ended && code == 0 && e.text() != nil && e.text().Kind.Runs() {
+			continue // it ended well
+		}
 		if e.inst == nil || !maybeTheNodes(e.inst.Failure) || p.in.Now.Sub(e.inst.Failure.At) >= failedLately {
 			continue
 		}

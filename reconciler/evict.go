@@ -74,7 +74,7 @@ func (p *pass) heldByNode() []nodeHeld {
 	all := make([]nodeHeld, len(p.nodes))
 	for i := range p.entries {
 		e := &p.entries[i]
-		if e.order == nil || e.order.Workload == nil || dropped[dropKey{e.node, e.order.ID}] {
+		if e.order == nil || e.order.Workload == nil || dropped[dropKey{e.node, e.order.ID}] || p.facts.Ended(p.nodes[e.node].fact.Name, e.order) {
 			continue
 		}
 		w := e.order.Workload
@@ -92,6 +92,10 @@ func (p *pass) spare() map[string]int {
 	left := map[string]int{}
 	for i := range p.facts.Rollouts {
 		goal, _ := p.facts.Rollouts[i].goal()
+		if goal != nil && goal.Kind.Runs() && !p.frozen(goal.Name) {
+			left[goal.Name] = goal.Completions * MaxRunsAtOnce // it serves nobody: all may go
+			continue
+		}
 		if goal == nil || goal.Kind != schema.Service || p.frozen(goal.Name) {
 			continue
 		}

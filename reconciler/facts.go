@@ -38,6 +38,8 @@ type Facts struct {
 	// Holds are the workloads that an operator stopped reconciling, sorted by
 	// workload.
 	Holds []Hold `json:"holds,omitempty"`
+	// Jobs are what jobs and crons ran, sorted by workload.
+	Jobs []JobFact `json:"jobs,omitempty"`
 }
 
 // MaxCommits bounds the history of outcomes.

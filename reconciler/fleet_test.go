@@ -37,6 +37,7 @@ type fleet struct {
 	ran          map[string]int    // how often each step of a course was ordered
 	asked        []reconciler.Wish // granted, in their order
 	quiet        bool              // nothing happens any more but what was decided
+	past         history
 }
 
 // machine is one node with its agent.
@@ -102,13 +103,15 @@ func (f *fleet) oneStep(m *machine, o *nodes.Order) {
 		m.insts[o.ID] = f.oneMore(x, o)
 		return
 	case o.Stop && x == nil:
-	case o.Stop && x.Phase == nodes.Stopping:
+	case o.Stop && x.Phase >= nodes.Stopping:
 		delete(m.insts, o.ID)
 	case o.Stop:
 		m.insts[o.ID] = f.moved(*x, nodes.Stopping, nodes.HealthUnknown)
 	case x == nil:
 		m.has(o)
 		m.insts[o.ID] = f.moved(nodes.Instance{ID: o.ID, Slot: o.Slot, Digest: o.Digest, Ports: o.Ports}, nodes.Starting, nodes.HealthUnknown)
+	case o.Workload.Kind.Runs():
+		f.runOn(m, x, o.Workload)
 	case strings.HasSuffix(o.Workload.Image, "bad"):
 		m.insts[o.ID] = f.spoiled(*x, o.Workload)
 	case !x.Available():

@@ -99,7 +99,7 @@ func lastCommit(f *Facts) *Commit {
 }
 
 // Ideal is what the nodes that answer would report had they carried out every
-// order long ago.
+// order long ago: what is to stay serves, and what is to end has ended well.
 func Ideal(f *Facts, observed nodes.Snapshot, now time.Time) nodes.Snapshot {
 	s := nodes.Snapshot{Nodes: slices.Clone(observed.Nodes)}
 	for i := range s.Nodes {
@@ -141,8 +141,13 @@ func idealInstances(a *nodes.Assignment, now time.Time) []nodes.Instance {
 		if o.Workload != nil && o.Workload.Health != nil {
 			health = nodes.Healthy
 		}
-		out = append(out, nodes.Instance{ID: o.ID, Slot: o.Slot, Digest: o.Digest, Phase: nodes.Running,
-			Health: health, Ports: o.Ports, Since: since, Started: since})
+		x := nodes.Instance{ID: o.ID, Slot: o.Slot, Digest: o.Digest, Phase: nodes.Running,
+			Health: health, Ports: o.Ports, Since: since, Started: since}
+		if o.Workload != nil && o.Workload.Kind.Runs() {
+			x.Phase, x.Health = nodes.Stopped, nodes.HealthUnknown
+			x.Failure = &nodes.Failure{Code: nodes.Exited, Text: "exited with code 0", At: now, Count: 1}
+		}
+		out = append(out, x)
 	}
 	return out
 }

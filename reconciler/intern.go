@@ -18,6 +18,16 @@ func (f *Facts) Intern() {
 		}
 		known[r.Workload] = []*schema.Workload{r.Want, r.Good}
 	}
+	for i := range f.Jobs {
+		for k := range f.Jobs[i].Runs {
+			r := &f.Jobs[i].Runs[k]
+			for _, w := range known[f.Jobs[i].Workload] {
+				if w != nil && r.Work != w && r.Work != nil && sameText(r.Work, w) {
+					r.Work = w
+				}
+			}
+		}
+	}
 	for i := range f.Nodes {
 		orders := f.Nodes[i].Assignment.Orders
 		for j := range orders {
@@ -68,6 +78,16 @@ func (f *Facts) Anchor(now time.Time) {
 	}
 	for i := range f.Volumes {
 		anchor(&f.Volumes[i].Retired)
+	}
+	for i := range f.Jobs {
+		for k := range f.Jobs[i].Runs {
+			r := &f.Jobs[i].Runs[k]
+			anchor(&r.Began)
+			for s := range r.Slots {
+				anchor(&r.Slots[s].Began)
+				anchor(&r.Slots[s].Ended)
+			}
+		}
 	}
 	for i := range f.Nodes {
 		for j := range f.Nodes[i].Assignment.Orders {

@@ -34,6 +34,7 @@ func (f *fleet) check(in reconciler.Input, p *reconciler.Plan) {
 	f.checkVolumes(in, p)
 	f.checkCordons(in, p)
 	f.checkHolds(in, p)
+	f.checkRuns(in, p)
 }
 
 // checkLimits: nothing is placed that takes a pool past its limit (I19).
@@ -46,7 +47,7 @@ func (f *fleet) checkLimits(p *reconciler.Plan) {
 		placed := false
 		for i := range p.Facts.Nodes {
 			for _, o := range p.Facts.Nodes[i].Assignment.Orders {
-				if o.Workload == nil || o.Workload.Pool != pool.Name {
+				if o.Workload == nil || o.Workload.Pool != pool.Name || p.Facts.Ended(p.Facts.Nodes[i].Name, &o) {
 					continue
 				}
 				held += o.Workload.Resources.CPU
@@ -141,6 +142,9 @@ func (f *fleet) checkRoom(p *reconciler.Plan) {
 		var sum nodes.Capacity
 		ports, daemons := map[int]string{}, map[string]string{}
 		for _, o := range n.Assignment.Orders {
+			if p.Facts.Ended(n.Name, &o) {
+				continue
+			}
 			if w := o.Workload; w != nil {
 				sum = sum.Plus(nodes.Capacity{CPU: w.Resources.CPU, Memory: w.Resources.Memory})
 			}
@@ -198,7 +202,7 @@ func (f *fleet) checkDown(in reconciler.Input, p *reconciler.Plan) {
 	for i := range p.Facts.Rollouts {
 		r := &p.Facts.Rollouts[i]
 		goal := goalOf(r)
-		if goal == nil || goal.Update.Strategy == "recreate" || changesKind(before, goal) {
+		if goal == nil || goal.Kind.Runs() || goal.Update.Strategy == "recreate" || changesKind(before, goal) {
 			continue
 		}
 		way := &goal.Update

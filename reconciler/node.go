@@ -7,6 +7,7 @@ import (
 
 	"github.com/bayplan/bayplan/nodes"
 	"github.com/bayplan/bayplan/scheduler"
+	"github.com/bayplan/bayplan/schema"
 )
 
 // nodeView is a node as this pass sees it.
@@ -90,7 +91,7 @@ const silentTogether = 5 * time.Minute
 func (p *pass) tooSilent() bool {
 	for i := range p.nodes {
 		n := &p.nodes[i]
-		if n.silence < UnreachableAfter || !slices.ContainsFunc(n.fact.Assignment.Orders, replaceable) {
+		if n.silence < UnreachableAfter || !slices.ContainsFunc(n.fact.Assignment.Orders, func(o nodes.Order) bool { return p.replaceable(n, &o) }) {
 			continue
 		}
 		together := p.silentBetween(n.silence-silentTogether, n.silence+silentTogether)
@@ -112,6 +113,12 @@ func (p *pass) silentBetween(least, most time.Duration) (count int) {
 
 // replaceable is whether the order would be given to another node if its own
 // were lost.
-func replaceable(o nodes.Order) bool {
-	return !o.Stop && o.Step == nil && o.Workload != nil && replacedWhenLost(o.Workload)
+func (p *pass) replaceable(n *nodeView, o *nodes.Order) bool {
+	if o.Stop || o.Step != nil || o.Workload == nil {
+		return false
+	}
+	if o.Workload.Kind.Runs() {
+		return o.Workload.OnLost == schema.RetryElsewhere && !p.facts.Ended(n.fact.Name, o)
+	}
+	return replacedWhenLost(o.Workload)
 }

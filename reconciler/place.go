@@ -41,6 +41,8 @@ type want struct {
 	instead *entry
 	// reorder is an order that stays where it is and needs other ports.
 	reorder *entry
+	// run is the slot of a run that it is for; nil for what is no job.
+	run *runWant
 }
 
 // edit is a change to one node's orders.
@@ -260,6 +262,10 @@ func (p *pass) order(w *want, got scheduler.Placement) {
 		return
 	}
 	goal, digest := w.text, w.digest
+	if w.run != nil {
+		goal = p.runFor(w).attempt(w.run.slot)
+		digest = goal.Digest()
+	}
 	o := nodes.Order{ID: nodes.InstanceID(got.Slot, digest), Slot: got.Slot, Digest: digest, Workload: goal,
 		Ports: got.ByName(goal), Reason: w.reason, Commit: p.facts.Rollouts[w.rollout].Commit, Placed: p.in.Now, Trace: p.in.Trace}
 	if w.reorder != nil {
@@ -276,6 +282,9 @@ func (p *pass) order(w *want, got scheduler.Placement) {
 	}
 	if w.instead != nil {
 		p.leave(w)
+	}
+	if w.run != nil {
+		p.attempted(w, o.ID, got.Node)
 	}
 	p.edit(edit{node: int32(node), order: o})
 	p.changes = append(p.changes, Change{Slot: got.Slot, Node: got.Node, Digest: digest, Reason: w.reason, Score: got.Score})
@@ -328,6 +337,9 @@ func (p *pass) buildPool() {
 		n := &pool.Nodes[e.node]
 		if e.order == nil || dropped[dropKey{e.node, e.order.ID}] {
 			n.Ports = appendPorts(n.Ports, e.strayPorts())
+			continue
+		}
+		if p.facts.Ended(p.nodes[e.node].fact.Name, e.order) {
 			continue
 		}
 		n.Ports = appendPorts(n.Ports, e.order.Ports)

@@ -109,7 +109,10 @@ func (a actions) workload(t *rapid.T, name string) schema.Workload {
 	pick := func(label string, from ...string) string { return rapid.SampledFrom(from).Draw(t, label) }
 	fields := []string{name, "image=" + pick("image", "1", "2", "3", "bad"), "cpu=" + pick("cpu", "100m", "300m", "900m"),
 		"surge=" + pick("surge", "1", "1", "0", "2", `"50%"`), "down=" + pick("down", "0", "0", "1", "2", `"25%"`)}
-	fields = append(fields, pick("kind", "replicas=0", "replicas=1", "replicas=2", "replicas=3", "replicas=4", "kind=daemon"))
+	fields = append(fields, pick("kind", "replicas=0", "replicas=1", "replicas=2", "replicas=3", "replicas=4", "kind=daemon", "kind=job", "kind=job completions=3 parallelism=2", "kind=cron"))
+	if kind := fields[len(fields)-1]; strings.HasPrefix(kind, "kind=job") || kind == "kind=cron" {
+		return a.job(t, append(fields[:3:3], strings.Fields(kind)...))
+	}
 	if rapid.IntRange(0, 3).Draw(t, "stateful") == 0 {
 		fields = append(fields, "kind=stateful", pick("ordinals", "replicas=0", "replicas=1", "replicas=2", "replicas=3", "replicas=3"),
 			pick("start", "start=ordered", "start=parallel"), pick("lost", "lost=wait", "lost=replace"), pick("retain", "retain=1m", "retain=1h"), pick("quorum", "quorum=0", "quorum=2"))
@@ -194,7 +197,10 @@ func (a actions) crash(t *rapid.T) {
 	m := a.machine(t)
 	for id, x := range m.insts {
 		if x.Phase == nodes.Running && !m.performs(id) && rapid.Bool().Draw(t, "this") {
-			m.insts[id] = a.moved(*x, nodes.Starting, nodes.HealthUnknown)
+			if m.insts[id] = a.moved(*x, nodes.Starting, nodes.HealthUnknown); runsOut(m, id) {
+				exit(m.insts[id], 1, a.now)
+				continue
+			}
 			m.insts[id].Failure = &nodes.Failure{Code: nodes.Exited, Text: "exited", At: a.now, Count: 1}
 		}
 	}
@@ -223,7 +229,7 @@ func (a actions) port(t *rapid.T) {
 	m := a.machine(t)
 	for id, x := range m.insts {
 		for _, port := range x.Ports {
-			if len(m.node.BusyPorts) >= 3 || slices.Contains(m.node.BusyPorts, port) || x.Phase == nodes.Stopping {
+			if len(m.node.BusyPorts) >= 3 || slices.Contains(m.node.BusyPorts, port) || x.Phase >= nodes.Stopping {
 				continue
 			}
 			m.node.BusyPorts = append(slices.Clone(m.node.BusyPorts), port)
@@ -305,7 +311,7 @@ func (f *fleet) checkReasons() {
 	live := f.live(&f.facts)
 	for i := range f.facts.Rollouts {
 		r := &f.facts.Rollouts[i]
-		if r.Reason != "" || r.Stage == reconciler.Removing || slices.ContainsFunc(f.plan.Blocked, func(b reconciler.Blocked) bool { return b.Workload == r.Workload }) {
+		if r.Reason != "" || r.Stage == reconciler.Removing || goalOf(r).Kind.Runs() || slices.ContainsFunc(f.plan.Blocked, func(b reconciler.Blocked) bool { return b.Workload == r.Workload }) {
 			continue
 		}
 		goal := goalOf(r)

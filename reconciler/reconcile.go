@@ -33,6 +33,7 @@ func Reconcile(in Input) Plan {
 	p.tidySteps()
 	p.drain()
 	p.settleRollouts()
+	p.forgetJobs()
 	p.closeCommit()
 	p.tellLingering()
 	return p.plan()
@@ -56,6 +57,7 @@ type pass struct {
 	stays map[schema.Slot]string
 
 	ownRollouts, ownCommits, ownNodes, ownVolumes bool
+	ownRuns                                       map[runKey]bool // nil until facts.Jobs is this pass's own
 }
 
 // Scratch is what a pass works in. Its content never matters to the next one.
@@ -77,6 +79,7 @@ type Scratch struct {
 	walk     []int32 // of the rollouts, as they are walked
 	visits   []visit
 	known    schema.Patterns
+	firings  map[string]*firing // of each cron
 }
 
 // maxPatterns is how many compiled patterns are kept from pass to pass.

@@ -32,6 +32,9 @@ func (p *pass) settle(r Rollout, out *slotCount) Rollout {
 	if p.frozen(r.Workload) {
 		return r
 	}
+	if goal, digest := r.goal(); goal != nil && goal.Kind.Runs() {
+		return p.settleRun(r, goal, digest)
+	}
 	if out.settled > r.Progress {
 		r.Progress, r.Moved = out.settled, p.in.Now
 	}
@@ -240,6 +243,9 @@ func (p *pass) judgeWorkload(name string, c *Commit) (Outcome, string) {
 		}
 		return Progressing, ""
 	case Rolling:
+		if r.Want.Kind.Runs() && r.Reason != "" {
+			return Failed, name + ": " + r.Reason
+		}
 		return Progressing, ""
 	case Removing:
 		return p.judgeRemoving(r)
@@ -299,7 +305,7 @@ const unresolvedFor = 10 * time.Minute
 
 func (p *pass) judgeUnresolved(u *Unresolved, c *Commit) (Outcome, string) {
 	wait := unresolvedFor
-	if w := p.in.Desired.Workload(u.Workload); w != nil {
+	if w := p.in.Desired.Workload(u.Workload); w != nil && !w.Kind.Runs() {
 		wait = w.Update.ProgressDeadline.D()
 	}
 	if end := p.watched(c.Seen).Add(wait); end.After(p.in.Now) {

@@ -97,6 +97,14 @@ func (w *world) do(t *testing.T, d *datadriven.TestData) string {
 		return ""
 	case "run": // nodes that are up carry out all orders; run unhealthy|exited|pulling SLOT@IMAGE: those instances go wrong; run failed|unknown|slow before_STEP_of_SLOT: those steps do
 		w.run(d)
+	case "end": // end SLOT [code=N]…: that attempt of a job exits
+		return w.end(d) + w.pass()
+	case "clock": // clock TIME: the wall clock is set; hours, not leases, go by it
+		w.setClock(t, d.CmdArgs[0].Key)
+	case "lose": // lose NODE: an operator takes it out of the cluster
+		w.lose(d.CmdArgs[0].Key)
+	case "runs": // what is remembered of the jobs
+		return w.runs()
 	case "attribute": // attribute NODE KEY=VALUE
 		w.setAttribute(d)
 	case "stray": // stray NODE SLOT: a container of the cluster that nobody ordered

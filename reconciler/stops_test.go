@@ -127,6 +127,9 @@ func (f *fleet) wrongStop(n, was *reconciler.NodeFact, old, o *nodes.Order, p *r
 			return "it may stay there"
 		}
 	case nodes.Replaced, nodes.RolledBack:
+		if old.Workload.Kind.Runs() && goal.Kind.Runs() {
+			return f.wrongEnd(n.Name, old, o, p)
+		}
 		others := slices.ContainsFunc(after[o.Slot], func(v view) bool { return v.order.Digest == old.Digest })
 		if old.Digest == goal.Digest() && !others {
 			return "it is what is wanted (I33)"
@@ -135,6 +138,8 @@ func (f *fleet) wrongStop(n, was *reconciler.NodeFact, old, o *nodes.Order, p *r
 		if old.Step == nil {
 			return "it is no step"
 		}
+	case nodes.RunEnded, nodes.NotKept, nodes.GivenUp:
+		return f.wrongEnd(n.Name, old, o, p)
 	case nodes.Evicted:
 		return evictedWrongly(p, old)
 	default:

@@ -190,6 +190,7 @@ func retry(f *Facts, w *Wish) (Granted, error) {
 	case r.Stage == Done:
 		return Granted{}, refuse("the newest version of %s did not fail; to have it run anew: bayplan restart %s", w.Of, w.Of)
 	}
+	f.retryRun(w.Of, w.At)
 	r.begin(r.Target, w.At)
 	f.put(r)
 	return granted(w, "bayplan rollout "+w.Of+" -w", "%s is tried again in version %s", w.Of, r.Target.Short()), nil

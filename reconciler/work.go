@@ -37,11 +37,16 @@ func (p *pass) work(i int) {
 	}
 	edits, changes, wants := len(p.edits), len(p.changes), len(p.wants)
 	goal, digest := r.goal()
+	p.observeRuns(i)
+	p.closeRuns(i, goal)
 	switch {
 	case p.frozen(r.Workload):
 		p.keepStill(i)
 	case goal == nil:
 		p.removeAll(i)
+	case goal.Kind.Runs():
+		p.workRuns(i, goal, digest)
+		return
 	case goal.Kind == schema.Daemon:
 		p.workDaemon(i, goal, digest)
 	case goal.Kind == schema.Stateful:

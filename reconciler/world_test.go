@@ -106,6 +106,35 @@ func setField(w *schema.Workload, k, v string) (err error) {
 		}
 	case "kind":
 		w.Kind, w.Replicas = schema.Kind(v), 0
+		if w.Kind.Runs() {
+			w.Update, w.Timing = schema.Update{}, schema.Timing{}
+			w.Batch = schema.Batch{Completions: 1, Parallelism: 1, Attempts: 2, Backoff: schema.Duration(10 * time.Second),
+				MaxBackoff: schema.Duration(time.Minute), Keep: 2}
+			w.OnLost = schema.WaitForNode
+		}
+		if w.Kind == schema.Cron {
+			w.Timing = schema.Timing{Schedule: "*/10 * * * *", TimeZone: "UTC", Overlap: schema.ForbidOverlap, CatchUp: schema.Duration(10 * time.Minute)}
+		}
+	case "completions":
+		w.Completions, err = strconv.Atoi(v)
+	case "parallelism":
+		w.Parallelism, err = strconv.Atoi(v)
+	case "attempts":
+		w.Attempts, err = strconv.Atoi(v)
+	case "kept":
+		w.Keep, err = strconv.Atoi(v)
+	case "deadline":
+		err = w.Deadline.UnmarshalText([]byte(v))
+	case "catchUp":
+		err = w.CatchUp.UnmarshalText([]byte(v))
+	case "onLost":
+		w.OnLost = schema.OnLost(v)
+	case "overlap":
+		w.Overlap = schema.Overlap(v)
+	case "schedule":
+		w.Schedule = strings.ReplaceAll(v, "_", " ")
+	case "zone":
+		w.TimeZone = v
 	case "replicas":
 		w.Replicas, err = strconv.Atoi(v)
 	case "quorum":
@@ -212,7 +241,11 @@ func (w *world) carryOut(wrong, prefix string) {
 			if w.endStep(x, was.Instance(x.ID), wrong, prefix) {
 				continue
 			}
-			if old := was.Instance(x.ID); old != nil && old.Health == x.Health && old.Phase == x.Phase {
+			old := was.Instance(x.ID)
+			if o := orderOf(nodeFact(&w.facts, ideal.Nodes[i].Report.Node.Name), x.ID); o.Workload != nil && o.Workload.Kind.Runs() {
+				goesOn(x, old)
+			}
+			if old != nil && old.Health == x.Health && old.Phase == x.Phase {
 				x.Since = old.Since
 			} else {
 				x.Since = w.now
@@ -252,6 +285,9 @@ func spoil(x *nodes.Instance, wrong string, now time.Time) {
 		x.Fetched = &nodes.Fetched{Done: 12 << 20, Total: 340 << 20}
 	case "starting":
 		x.Phase, x.Health = nodes.Starting, nodes.HealthUnknown
+	case "cannot":
+		x.Phase, x.Health = nodes.Starting, nodes.HealthUnknown
+		x.Failure = &nodes.Failure{Code: nodes.StartFailed, Text: "no such user", At: now, Count: 5}
 	}
 }
 

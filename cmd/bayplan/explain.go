@@ -101,7 +101,7 @@ func slotsOf(w *status.Workload) []string {
 		}
 	}
 	for i := range w.Desired {
-		if w.Kind != string(schema.Daemon) {
+		if k := schema.Kind(w.Kind); k != schema.Daemon && !k.Runs() {
 			slots = append(slots, schema.Slot{Workload: w.Name, Index: i})
 		}
 	}

@@ -63,6 +63,17 @@ func render(cmd *cobra.Command, args []string, format show.Format, only string, 
 	return show.Value(cmd.OutOrStdout(), format, rendering{status.Schema, all})
 }
 
+// wayOf is the word for how a change of the workload comes about.
+func wayOf(w *schema.Workload) string {
+	switch w.Kind {
+	case schema.Job:
+		return "new run"
+	case schema.Cron:
+		return w.Schedule
+	}
+	return w.Update.Strategy
+}
+
 // workloadTable is one line for each workload of a tree.
 func workloadTable(cmd *cobra.Command, all []schema.Workload) {
 	out := cmd.OutOrStdout()
@@ -70,10 +81,13 @@ func workloadTable(cmd *cobra.Command, all []schema.Workload) {
 	for i := range all {
 		w := &all[i]
 		replicas := fmt.Sprint(w.Replicas)
-		if w.Kind == schema.Daemon {
+		switch {
+		case w.Kind == schema.Daemon:
 			replicas = "each node"
+		case w.Kind.Runs():
+			replicas = fmt.Sprintf("%d to complete", w.Completions)
 		}
-		t.Row(w.Name, w.Kind, replicas, w.Resources.CPU, w.Resources.Memory, w.Update.Strategy, w.Digest().Short(), w.Source())
+		t.Row(w.Name, w.Kind, replicas, w.Resources.CPU, w.Resources.Memory, wayOf(w), w.Digest().Short(), w.Source())
 	}
 	t.Print(out)
 }

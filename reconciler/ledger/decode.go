@@ -25,7 +25,7 @@ func (s *stored) decode() (reconciler.Facts, *index, error) {
 	if _, ok := s.values[headKey]; !ok {
 		return d.facts, d.ix, d.empty()
 	}
-	for _, part := range []func() error{d.head, d.lists, d.spec, d.rollouts, d.nodes} {
+	for _, part := range []func() error{d.head, d.lists, d.spec, d.rollouts, d.jobs, d.nodes} {
 		if err := part(); err != nil {
 			return reconciler.Facts{}, nil, err
 		}
@@ -169,6 +169,29 @@ func (d *decoder) rollouts() (err error) {
 		}
 		d.facts.Rollouts = append(d.facts.Rollouts, doc.Rollout)
 		d.refers(key, slices.Concat(hashes(doc.Want), hashes(doc.Good), hashes(doc.Before)))
+	}
+	return nil
+}
+
+func (d *decoder) jobs() error {
+	for _, key := range d.under(jobKey) {
+		var doc jobDoc
+		if err := d.read(key, &doc); err != nil {
+			return err
+		}
+		fact := doc.JobFact
+		fact.Runs = make([]reconciler.Run, len(doc.Runs))
+		var refs []string
+		for i := range doc.Runs {
+			w, err := d.text(doc.Runs[i].Work)
+			if err != nil {
+				return err
+			}
+			fact.Runs[i], fact.Runs[i].Work = doc.Runs[i].Run, w
+			refs = append(refs, hashes(doc.Runs[i].Work)...)
+		}
+		d.facts.Jobs = append(d.facts.Jobs, fact)
+		d.refers(key, refs)
 	}
 	return nil
 }

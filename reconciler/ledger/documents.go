@@ -19,6 +19,7 @@ const (
 	textKey        = factsKey + "workloads/"
 	partKey        = factsKey + "parts/"
 	rolloutKey     = factsKey + "rollouts/"
+	jobKey         = factsKey + "jobs/"
 	commitKey      = factsKey + "commits/"
 	nodeKey        = factsKey + "nodes/"
 	assignmentKey  = factsKey + "assignments/"
@@ -50,6 +51,18 @@ type rolloutDoc struct {
 	Want   string `json:"want,omitempty"`
 	Good   string `json:"good,omitempty"`
 	Before string `json:"before,omitempty"`
+}
+
+// runDoc is a run whose Work is a hash.
+type runDoc struct {
+	reconciler.Run
+	Work string `json:"work,omitempty"`
+}
+
+// jobDoc is a job with such runs.
+type jobDoc struct {
+	reconciler.JobFact
+	Runs []runDoc `json:"runs,omitempty"`
 }
 
 // orderDoc is an order whose Workload is a hash; empty is none.
@@ -118,7 +131,7 @@ func headOf(f *reconciler.Facts) headDoc {
 	head := headDoc{Format: format, Rest: *f}
 	rest := &head.Rest
 	rest.Spec.Workloads, rest.Commits, rest.Rollouts, rest.Nodes = nil, nil, nil, nil
-	rest.Approvals, rest.Volumes, rest.Enrolments = nil, nil, nil
+	rest.Approvals, rest.Volumes, rest.Enrolments, rest.Jobs = nil, nil, nil, nil
 	for _, c := range byKey(f.Commits) {
 		head.Commits = append(head.Commits, c.key)
 	}

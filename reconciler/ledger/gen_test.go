@@ -72,6 +72,9 @@ func drawFacts(t *rapid.T) reconciler.Facts {
 	for _, name := range drawNames(t, `[a-c]{1,2}(/[a-c]){1,2}`, "rollouts", 5) {
 		f.Rollouts = append(f.Rollouts, drawRollout(t, name, text))
 	}
+	for _, name := range drawNames(t, `[a-c]{1,2}(/[a-c]){1,2}`, "jobs", 3) {
+		f.Jobs = append(f.Jobs, drawJob(t, name, text))
+	}
 	for _, name := range drawNames(t, `[a-d.-]{1,3}`, "nodes", 4) {
 		f.Nodes = append(f.Nodes, drawNode(t, name, text))
 	}
@@ -111,6 +114,21 @@ func drawRollout(t *rapid.T, name string, text *rapid.Generator[*schema.Workload
 	return reconciler.Rollout{Workload: name, Stage: rapid.SampledFrom([]reconciler.Stage{reconciler.Rolling, reconciler.Done}).Draw(t, "stage"),
 		Target: schema.Digest(drawText(t, "target")), Want: text.Draw(t, "want"), Good: text.Draw(t, "good"), Before: text.Draw(t, "before"), GoodDigest: schema.Digest(drawText(t, "good digest")), Commit: drawText(t, "rollout commit"),
 		Began: drawTime(t, "began"), Moved: drawTime(t, "moved"), Progress: rapid.IntRange(0, 5).Draw(t, "progress"), Reason: drawText(t, "reason")}
+}
+
+func drawJob(t *rapid.T, name string, text *rapid.Generator[*schema.Workload]) reconciler.JobFact {
+	j := reconciler.JobFact{Workload: name, Ran: drawNames(t, `[0-9a-f]{12}`, "ran", 3), Until: drawTime(t, "until"), Clock: drawText(t, "clock"),
+		Skipped: drawTime(t, "skipped"), SkippedWhy: drawText(t, "skipped why")}
+	for i := range rapid.IntRange(0, 3).Draw(t, "runs") {
+		r := reconciler.Run{Name: fmt.Sprint("run", i), Digest: schema.Digest(drawText(t, "digest")), Work: text.Draw(t, "work"), First: i, Began: drawTime(t, "began"),
+			Outcome: rapid.SampledFrom([]reconciler.RunOutcome{reconciler.RunUnderWay, reconciler.RunFailed}).Draw(t, "outcome"), Reason: drawText(t, "reason")}
+		for range rapid.IntRange(1, 3).Draw(t, "completions") {
+			r.Slots = append(r.Slots, reconciler.RunSlot{Attempt: rapid.IntRange(0, 3).Draw(t, "attempt"), Instance: drawText(t, "instance"), Node: drawText(t, "node"),
+				Began: drawTime(t, "began"), Completed: rapid.Bool().Draw(t, "completed"), ExitCode: rapid.IntRange(-1, 255).Draw(t, "code"), Text: drawText(t, "text")})
+		}
+		j.Runs = append(j.Runs, r)
+	}
+	return j
 }
 
 func drawNode(t *rapid.T, name string, text *rapid.Generator[*schema.Workload]) reconciler.NodeFact {

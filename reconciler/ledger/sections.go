@@ -64,6 +64,32 @@ func (d *delta) rolloutDoc(r *reconciler.Rollout) (any, []string, error) {
 	return rolloutDoc{*r, want, good, before}, slices.Concat(hashes(want), hashes(good), hashes(before)), nil
 }
 
+func (d *delta) jobs(before, after *reconciler.Facts) error {
+	if sameSlice(before.Jobs, after.Jobs) {
+		return nil
+	}
+	return diff(d, section[reconciler.JobFact]{
+		prefix: jobKey,
+		name:   func(j *reconciler.JobFact) string { return j.Workload },
+		same:   deepEqual[reconciler.JobFact],
+		doc:    d.jobDoc,
+	}, before.Jobs, after.Jobs)
+}
+
+func (d *delta) jobDoc(j *reconciler.JobFact) (any, []string, error) {
+	doc := jobDoc{*j, make([]runDoc, len(j.Runs))}
+	var refs []string
+	for i := range j.Runs {
+		h, err := d.text(j.Runs[i].Work)
+		if err != nil {
+			return nil, nil, err
+		}
+		doc.Runs[i] = runDoc{j.Runs[i], h}
+		refs = append(refs, hashes(h)...)
+	}
+	return doc, refs, nil
+}
+
 // commits writes the outcomes that changed; their order stands in the head.
 func (d *delta) commits(before, after *reconciler.Facts) error {
 	if sameSlice(before.Commits, after.Commits) {

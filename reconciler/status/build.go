@@ -93,7 +93,7 @@ func nodeOf(f *reconciler.NodeFact, seen *nodes.Seen, in *Input) Node {
 	}
 	n.Cordon = cordonOf(in.Facts.Cordons, f.Name)
 	for i := range f.Assignment.Orders {
-		if w := f.Assignment.Orders[i].Workload; w != nil {
+		if w := f.Assignment.Orders[i].Workload; w != nil && !in.Facts.Ended(f.Name, &f.Assignment.Orders[i]) {
 			n.Reserved = n.Reserved.Plus(nodes.Capacity{CPU: w.Resources.CPU, Memory: w.Resources.Memory})
 		}
 	}
@@ -200,6 +200,15 @@ func (b *builder) workload(r *reconciler.Rollout) Workload {
 	b.count(&w, r)
 	w.Serving, w.Proof = r.Serving, proofOf(r)
 	w.Runbook = runbookOf(r)
+	b.runs(&w, r)
+	if r.Want != nil && r.Want.Kind.Runs() {
+		w.Desired, w.Healthy, w.Updated = 0, 0, 0
+		if len(w.Runs) > 0 && w.Runs[0].Outcome == reconciler.RunUnderWay {
+			w.Desired = w.Runs[0].Completions
+		}
+		w.State, w.Reason = b.runState(&w, r)
+		return w
+	}
 	w.State, w.Reason = b.stateOf(&w, r)
 	w.Rollout = b.rollout(&w, r)
 	return w

@@ -128,6 +128,7 @@ func Decided(before *reconciler.Facts, plan *reconciler.Plan, at time.Time) (eve
 	events = append(events, commitEvents(before.Commits, plan.Facts.Commits, at)...)
 	events = append(events, holdEvents(before.Holds, plan.Facts.Holds, at)...)
 	events = append(events, drainEvents(before.Cordons, plan.Facts.Cordons, at)...)
+	events = append(events, runEvents(before, &plan.Facts, at)...)
 	return append(events, rolloutEvents(before.Rollouts, plan.Facts.Rollouts, at)...)
 }
 
@@ -207,6 +208,9 @@ func rolloutEvents(before, after []reconciler.Rollout, at time.Time) (events []E
 
 func rolloutText(r *reconciler.Rollout) string {
 	text := r.Workload + " is " + string(r.Stage)
+	if r.Want != nil && r.Want.Kind.Runs() {
+		return jobText(r)
+	}
 	switch r.Stage {
 	case reconciler.Waiting:
 		text = r.Workload + " is to go to " + r.Target.Short() + " after others"

@@ -105,6 +105,9 @@ func PreviewOf(before *reconciler.Facts, f *reconciler.Forecast, unresolved []re
 		c := PreviewChange{Workload: name}
 		old, new := before.Spec.Workload(name), f.Facts.Spec.Workload(name)
 		c.fill(old, new)
+		if new != nil && new.Kind.Runs() && c.Action != "" {
+			c.Strategy = runText(before, new)
+		}
 		c.Slots = slotChanges(was[name], is[name], f)
 		waits := c.warn(new, unresolved) && len(c.Fields) == 0 && old != nil
 		if !waits && (c.Action != "" || moves(c.Slots)) {

@@ -36,7 +36,7 @@ func (b *builder) problems(s *Status) []Problem {
 	}
 	for i := range s.Workloads {
 		w := &s.Workloads[i]
-		slots := b.slotProblems(w)
+		slots := append(b.slotProblems(w), runProblems(w)...)
 		all = append(all, rolloutProblems(w, told[w.Name] || len(slots) > 0)...)
 		all = append(all, slots...)
 	}
@@ -169,6 +169,9 @@ func rolloutProblems(w *Workload, told bool) []Problem {
 }
 
 func rolloutNext(w *Workload) string {
+	if len(w.Runs) > 0 {
+		return runNext(w)
+	}
 	for i := range w.Slots {
 		if w.Slots[i].Container != "" && !w.Slots[i].Stopping {
 			return "bayplan logs " + w.Slots[i].Slot
@@ -184,7 +187,8 @@ func (b *builder) slotProblems(w *Workload) (all []Problem) {
 		s := &w.Slots[i]
 		well := s.Phase == nodes.Running && (s.Health == nodes.Healthy || s.Health == nodes.NoCheck) &&
 			(s.Failure == nil || s.Failure.Code != nodes.VolumeFull)
-		if s.Failure == nil || s.Stopping || well || s.Failure.Code == nodes.EngineDown && b.nodeTold(s.Node) {
+		ended := len(w.Runs) > 0 && s.Phase == nodes.Stopped // its run tells of it
+		if s.Failure == nil || s.Stopping || well || ended || s.Failure.Code == nodes.EngineDown && b.nodeTold(s.Node) {
 			continue
 		}
 		text := fmt.Sprintf("%s on %s: %s", s.Slot, s.Node, s.Failure.Text)

@@ -79,7 +79,8 @@ type Workload struct {
 	Proof *Proof `json:"proof,omitempty"`
 	// State is one word: "running", "rolling", "reverting", "reverted",
 	// "failed", "removing", "waiting", "degraded", "paused", "held", or "unknown": as
-	// desired, but for slots of which nothing is known yet.
+	// desired, but for slots of which nothing is known yet. A job's is "completed" in the
+	// end, and a cron's "scheduled" between its runs; neither counts what is healthy.
 	State string `json:"state"`
 	// Reason is why it is in that state; empty when it is as desired.
 	Reason string `json:"reason"`
@@ -88,6 +89,18 @@ type Workload struct {
 	Slots   []Slot   `json:"slots"`
 	// Runbook is where its ordered update stands; absent otherwise.
 	Runbook *Runbook `json:"runbook,omitempty"`
+	// Runs are a job's or cron's, newest first: those under way and those whose
+	// containers are kept.
+	Runs []Run `json:"runs,omitempty"`
+	// Next is when a cron fires next, Skipped the newest instant that did not run.
+	Next    time.Time `json:"next,omitzero"`
+	Skipped *Skipped  `json:"skipped,omitempty"`
+}
+
+// Skipped is an instant of a cron at which nothing ran, and why.
+type Skipped struct {
+	At     time.Time `json:"at"`
+	Reason string    `json:"reason"`
 }
 
 // Proof is where an update stands.
@@ -164,7 +177,7 @@ type Problem struct {
 type Event struct {
 	Time time.Time `json:"time"`
 	// Kind is from a closed list: "commit", "order", "stop", "phase",
-	// "health", "failure", "node", "rollout", "problem", "operator".
+	// "health", "failure", "node", "rollout", "run", "problem", "operator".
 	Kind     string `json:"kind"`
 	Workload string `json:"workload,omitempty"`
 	Slot     string `json:"slot,omitempty"`

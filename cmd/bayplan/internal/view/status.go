@@ -11,6 +11,7 @@ import (
 	"github.com/bayplan/bayplan/nodes"
 	"github.com/bayplan/bayplan/reconciler"
 	"github.com/bayplan/bayplan/reconciler/status"
+	"github.com/bayplan/bayplan/schema"
 )
 
 func itoa(n int) string { return strconv.Itoa(n) }
@@ -98,7 +99,7 @@ func workloads(w io.Writer, all []status.Workload, l Look) {
 	t := show.NewColumns(l.Paint, heading...)
 	for i := range all {
 		x := &all[i]
-		row := []any{x.Name, x.Kind, x.Desired, part(x.Running, x), part(x.Healthy, x), part(x.Updated, x), show.Cell{Text: x.State, Colour: stateColour(x.State)}}
+		row := []any{x.Name, x.Kind, x.Desired, part(x.Running, x), served(x.Healthy, x), served(x.Updated, x), show.Cell{Text: x.State, Colour: stateColour(x.State)}}
 		if l.Wide {
 			row = append(row, dash(x.Digest.Short()), x.Image)
 		}
@@ -111,6 +112,9 @@ func workloads(w io.Writer, all []status.Workload, l Look) {
 // more may be so.
 func part(n int, of *status.Workload) show.Cell {
 	c := show.Cell{Text: itoa(n)}
+	if schema.Kind(of.Kind).Runs() {
+		return c // as many at once as its parallelism
+	}
 	if of.Unknown > 0 {
 		c.Text += "+" + itoa(of.Unknown) + "?"
 	}
@@ -118,6 +122,14 @@ func part(n int, of *status.Workload) show.Cell {
 		c.Colour = show.Warn
 	}
 	return c
+}
+
+// served is a part of what serves; what runs to completion serves nobody.
+func served(n int, of *status.Workload) show.Cell {
+	if schema.Kind(of.Kind).Runs() {
+		return show.Cell{Text: "-"}
+	}
+	return part(n, of)
 }
 
 // slots is a table after an empty line; nothing where there are none.

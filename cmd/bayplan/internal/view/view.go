@@ -37,7 +37,7 @@ func outcomeColour(o reconciler.Outcome) show.Colour {
 // stateColour colours the one-word states of workloads and nodes.
 func stateColour(s string) show.Colour {
 	switch s {
-	case "running", "ready":
+	case "running", "ready", "completed", "scheduled":
 		return show.Good
 	case "failed", "lost", "reverted", "degraded", "unreachable":
 		return show.Bad
