@@ -21,9 +21,10 @@ func TestExamples(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := map[string]string{
-		"hello": "hello/web",
-		"java":  "greeter/web",
-		"shop":  "infra/edge/mailer infra/edge/proxy storefront/search-de storefront/search-fr storefront/web",
+		"hello":    "hello/web",
+		"java":     "greeter/web",
+		"postgres": "db/pg",
+		"shop":     "infra/edge/mailer infra/edge/proxy storefront/search-de storefront/search-fr storefront/web",
 	}
 	got := map[string]string{}
 	for _, e := range entries {

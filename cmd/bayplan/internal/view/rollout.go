@@ -24,6 +24,7 @@ func Rollout(w io.Writer, x *status.Workload, l Look) {
 			fmt.Fprintf(w, "  %-9s %s\n", line.name, show.Clean(line.text))
 		}
 	}
+	Runbook(w, x, l)
 	if l.Wide {
 		slots(w, []status.Workload{*x}, l)
 	}
