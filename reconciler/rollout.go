@@ -47,14 +47,16 @@ func (p *pass) settle(r Rollout, out *slotCount) Rollout {
 		if complete {
 			return r.done(p.in.Now)
 		}
-		if at, halts := r.halts(); halts {
+		if at, halts := r.halts(); halts && r.Paused == nil {
 			return p.halt(r, at, out)
 		}
 		if r.Stage == Rolling {
 			return p.checkDeadlines(r, out)
 		}
 	case Keeping:
-		return p.keep(r)
+		if r.Paused == nil {
+			return p.keep(r)
+		}
 	case Reverting:
 		if complete {
 			r.Stage, r.Paused = Reverted, nil

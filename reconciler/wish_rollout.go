@@ -165,6 +165,8 @@ func restart(f *Facts, w *Wish) (Granted, error) {
 func (r *Rollout) begin(target schema.Digest, now time.Time) {
 	r.Target, r.Stage, r.Reason, r.Progress, r.Paused = target, Rolling, "", 0, nil
 	r.Began, r.Moved, r.Course = now, now, nil
+	r.Step, r.Failed, r.Promoted, r.Ready = 0, nil, nil, time.Time{}
+	r.direct(r.served(), now)
 }
 
 // doing tells a rollout that is under way in a few words.
@@ -216,9 +218,17 @@ func undo(f *Facts, w *Wish) (Granted, error) {
 		return Granted{}, refuse("%s has no good version before this one; see: bayplan events %s", w.Of, w.Of)
 	}
 	r.GoodDigest = r.Good.Digest()
-	if r.Stage != Reverted && r.Stage != Reverting {
-		r.Stage, r.Reason, r.Paused, r.Progress, r.Moved = Reverting, "undone "+by(w.Actor, w.Reason), nil, 0, w.At
+	switch {
+	case r.Stage == Reverted || r.Stage == Reverting:
+	case r.GoodDigest == r.Target:
+		return Granted{}, refuse("%s has no other version that was good; see: bayplan events %s", w.Of, w.Of)
+	case r.Stage == Keeping:
+		r = r.goBack("undone "+by(w.Actor, w.Reason), w.At)
+		f.takeBack(&r)
+	default:
+		r = r.goBack("undone "+by(w.Actor, w.Reason), w.At)
 	}
+	r.Paused = nil
 	f.put(r)
 	at, _ := findHold(f.Holds, w.Of)
 	f.Holds = slices.Insert(slices.Clone(f.Holds), at, Hold{Workload: w.Of, Actor: w.Actor, At: w.At, Until: w.At.Add(orElse(w.For, undoFor)),
