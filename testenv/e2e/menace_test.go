@@ -44,14 +44,21 @@ var menace = sync.OnceValues(func() ([]byte, error) {
 // withFiles puts programs into an image.
 func withFiles(t *testing.T, img v1.Image, files map[string][]byte) v1.Image {
 	t.Helper()
+	for name, content := range files {
+		img = withEntry(t, img, &tar.Header{Name: name, Mode: 0o755, Size: int64(len(content)), Typeflag: tar.TypeReg}, content)
+	}
+	return img
+}
+
+// withEntry puts a layer of one entry over an image.
+func withEntry(t *testing.T, img v1.Image, h *tar.Header, content []byte) v1.Image {
+	t.Helper()
 	var out bytes.Buffer
 	w := tar.NewWriter(&out)
-	for name, content := range files {
-		if err := w.WriteHeader(&tar.Header{Name: name, Mode: 0o755, Size: int64(len(content)), Typeflag: tar.TypeReg}); err != nil {
-			t.Fatal(err)
-		}
-		w.Write(content)
+	if err := w.WriteHeader(h); err != nil {
+		t.Fatal(err)
 	}
+	w.Write(content)
 	w.Close()
 	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(out.Bytes())), nil })
 	if err == nil {
@@ -84,6 +91,10 @@ func TestE2E_BadPrograms(t *testing.T) {
 	}{
 		{"user that the image does not know", refused("\tuser: \"nobody-here\"\n", "start-failed", "nobody-here")},
 		{"group that the image does not know", refused("\tuser: \"app:nobody-here\"\n", "start-failed", "nobody-here")},
+		{"groups without end", spoilt("groups", &tar.Header{Name: "etc/group", Typeflag: tar.TypeReg}, crowd(100_000), "it is in 100000 groups")},
+		{"line of users without end", spoilt("passwd", &tar.Header{Name: "etc/passwd", Typeflag: tar.TypeReg}, bytes.Repeat([]byte("x"), 9<<20), "/etc/passwd or /etc/group is longer than")},
+		{"link where /proc is to be", spoilt("proc", &tar.Header{Name: "proc", Linkname: "/tmp", Typeflag: tar.TypeSymlink}, nil, "where the folder /proc is to be")},
+		{"file where /dev is to be", spoilt("dev", &tar.Header{Name: "dev", Typeflag: tar.TypeReg}, nil, "where the folder /dev is to be")},
 		{"entrypoint that is no program", refused("\tcommand: [\"/garbage\"]\n", "command-not-found", "/garbage")},
 		{"entrypoint that may not be run", refused("\tcommand: [\"/etc/passwd\"]\n", "command-not-found", "it may not be executed")},
 		{"program that ignores SIGTERM", deaf},
@@ -122,6 +133,28 @@ func refused(fields, code, why string) func(*site) {
 		s.wantProblem(code, []string{"shop/bad.0 on n1", why}, "")
 		s.wantReason(commit, reconciler.Failed, "shop/bad.0", why)
 	}
+}
+
+// spoilt is an image with a file that no container can start over; the image is
+// blamed, and not the node.
+func spoilt(tag string, file *tar.Header, content []byte, why string) func(*site) {
+	return func(s *site) {
+		file.Mode, file.Size = 0o644, int64(len(content))
+		s.registry.Push(s.t, "test/spoilt:"+tag, withEntry(s.t, image.Program(s.t, tag), file, content))
+		s.put("shop/bad", strings.ReplaceAll(fast(sleeper), "IMAGE", s.registry.Addr()+"/test/spoilt:"+tag)+"\tuser: \"app\"\n")
+		commit := s.commit("it cannot start")
+		s.wantProblem("start-failed", []string{"shop/bad.0 on n1", "it could not be started", why}, "")
+		s.wantReason(commit, reconciler.Failed, "shop/bad.0", why)
+	}
+}
+
+// crowd is a table of groups, of so many that have the user app.
+func crowd(n int) []byte {
+	all := []byte("app:x:1000:\n")
+	for i := range n {
+		all = fmt.Appendf(all, "g%d:x:%d:app\n", i, 2000+i)
+	}
+	return all
 }
 
 // menace is the name of the image with the program.

@@ -3,6 +3,7 @@
 package monitor
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"path/filepath"
@@ -91,13 +92,24 @@ func makeNodes(dev tree) error {
 	return nil
 }
 
-// fix puts a mount into the root.
+// fix puts a mount into the root. Where that has something else than a folder, the
+// image is to blame.
 func fix(root, t tree, path string) error {
 	at, err := place(root, path)
+	if errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) {
+		return notFolder(path, err)
+	}
 	if err != nil {
 		return err
 	}
 	defer unix.Close(at)
+	var st unix.Stat_t
+	if err := unix.Fstat(at, &st); err != nil {
+		return err
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFDIR {
+		return notFolder(path, unix.ENOTDIR)
+	}
 	return t.put(at)
 }
 

@@ -3,6 +3,8 @@
 package monitor_test
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -132,6 +134,40 @@ func TestLife_UserTablesThatAreNone(t *testing.T) {
 	r.cfg.User = "5:6"
 	if _, out := r.finish(); out != "5 6 [] / / box\n" {
 		t.Errorf("%q", out)
+	}
+}
+
+// What an image has in a place where it cannot be is told as the image's fault.
+func TestLife_ImagesThatCannotBeStartedOver(t *testing.T) {
+	link := func(name string) func(string) error {
+		return func(layer string) error { return os.Symlink("/tmp", filepath.Join(layer, name)) }
+	}
+	table := func(name string, content []byte) func(string) error {
+		return func(layer string) error {
+			return errors.Join(os.Mkdir(filepath.Join(layer, "etc"), 0o755), os.WriteFile(filepath.Join(layer, "etc", name), content, 0o644))
+		}
+	}
+	groups := []byte("app:x:2000:\n")
+	for i := range 65_537 {
+		groups = fmt.Appendf(groups, "g%d:x:%d:app\n", i, 3000+i)
+	}
+	for want, spoil := range map[string]func(layer string) error{
+		`the image has something else where the folder /proc is to be: filesystem`: link("proc"),
+		`mounting /dev: the image has something else where the folder /dev is to be: not a`: func(layer string) error {
+			return os.WriteFile(filepath.Join(layer, "dev"), nil, 0o644)
+		},
+		`user "app": it is in 65537 groups of the container's /etc/group`:         table("group", groups),
+		`user "app": a line of the container's /etc/passwd or /etc/group is long`: table("passwd", bytes.Repeat([]byte("x"), 1<<20)),
+	} {
+		layer := t.TempDir()
+		if err := spoil(layer); err != nil {
+			t.Fatal(err)
+		}
+		r := newRig(t, "exit", "0")
+		r.cfg.Layers, r.cfg.User = append(r.cfg.Layers, layer), "app"
+		if got := r.refused(); !strings.HasPrefix(got.Text, want) || got.Kind == bundle.TroubleNode {
+			t.Errorf("%s: %+v", want, got)
+		}
 	}
 }
 

@@ -45,10 +45,19 @@ func judge(cfg *bundle.Config, err error) error {
 	case says("chdir to cwd"), cfg.Workdir != "" && says("mkdir %s:", cfg.Workdir):
 		err = fmt.Errorf("the working directory %s: %w", cfg.Workdir, root(err))
 	case slices.ContainsFunc(slices.Concat(cfg.Ground, cfg.Mounts), func(m bundle.Mount) bool { return says("to rootfs at %q", m.Target) }):
+	case says("must be mounted on ordinary directory"), says("to rootfs at") && says("not a directory"):
+		_, at, _ := strings.Cut(err.Error(), "to rootfs at ")
+		at, _, _ = strings.Cut(at, ":")
+		return notFolder(strings.Trim(at, `"`), root(err))
 	default:
 		return err
 	}
 	return &trouble{bundle.TroubleConfig, err}
+}
+
+// notFolder is an image that has something else where a folder is to be mounted.
+func notFolder(path string, err error) error {
+	return &trouble{bundle.TroubleConfig, fmt.Errorf("the image has something else where the folder %s is to be: %w", path, err)}
 }
 
 // fewPids is what the start itself may need: the threads of libcontainer's init.
@@ -58,7 +67,7 @@ const fewPids = 16
 // another process.
 func root(err error) error {
 	text := err.Error()
-	return errors.New(text[strings.LastIndex(text, ": ")+1:])
+	return errors.New(strings.TrimSpace(text[strings.LastIndex(text, ": ")+1:]))
 }
 
 // notRun says why a program could not be executed.

@@ -3,6 +3,8 @@
 package monitor
 
 import (
+	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -36,11 +38,20 @@ func who(root, name string) (*user.ExecUser, error) {
 	}
 	defer group.Close()
 	u, err := user.GetExecUser(name, &user.ExecUser{Home: "/"}, io.LimitReader(passwd, longestTable), io.LimitReader(group, longestTable))
+	switch {
+	case errors.Is(err, bufio.ErrTooLong):
+		err = fmt.Errorf("a line of the container's /etc/passwd or /etc/group is longer than %d bytes", bufio.MaxScanTokenSize)
+	case err == nil && len(u.Sgids) > mostGroups:
+		err = fmt.Errorf("it is in %d groups of the container's /etc/group, and a process can be in %d", len(u.Sgids), mostGroups)
+	}
 	if err != nil {
 		return nil, &trouble{bundle.TroubleUser, fmt.Errorf("user %q: %w", name, err)}
 	}
 	return u, nil
 }
+
+// mostGroups is the kernel's NGROUPS_MAX.
+const mostGroups = 65536
 
 // table opens a file of the container, wherever its links lead to in there. What
 // is missing or no file is empty: an image may have anything in its place, such
