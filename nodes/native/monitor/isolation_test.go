@@ -158,6 +158,30 @@ func TestIsolation_LinksOfTheImageStayInside(t *testing.T) {
 	}
 }
 
+// A volume below another goes where the other's links lead within the container,
+// wherever the program made them lead in a former life.
+func TestIsolation_LinksOfAVolumeStayInside(t *testing.T) {
+	host, outer, inner := t.TempDir(), t.TempDir(), t.TempDir()
+	if err := os.WriteFile(filepath.Join(inner, "mine"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for name, to := range map[string]string{"abs": host, "rel": "../../../../../../../../../.." + host, "up": "../.."} {
+		if err := os.Symlink(to, filepath.Join(outer, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, below := range []string{"/vol/abs/deep", "/vol/rel/deep", "/vol/up" + host} {
+		r := newRig(t, "links", below)
+		r.cfg.Mounts = []bundle.Mount{{Source: outer, Target: "/vol"}, {Source: inner, Target: below}}
+		if e, out := r.finish(); e.Code != 0 || out != "mine\n" {
+			t.Errorf("%s: %+v %q", below, e, out)
+		}
+	}
+	if all, err := os.ReadDir(host); len(all) > 0 || err != nil {
+		t.Errorf("on the host there is %v, %v", all, err)
+	}
+}
+
 func TestIsolation_ForkBombStopsAtItsLimit(t *testing.T) {
 	r := newRig(t, "bomb")
 	r.cfg.Resources.Pids = 100
