@@ -68,6 +68,9 @@ func (s *step) started(l *berth, r *Result) {
 func (s *step) fail(l *berth, f nodes.Failure, at time.Time) {
 	l.mem.Streak++
 	f.At, f.Count = at, l.mem.Streak
+	if was := l.mem.Failure; was != nil && was.Code == f.Code {
+		f.Log = was.Log // of the life before, until this one's is read
+	}
 	l.mem.Failure = &f
 	l.mem.Next = at.Add(max(restartBackoff(l.order, l.mem.Streak), minBackoff))
 }
