@@ -24,8 +24,17 @@ func TestPreviewOf_Golden(t *testing.T) {
 	for name, change := range map[string]func(*world){
 		"nothing": func(w *world) { w.push("5", web("hello:1", 2)) },
 		"update":  func(w *world) { w.push("5", web("hello:2", 2)) },
-		"scale":   func(w *world) { w.push("5", web("hello:1", 3)) },
-		"remove":  func(w *world) { w.push("5") },
+		"ordered": func(w *world) {
+			x := web("hello:2", 2)
+			x.Update.Strategy, x.Update.Runbook = schema.Ordered, &schema.Runbook{
+				First: []schema.Step{{Name: "quorum", Kind: schema.Check, Run: &schema.OneShot{}}},
+				Phases: []schema.Phase{{Name: "standbys", Before: []schema.Step{{Name: "drain", Kind: schema.Action, Exec: &schema.ExecCheck{}},
+					{Name: "lag", Kind: schema.Check, Exec: &schema.ExecCheck{}, Together: true}}}, {Name: "primary", Slots: []int{0}}},
+			}
+			w.push("5", x)
+		},
+		"scale":  func(w *world) { w.push("5", web("hello:1", 3)) },
+		"remove": func(w *world) { w.push("5") },
 		"create": func(w *world) {
 			x := web("hello:1", 1)
 			x.Name = "hello/x"
