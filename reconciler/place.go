@@ -275,8 +275,9 @@ func (p *pass) order(w *want, got scheduler.Placement) {
 		p.settleAt(goal, got.Slot, got.Node, o.Ports)
 		o.Peers = p.peers(goal, goal)
 	}
+	policy, _ := p.facts.Rollouts[w.rollout].goal() // goal may be a version that comes back
 	for j := range w.lost {
-		if e := &w.lost[j]; e.order != nil && p.givenUp(e, goal) {
+		if e := &w.lost[j]; e.order != nil && p.givenUp(e, policy) {
 			p.retire(e, nodes.NodeLost)
 		}
 	}

@@ -112,7 +112,7 @@ func (f *fleet) checkWriters(p *reconciler.Plan) {
 				f.t.Fatalf("I2: %s has writers %s and %s on %s: %s", o.Slot, was, o.ID, n.Name, encode(f.t, rolloutOf(&p.Facts, o.Slot.Workload)))
 			}
 			writers[o.Slot] = o.ID + " on " + n.Name
-			if home := volumeFact(&p.Facts, o.Slot, n.Name); !o.Stop && (home == nil || !home.Retired.IsZero() || home.Deleting != nil) && wantedNow(p, o.Slot) {
+			if home := volumeFact(&p.Facts, o.Slot, n.Name); !o.Stop && (home == nil || !home.Retired.IsZero() || home.Deleting != nil) && f.wantedNow(p, o.Slot, n.Name) {
 				f.t.Fatalf("I2: %s runs on %s, which is not its home: %s", o.ID, n.Name, encode(f.t, p.Facts.Volumes))
 			}
 		}
@@ -122,14 +122,20 @@ func (f *fleet) checkWriters(p *reconciler.Plan) {
 // givenUp is whether another may be in the place of what the order runs, since its
 // node was lost and the workload says so.
 func (f *fleet) givenUp(o *nodes.Order, p *reconciler.Plan) bool {
-	goal := goalOf(rolloutOf(&p.Facts, o.Slot.Workload))
-	return o.Stop && (o.Reason == nodes.NodeLost || goal != nil && goal.Kind == schema.Stateful && goal.OnLost == schema.ReplaceElsewhere)
+	return o.Stop && (o.Reason == nodes.NodeLost || mayReplace(o.Workload) || mayReplace(goalOf(rolloutOf(&p.Facts, o.Slot.Workload))))
+}
+
+func mayReplace(w *schema.Workload) bool {
+	return w != nil && w.Kind == schema.Stateful && w.OnLost == schema.ReplaceElsewhere
 }
 
 // wantedNow is whether the pass that decided knew the slot as one that is not like
-// others.
-func wantedNow(p *reconciler.Plan, slot schema.Slot) bool {
+// others, and its node as one that is not lost to it.
+func (f *fleet) wantedNow(p *reconciler.Plan, slot schema.Slot, node string) bool {
 	goal := goalOf(rolloutOf(&p.Facts, slot.Workload))
+	if mayReplace(goal) && f.silence(node) >= goal.LostAfter.D() {
+		return false // another home was found for it, and it has not come there yet
+	}
 	return !p.FactsChanged && goal != nil && (goal.Kind == schema.Stateful || keepsVolumes(goal)) && slot.Index < goal.Replicas
 }
 
