@@ -275,9 +275,11 @@ func (p *pass) order(w *want, got scheduler.Placement) {
 		p.settleAt(goal, got.Slot, got.Node, o.Ports)
 		o.Peers = p.peers(goal, goal)
 	}
+	why := ""
 	policy, _ := p.facts.Rollouts[w.rollout].goal() // goal may be a version that comes back
 	for j := range w.lost {
 		if e := &w.lost[j]; e.order != nil && p.givenUp(e, policy) {
+			why = p.givesUp(e, policy)
 			p.retire(e, nodes.NodeLost)
 		}
 	}
@@ -288,7 +290,15 @@ func (p *pass) order(w *want, got scheduler.Placement) {
 		p.attempted(w, o.ID, got.Node)
 	}
 	p.edit(edit{node: int32(node), order: o})
-	p.changes = append(p.changes, Change{Slot: got.Slot, Node: got.Node, Digest: digest, Reason: w.reason, Score: got.Score})
+	p.changes = append(p.changes, Change{Slot: got.Slot, Node: got.Node, Digest: digest, Reason: w.reason, Why: why, Score: got.Score})
+}
+
+// givesUp tells of the data that is lost to the slot with its node.
+func (p *pass) givesUp(e *entry, policy *schema.Workload) string {
+	if !holdsVolume(policy) {
+		return ""
+	}
+	return "without the data on " + p.nodes[e.node].fact.Name
 }
 
 // refused records why a want found no place.

@@ -80,6 +80,7 @@ var grants = map[Verb]func(*Facts, *Wish) (Granted, error){
 	HoldWorkload: hold, ReleaseWorkload: release, PauseRollout: pause, ResumeRollout: resume,
 	RestartWorkload: restart, RetryRollout: retry, UndoRollout: undo,
 	PromoteWorkload: promote, AbortWorkload: abort,
+	DeleteVolumes: deleteVolumes,
 }
 
 // by is "by ann", with the reason where there is one.

@@ -25,7 +25,7 @@ func chapters() []chapter {
 		{"write", "Write and check:", []*cobra.Command{newValidateCommand(), newRenderCommand(), newPlanCommand()}},
 		{"see", "See what happens:", []*cobra.Command{newStatusCommand(), newRunsCommand(), newEventsCommand(), newLogsCommand(), newExplainCommand(), newRolloutCommand(), newPoolCommand()}},
 		{"act", "Act:", []*cobra.Command{newApproveCommand(), newPromoteCommand(), newAbortCommand(), newPauseCommand(), newResumeCommand(), newRestartCommand(), newRetryCommand(),
-			newHoldCommand(), newReleaseCommand(), newExecCommand(), newNodeCommand(), newImageCommand()}},
+			newHoldCommand(), newReleaseCommand(), newExecCommand(), newNodeCommand(), newVolumeCommand(), newImageCommand()}},
 		{"run", "Run a cluster:", []*cobra.Command{newDevCommand(), newServerCommand(), newAgentCommand()}},
 		{"help", "Help yourself:", []*cobra.Command{newDoctorCommand(), newVersionCommand()}},
 	}

@@ -48,7 +48,7 @@ func Of(in Input) Status {
 		}
 		s.History = append(s.History, r)
 	}
-	s.Pools = b.pools()
+	s.Pools, s.Volumes = b.pools(), volumesOf(&b.in.Facts)
 	s.Problems = b.problems(&s)
 	return s
 }

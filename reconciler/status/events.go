@@ -129,6 +129,7 @@ func Decided(before *reconciler.Facts, plan *reconciler.Plan, at time.Time) (eve
 	events = append(events, holdEvents(before.Holds, plan.Facts.Holds, at)...)
 	events = append(events, drainEvents(before.Cordons, plan.Facts.Cordons, at)...)
 	events = append(events, runEvents(before, &plan.Facts, at)...)
+	events = append(events, volumeEvents(before.Volumes, plan.Facts.Volumes, at)...)
 	return append(events, rolloutEvents(before.Rollouts, plan.Facts.Rollouts, at)...)
 }
 

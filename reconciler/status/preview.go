@@ -109,6 +109,7 @@ func PreviewOf(before *reconciler.Facts, f *reconciler.Forecast, unresolved []re
 			c.Strategy = runText(before, new)
 		}
 		c.Slots = slotChanges(was[name], is[name], f)
+		c.tellVolumes(old, new)
 		waits := c.warn(new, unresolved) && len(c.Fields) == 0 && old != nil
 		if !waits && (c.Action != "" || moves(c.Slots)) {
 			p.Changes = append(p.Changes, c)
@@ -183,6 +184,13 @@ func strategyText(w *schema.Workload) string {
 	}
 	if w.Update.Strategy == schema.BlueGreen {
 		return blueGreenText(w, n)
+	}
+	if w.Kind == schema.Stateful {
+		down := max(w.Update.MaxUnavailable.Floor(n), 1)
+		if w.Quorum > 0 {
+			down = min(down, n-w.Quorum)
+		}
+		return fmt.Sprintf("rolling: each in place, the highest slot first, %d at a time, healthy for %s", down, w.Update.MinHealthyTime)
 	}
 	surge, down := w.Update.MaxSurge.Of(n), w.Update.MaxUnavailable.Floor(n)
 	if surge == 0 && down == 0 {

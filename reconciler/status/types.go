@@ -24,7 +24,9 @@ type Status struct {
 	Workloads []Workload `json:"workloads"`
 	Nodes     []Node     `json:"nodes"`
 	// Pools are those that the repository names, sorted by name.
-	Pools    []Pool    `json:"pools,omitempty"`
+	Pools []Pool `json:"pools,omitempty"`
+	// Volumes are the slots' own ones, those that are kept after their slots too.
+	Volumes  []Volume  `json:"volumes,omitempty"`
 	Problems []Problem `json:"problems"`
 }
 
