@@ -34,7 +34,7 @@ func (p *pass) accept() {
 	c := p.commitFor(d.Revision)
 	touched := p.adopt(&merged)
 	c.Touched = union(c.Touched, touched)
-	c.Removals = nil
+	c.Removals, c.Teams = nil, nil
 	// A commit that had ended ends anew: it was approved, or what it asks for
 	// became known.
 	c.Outcome, c.Reason, c.Ended = Progressing, "", time.Time{}

@@ -40,6 +40,8 @@ type Facts struct {
 	Holds []Hold `json:"holds,omitempty"`
 	// Jobs are what jobs and crons ran, sorted by workload.
 	Jobs []JobFact `json:"jobs,omitempty"`
+	// Ends are how each workload's newest rollouts ended, sorted by workload.
+	Ends []Ends `json:"ends,omitempty"`
 }
 
 // MaxCommits bounds the history of outcomes.
@@ -73,6 +75,8 @@ type Commit struct {
 	Touched []string `json:"touched,omitempty"`
 	// Causes are the slots that made it fail or go back, at most MaxCauses.
 	Causes []Cause `json:"causes,omitempty"`
+	// Teams are what became of it team by team, sorted, once it has ended.
+	Teams []TeamOutcome `json:"teams,omitempty"`
 	// Removals are the workloads that a Held commit would remove, sorted.
 	Removals []string `json:"removals,omitempty"`
 	// Seen is when the server saw the commit, Ended when Outcome became an end.
@@ -80,6 +84,13 @@ type Commit struct {
 	Ended time.Time `json:"ended,omitzero"`
 	// Phases are how long each part took, in the order of the work.
 	Phases []PhaseTime `json:"phases,omitempty"`
+}
+
+// TeamOutcome is what became of a commit for one team.
+type TeamOutcome struct {
+	Team    string  `json:"team"`
+	Outcome Outcome `json:"outcome"`
+	Reason  string  `json:"reason,omitempty"`
 }
 
 // PhaseTime is how long one part of a commit's way took.

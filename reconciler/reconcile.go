@@ -35,6 +35,7 @@ func Reconcile(in Input) Plan {
 	p.settleRollouts()
 	p.forgetJobs()
 	p.closeCommit()
+	p.recordEnds()
 	p.tellLingering()
 	return p.plan()
 }
@@ -56,8 +57,8 @@ type pass struct {
 	// stays is why slots that a drain would move stay where they are.
 	stays map[schema.Slot]string
 
-	ownRollouts, ownCommits, ownNodes, ownVolumes bool
-	ownRuns                                       map[runKey]bool // nil until facts.Jobs is this pass's own
+	ownRollouts, ownCommits, ownNodes, ownVolumes, ownEnds bool
+	ownRuns                                                map[runKey]bool // nil until facts.Jobs is this pass's own
 }
 
 // Scratch is what a pass works in. Its content never matters to the next one.

@@ -179,7 +179,7 @@ func (p *pass) closeCommit() {
 	c := &p.facts.Commits[n-1]
 	c.Outcome, c.Reason = outcome, reason
 	if outcome.Ended() {
-		c.Ended, c.Causes = p.in.Now, p.causes(c)
+		c.Ended, c.Causes, c.Teams = p.in.Now, p.causes(c), p.judgeTeams(c)
 	}
 }
 
@@ -211,6 +211,30 @@ func (p *pass) judge(c *Commit) (Outcome, string) {
 		return NoEffect, ""
 	}
 	return outcome, AndMore(causes)
+}
+
+// judgeTeams is the commit's outcome for each team that it touched or that has
+// errors, sorted.
+func (p *pass) judgeTeams(c *Commit) (teams []TeamOutcome) {
+	add := func(team string, o Outcome, cause string) {
+		at, known := slices.BinarySearchFunc(teams, team, func(t TeamOutcome, name string) int { return strings.Compare(t.Team, name) })
+		if !known {
+			teams = slices.Insert(teams, at, TeamOutcome{Team: team, Outcome: Applied})
+		}
+		if worse(o, teams[at].Outcome) {
+			teams[at].Outcome, teams[at].Reason = o, cause
+		}
+	}
+	for i := range p.facts.Spec.Teams {
+		if t := &p.facts.Spec.Teams[i]; len(t.Errors) > 0 {
+			add(t.Name, Failed, AndMore(t.Errors))
+		}
+	}
+	for _, name := range c.Touched {
+		o, cause := p.judgeWorkload(name, c)
+		add((&schema.Workload{Name: name}).Team(), o, cause)
+	}
+	return teams
 }
 
 // AndMore is the first of several causes and how many there are beside it.

@@ -113,6 +113,8 @@ func (w *world) do(t *testing.T, d *datadriven.TestData) string {
 		w.setBusy(t, d)
 	case "delete": // delete SLOT: an operator has the volumes of its tombstones deleted
 		w.deleteVolumes(d.CmdArgs[0].Key)
+	case "history": // history WORKLOAD
+		return w.history(d.CmdArgs[0].Key)
 	case "state":
 		return w.state()
 	case "volumes": // where slots are at home, and what is kept

@@ -215,13 +215,13 @@ func undo(f *Facts, w *Wish) (Granted, error) {
 		r.Good, r.GoodCommit, r.Before, r.BeforeCommit = r.Before, r.BeforeCommit, nil, ""
 	}
 	if r.Good == nil {
-		return Granted{}, refuse("%s has no good version before this one; see: bayplan events %s", w.Of, w.Of)
+		return Granted{}, refuse("%s has no good version before this one; see: bayplan history %s", w.Of, w.Of)
 	}
 	r.GoodDigest = r.Good.Digest()
 	switch {
 	case r.Stage == Reverted || r.Stage == Reverting:
 	case r.GoodDigest == r.Target:
-		return Granted{}, refuse("%s has no other version that was good; see: bayplan events %s", w.Of, w.Of)
+		return Granted{}, refuse("%s has no other version that was good; see: bayplan history %s", w.Of, w.Of)
 	case r.Stage == Keeping:
 		r = r.goBack("undone "+by(w.Actor, w.Reason), w.At)
 		f.takeBack(&r)

@@ -291,6 +291,19 @@ func spoil(x *nodes.Instance, wrong string, now time.Time) {
 	}
 }
 
+// history is how a workload's rollouts ended.
+func (w *world) history(workload string) string {
+	var b strings.Builder
+	for _, e := range w.facts.EndsOf(workload) {
+		fmt.Fprintf(&b, "%s by %s after %s", e.Outcome, e.Commit, e.Ended.Sub(e.Began))
+		if e.Reason != "" {
+			fmt.Fprintf(&b, ": %s", e.Reason)
+		}
+		fmt.Fprintln(&b)
+	}
+	return b.String()
+}
+
 // state is every node's orders and every rollout.
 func (w *world) state() string {
 	var b strings.Builder

@@ -70,7 +70,7 @@ func setUp(env *testscript.Env) error {
 // clusterVerb is what a script can do to the cluster.
 func clusterVerb(ts *testscript.TestScript, neg bool, args []string) {
 	verbs := map[string]func(*testscript.TestScript, *served, []string){
-		"apply": clusterApply, "rollout": clusterRollout, "commit": clusterCommit, "end": clusterEnd, "event": clusterEvent, "print": clusterPrint,
+		"apply": clusterApply, "rollout": clusterRollout, "team": clusterTeam, "commit": clusterCommit, "end": clusterEnd, "event": clusterEvent, "print": clusterPrint,
 		"problem": clusterProblem, "lose": clusterLose, "stop": clusterStop, "gone": clusterGone,
 		"drop": clusterDrop, "clock": clusterClock, "image": clusterImage, "image-none": clusterImageNone,
 	}
@@ -90,6 +90,13 @@ func clusterApply(ts *testscript.TestScript, c *served, args []string) {
 // rollout WORKLOAD STAGE [REASON]: the workload's rollout is at this stage.
 func clusterRollout(_ *testscript.TestScript, c *served, args []string) {
 	c.SetStage(args[0], reconciler.Stage(args[1]), strings.Join(args[2:], " "))
+}
+
+// team NAME OUTCOME [REASON]: what became of the revision in work for a team.
+func clusterTeam(_ *testscript.TestScript, c *served, args []string) {
+	c.Change(func(s *status.Status) {
+		s.Revision.Teams = append(s.Revision.Teams, reconciler.TeamOutcome{Team: args[0], Outcome: reconciler.Outcome(args[1]), Reason: strings.Join(args[2:], " ")})
+	})
 }
 
 // commit SHA SUBJECT: a new revision is in work.

@@ -23,7 +23,7 @@ type chapter struct {
 func chapters() []chapter {
 	return []chapter{
 		{"write", "Write and check:", []*cobra.Command{newValidateCommand(), newRenderCommand(), newPlanCommand()}},
-		{"see", "See what happens:", []*cobra.Command{newStatusCommand(), newRunsCommand(), newEventsCommand(), newLogsCommand(), newExplainCommand(), newRolloutCommand(), newPoolCommand()}},
+		{"see", "See what happens:", []*cobra.Command{newStatusCommand(), newRunsCommand(), newEventsCommand(), newLogsCommand(), newExplainCommand(), newRolloutCommand(), newHistoryCommand(), newPoolCommand()}},
 		{"act", "Act:", []*cobra.Command{newApproveCommand(), newPromoteCommand(), newAbortCommand(), newPauseCommand(), newResumeCommand(), newRestartCommand(), newRetryCommand(),
 			newHoldCommand(), newReleaseCommand(), newExecCommand(), newNodeCommand(), newVolumeCommand(), newImageCommand()}},
 		{"run", "Run a cluster:", []*cobra.Command{newDevCommand(), newServerCommand(), newAgentCommand()}},

@@ -25,7 +25,7 @@ func (s *stored) decode() (reconciler.Facts, *index, error) {
 	if _, ok := s.values[headKey]; !ok {
 		return d.facts, d.ix, d.empty()
 	}
-	for _, part := range []func() error{d.head, d.lists, d.spec, d.rollouts, d.jobs, d.nodes} {
+	for _, part := range []func() error{d.head, d.lists, d.spec, d.rollouts, d.jobs, d.ends, d.nodes} {
 		if err := part(); err != nil {
 			return reconciler.Facts{}, nil, err
 		}
@@ -230,5 +230,16 @@ func (d *decoder) assignment(key string, a *nodes.Assignment) error {
 		refs = append(refs, hashes(o.Workload)...)
 	}
 	d.refers(key, refs)
+	return nil
+}
+
+func (d *decoder) ends() error {
+	for _, key := range d.under(endsKey) {
+		var ends reconciler.Ends
+		if err := d.read(key, &ends); err != nil {
+			return err
+		}
+		d.facts.Ends = append(d.facts.Ends, ends)
+	}
 	return nil
 }

@@ -39,7 +39,7 @@ type delta struct {
 // deltaOf compares two states of the facts, of which the first is stored.
 func deltaOf(ix *index, before, after *reconciler.Facts) (*delta, error) {
 	d := &delta{ix: ix, hashes: map[*schema.Workload]string{}, fresh: map[string][]byte{}, keys: map[string][]string{}, parts: map[string]int{}}
-	for _, part := range []func(before, after *reconciler.Facts) error{d.spec, d.rollouts, d.jobs, d.commits, d.once, d.nodes, d.assignments} {
+	for _, part := range []func(before, after *reconciler.Facts) error{d.spec, d.rollouts, d.jobs, d.ends, d.commits, d.once, d.nodes, d.assignments} {
 		if err := part(before, after); err != nil {
 			return nil, err
 		}

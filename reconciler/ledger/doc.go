@@ -28,6 +28,7 @@
 //	facts/spec/<team>      what the team asks for, as names of workload texts
 //	facts/workloads/<hash> one workload's full text, stored once
 //	facts/rollouts/<name>  facts/commits/<hash>  facts/approvals  facts/enrolments  facts/volumes
+//	facts/ends/<workload>  how its newest rollouts ended
 //	facts/nodes/<name>     how the node described itself
 //	facts/assignments/<name> what it was last told
 //	facts/parts/<fact>/<n> a fact that is too large for one value, in parts

@@ -21,6 +21,7 @@ const (
 	rolloutKey     = factsKey + "rollouts/"
 	jobKey         = factsKey + "jobs/"
 	commitKey      = factsKey + "commits/"
+	endsKey        = factsKey + "ends/"
 	nodeKey        = factsKey + "nodes/"
 	assignmentKey  = factsKey + "assignments/"
 	journalKey     = factsKey + "journal/"
@@ -131,7 +132,7 @@ func headOf(f *reconciler.Facts) headDoc {
 	head := headDoc{Format: format, Rest: *f}
 	rest := &head.Rest
 	rest.Spec.Workloads, rest.Commits, rest.Rollouts, rest.Nodes = nil, nil, nil, nil
-	rest.Approvals, rest.Volumes, rest.Enrolments, rest.Jobs = nil, nil, nil, nil
+	rest.Approvals, rest.Volumes, rest.Enrolments, rest.Jobs, rest.Ends = nil, nil, nil, nil, nil
 	for _, c := range byKey(f.Commits) {
 		head.Commits = append(head.Commits, c.key)
 	}

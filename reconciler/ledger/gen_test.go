@@ -75,6 +75,13 @@ func drawFacts(t *rapid.T) reconciler.Facts {
 	for _, name := range drawNames(t, `[a-c]{1,2}(/[a-c]){1,2}`, "jobs", 3) {
 		f.Jobs = append(f.Jobs, drawJob(t, name, text))
 	}
+	for _, name := range drawNames(t, `[a-c]{1,2}/[a-c]`, "ends", 3) {
+		f.Ends = append(f.Ends, reconciler.Ends{Workload: name, List: []reconciler.End{{To: schema.Digest(drawText(t, "to")), Outcome: reconciler.Applied, Began: drawTime(t, "began"), Ended: drawTime(t, "ended")}}})
+	}
+	for i, name := range drawNames(t, `[a-c]{1,2}/[a-c]`, "held", 2) {
+		f.Holds = append(f.Holds, reconciler.Hold{Workload: name, Actor: drawText(t, "actor"), At: drawTime(t, "held"), Until: drawTime(t, "until"), Keep: schema.Digest(fmt.Sprint(i))})
+		f.Cordons = append(f.Cordons, reconciler.Cordon{Node: name, Actor: drawText(t, "actor"), At: drawTime(t, "closed"), Drain: rapid.Bool().Draw(t, "drain")})
+	}
 	for _, name := range drawNames(t, `[a-d.-]{1,3}`, "nodes", 4) {
 		f.Nodes = append(f.Nodes, drawNode(t, name, text))
 	}

@@ -184,3 +184,13 @@ func hashes(h string) []string {
 	}
 	return []string{h}
 }
+
+// ends writes the histories of the workloads whose rollouts ended.
+func (d *delta) ends(before, after *reconciler.Facts) error {
+	return diff(d, section[reconciler.Ends]{
+		prefix: endsKey,
+		name:   func(e *reconciler.Ends) string { return e.Workload },
+		same:   func(a, b *reconciler.Ends) bool { return a.Workload == b.Workload && sameSlice(a.List, b.List) },
+		doc:    func(e *reconciler.Ends) (any, []string, error) { return e, nil, nil },
+	}, before.Ends, after.Ends)
+}

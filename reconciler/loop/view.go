@@ -141,6 +141,16 @@ func (l *Loop) Explain(_ context.Context, slot schema.Slot) (*status.Explanation
 	return &x, nil
 }
 
+// History tells what became of commits, and of one workload's rollouts.
+func (l *Loop) History(_ context.Context, workload string) (*status.History, error) {
+	v := l.current()
+	if v.input.Epoch == 0 {
+		return nil, ErrNotLeading
+	}
+	h := status.HistoryOf(&v.in.Facts, workload)
+	return &h, nil
+}
+
 // Moves tells which slots would be better placed elsewhere, budget at most.
 func (l *Loop) Moves(_ context.Context, budget int) (*status.Moves, error) {
 	v := l.current()

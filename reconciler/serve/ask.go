@@ -58,6 +58,19 @@ func (s *server) Moves(ctx context.Context, r *connect.Request[controlpb.MovesRe
 	return document(m)
 }
 
+// History tells what became of commits, and of a workload's rollouts.
+func (s *server) History(ctx context.Context, r *connect.Request[controlpb.HistoryRequest]) (*connect.Response[controlpb.Document], error) {
+	st, _ := s.Cluster.Status()
+	if name := r.Msg.Workload; name != "" && byName(st, name) == nil {
+		return nil, s.noWorkload(st, name)
+	}
+	h, err := s.Cluster.History(ctx, r.Msg.Workload)
+	if err != nil {
+		return nil, coded(err, connect.CodeUnavailable)
+	}
+	return document(h)
+}
+
 // commitPattern is a commit or a prefix that is long enough to mean one.
 var commitPattern = regexp.MustCompile(`^[0-9a-f]{4,64}$`)
 

@@ -42,6 +42,9 @@ type Cluster interface {
 	Explain(context.Context, schema.Slot) (*status.Explanation, error)
 	// Moves are the slots that would be better placed elsewhere, budget at most.
 	Moves(ctx context.Context, budget int) (*status.Moves, error)
+	// History tells what became of commits and of a workload's rollouts; "" is of
+	// all.
+	History(ctx context.Context, workload string) (*status.History, error)
 	// Approve lets a held commit through and returns its full hash; commit may
 	// be a prefix of it.
 	Approve(ctx context.Context, commit, actor string) (full string, err error)

@@ -56,7 +56,21 @@ func Of(in Input) Status {
 func revisionOf(c *reconciler.Commit) Revision {
 	r := c.Revision
 	return Revision{Commit: r.Commit, Time: r.Time, Author: r.Author, Subject: r.Subject,
-		Outcome: c.Outcome, Reason: c.Reason, Removals: c.Removals, Phases: c.Phases, Causes: c.Causes}
+		Outcome: c.Outcome, Reason: c.Reason, Removals: c.Removals, Phases: c.Phases, Causes: c.Causes, Ended: c.Ended, Teams: c.Teams}
+}
+
+// HistoryOf is what became of commits, and of one workload's rollouts; "" is of
+// all.
+func HistoryOf(f *reconciler.Facts, workload string) History {
+	h := History{Schema: Schema, Workload: workload, Commits: []Revision{}}
+	for i := len(f.Commits) - 1; i >= 0; i-- {
+		if c := &f.Commits[i]; workload == "" || slices.Contains(c.Touched, workload) {
+			h.Commits = append(h.Commits, revisionOf(c))
+		}
+	}
+	h.Rollouts = slices.Clone(f.EndsOf(workload))
+	slices.Reverse(h.Rollouts)
+	return h
 }
 
 type builder struct {

@@ -43,6 +43,22 @@ type Revision struct {
 	// Removals are what a Held commit would remove.
 	Removals []string               `json:"removals,omitempty"`
 	Phases   []reconciler.PhaseTime `json:"phases,omitempty"`
+	// Ended is when it came to its outcome; absent before.
+	Ended time.Time `json:"ended,omitzero"`
+	// Teams are what became of it team by team, once it has ended.
+	Teams []reconciler.TeamOutcome `json:"teams,omitempty"`
+}
+
+// History is what became of commits and rollouts: the answer of `bayplan
+// history`.
+type History struct {
+	Schema string `json:"schema"`
+	// Commits are the newest ones, of a workload those that touched it, newest
+	// first.
+	Commits []Revision `json:"commits"`
+	// Workload and Rollouts, newest first, are there where one was asked for.
+	Workload string           `json:"workload,omitempty"`
+	Rollouts []reconciler.End `json:"rollouts,omitempty"`
 }
 
 // Evaluating is a commit that is not decided about yet: until it is, what was

@@ -126,3 +126,19 @@ func (c *Cluster) SetStage(workload string, s reconciler.Stage, reason string) {
 	}
 	c.grant(&f)
 }
+
+// History is the status' commits, and of a workload its present version.
+func (c *Cluster) History(_ context.Context, workload string) (*status.History, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	h := &status.History{Schema: status.Schema, Workload: workload, Commits: []status.Revision{}}
+	if c.st.Revision.Commit != "" {
+		h.Commits = append([]status.Revision{c.st.Revision}, c.st.History...)
+	}
+	for i := range c.rollouts {
+		if r := &c.rollouts[i]; r.Workload == workload {
+			h.Rollouts = append(h.Rollouts, reconciler.End{To: r.Target, Commit: r.Commit, Outcome: reconciler.Applied, Began: r.Began, Ended: c.now})
+		}
+	}
+	return h, nil
+}

@@ -1052,6 +1052,51 @@ func (x *ApproveResponse) GetCommit() string {
 	return ""
 }
 
+type HistoryRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Empty is all commits.
+	Workload      string `protobuf:"bytes,1,opt,name=workload,proto3" json:"workload,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HistoryRequest) Reset() {
+	*x = HistoryRequest{}
+	mi := &file_control_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HistoryRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HistoryRequest) ProtoMessage() {}
+
+func (x *HistoryRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_control_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HistoryRequest.ProtoReflect.Descriptor instead.
+func (*HistoryRequest) Descriptor() ([]byte, []int) {
+	return file_control_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *HistoryRequest) GetWorkload() string {
+	if x != nil {
+		return x.Workload
+	}
+	return ""
+}
+
 type OperateRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// A reconciler.Verb: "drain", "hold", "restart", …
@@ -1071,7 +1116,7 @@ type OperateRequest struct {
 
 func (x *OperateRequest) Reset() {
 	*x = OperateRequest{}
-	mi := &file_control_proto_msgTypes[17]
+	mi := &file_control_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1083,7 +1128,7 @@ func (x *OperateRequest) String() string {
 func (*OperateRequest) ProtoMessage() {}
 
 func (x *OperateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_control_proto_msgTypes[17]
+	mi := &file_control_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1096,7 +1141,7 @@ func (x *OperateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OperateRequest.ProtoReflect.Descriptor instead.
 func (*OperateRequest) Descriptor() ([]byte, []int) {
-	return file_control_proto_rawDescGZIP(), []int{17}
+	return file_control_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *OperateRequest) GetVerb() string {
@@ -1145,7 +1190,7 @@ type OperateResponse struct {
 
 func (x *OperateResponse) Reset() {
 	*x = OperateResponse{}
-	mi := &file_control_proto_msgTypes[18]
+	mi := &file_control_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1157,7 +1202,7 @@ func (x *OperateResponse) String() string {
 func (*OperateResponse) ProtoMessage() {}
 
 func (x *OperateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_control_proto_msgTypes[18]
+	mi := &file_control_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1170,7 +1215,7 @@ func (x *OperateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OperateResponse.ProtoReflect.Descriptor instead.
 func (*OperateResponse) Descriptor() ([]byte, []int) {
-	return file_control_proto_rawDescGZIP(), []int{18}
+	return file_control_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *OperateResponse) GetText() string {
@@ -1196,7 +1241,7 @@ type JoinTokenRequest struct {
 
 func (x *JoinTokenRequest) Reset() {
 	*x = JoinTokenRequest{}
-	mi := &file_control_proto_msgTypes[19]
+	mi := &file_control_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1208,7 +1253,7 @@ func (x *JoinTokenRequest) String() string {
 func (*JoinTokenRequest) ProtoMessage() {}
 
 func (x *JoinTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_control_proto_msgTypes[19]
+	mi := &file_control_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1221,7 +1266,7 @@ func (x *JoinTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinTokenRequest.ProtoReflect.Descriptor instead.
 func (*JoinTokenRequest) Descriptor() ([]byte, []int) {
-	return file_control_proto_rawDescGZIP(), []int{19}
+	return file_control_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *JoinTokenRequest) GetTtlSeconds() int64 {
@@ -1242,7 +1287,7 @@ type JoinTokenResponse struct {
 
 func (x *JoinTokenResponse) Reset() {
 	*x = JoinTokenResponse{}
-	mi := &file_control_proto_msgTypes[20]
+	mi := &file_control_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1254,7 +1299,7 @@ func (x *JoinTokenResponse) String() string {
 func (*JoinTokenResponse) ProtoMessage() {}
 
 func (x *JoinTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_control_proto_msgTypes[20]
+	mi := &file_control_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1267,7 +1312,7 @@ func (x *JoinTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinTokenResponse.ProtoReflect.Descriptor instead.
 func (*JoinTokenResponse) Descriptor() ([]byte, []int) {
-	return file_control_proto_rawDescGZIP(), []int{20}
+	return file_control_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *JoinTokenResponse) GetLine() string {
@@ -1297,7 +1342,7 @@ type RemoveNodeRequest struct {
 
 func (x *RemoveNodeRequest) Reset() {
 	*x = RemoveNodeRequest{}
-	mi := &file_control_proto_msgTypes[21]
+	mi := &file_control_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1309,7 +1354,7 @@ func (x *RemoveNodeRequest) String() string {
 func (*RemoveNodeRequest) ProtoMessage() {}
 
 func (x *RemoveNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_control_proto_msgTypes[21]
+	mi := &file_control_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1322,7 +1367,7 @@ func (x *RemoveNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveNodeRequest.ProtoReflect.Descriptor instead.
 func (*RemoveNodeRequest) Descriptor() ([]byte, []int) {
-	return file_control_proto_rawDescGZIP(), []int{21}
+	return file_control_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *RemoveNodeRequest) GetNode() string {
@@ -1354,7 +1399,7 @@ type RemoveNodeResponse struct {
 
 func (x *RemoveNodeResponse) Reset() {
 	*x = RemoveNodeResponse{}
-	mi := &file_control_proto_msgTypes[22]
+	mi := &file_control_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1366,7 +1411,7 @@ func (x *RemoveNodeResponse) String() string {
 func (*RemoveNodeResponse) ProtoMessage() {}
 
 func (x *RemoveNodeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_control_proto_msgTypes[22]
+	mi := &file_control_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1379,7 +1424,7 @@ func (x *RemoveNodeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveNodeResponse.ProtoReflect.Descriptor instead.
 func (*RemoveNodeResponse) Descriptor() ([]byte, []int) {
-	return file_control_proto_rawDescGZIP(), []int{22}
+	return file_control_proto_rawDescGZIP(), []int{23}
 }
 
 type ImagesRequest struct {
@@ -1392,7 +1437,7 @@ type ImagesRequest struct {
 
 func (x *ImagesRequest) Reset() {
 	*x = ImagesRequest{}
-	mi := &file_control_proto_msgTypes[23]
+	mi := &file_control_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1404,7 +1449,7 @@ func (x *ImagesRequest) String() string {
 func (*ImagesRequest) ProtoMessage() {}
 
 func (x *ImagesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_control_proto_msgTypes[23]
+	mi := &file_control_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1417,7 +1462,7 @@ func (x *ImagesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImagesRequest.ProtoReflect.Descriptor instead.
 func (*ImagesRequest) Descriptor() ([]byte, []int) {
-	return file_control_proto_rawDescGZIP(), []int{23}
+	return file_control_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ImagesRequest) GetNode() string {
@@ -1441,7 +1486,7 @@ type PruneImagesRequest struct {
 
 func (x *PruneImagesRequest) Reset() {
 	*x = PruneImagesRequest{}
-	mi := &file_control_proto_msgTypes[24]
+	mi := &file_control_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1453,7 +1498,7 @@ func (x *PruneImagesRequest) String() string {
 func (*PruneImagesRequest) ProtoMessage() {}
 
 func (x *PruneImagesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_control_proto_msgTypes[24]
+	mi := &file_control_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1466,7 +1511,7 @@ func (x *PruneImagesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PruneImagesRequest.ProtoReflect.Descriptor instead.
 func (*PruneImagesRequest) Descriptor() ([]byte, []int) {
-	return file_control_proto_rawDescGZIP(), []int{24}
+	return file_control_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *PruneImagesRequest) GetNode() string {
@@ -1556,7 +1601,9 @@ const file_control_proto_rawDesc = "" +
 	"\x06commit\x18\x01 \x01(\tR\x06commit\x12\x14\n" +
 	"\x05actor\x18\x02 \x01(\tR\x05actor\")\n" +
 	"\x0fApproveResponse\x12\x16\n" +
-	"\x06commit\x18\x01 \x01(\tR\x06commit\"|\n" +
+	"\x06commit\x18\x01 \x01(\tR\x06commit\",\n" +
+	"\x0eHistoryRequest\x12\x1a\n" +
+	"\bworkload\x18\x01 \x01(\tR\bworkload\"|\n" +
 	"\x0eOperateRequest\x12\x12\n" +
 	"\x04verb\x18\x01 \x01(\tR\x04verb\x12\x0e\n" +
 	"\x02of\x18\x02 \x01(\tR\x02of\x12\x16\n" +
@@ -1582,7 +1629,7 @@ const file_control_proto_rawDesc = "" +
 	"\x12PruneImagesRequest\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12%\n" +
 	"\x0eunused_seconds\x18\x02 \x01(\x03R\runusedSeconds\x12\x14\n" +
-	"\x05actor\x18\x03 \x01(\tR\x05actor2\xae\t\n" +
+	"\x05actor\x18\x03 \x01(\tR\x05actor2\xfb\t\n" +
 	"\aControl\x12I\n" +
 	"\x04Info\x12\x1f.bayplan.control.v1.InfoRequest\x1a .bayplan.control.v1.InfoResponse\x12I\n" +
 	"\x06Status\x12!.bayplan.control.v1.StatusRequest\x1a\x1c.bayplan.control.v1.Document\x12P\n" +
@@ -1593,7 +1640,8 @@ const file_control_proto_rawDesc = "" +
 	"\x04Plan\x12\x1f.bayplan.control.v1.PlanRequest\x1a\x1c.bayplan.control.v1.Document\x12K\n" +
 	"\aExplain\x12\".bayplan.control.v1.ExplainRequest\x1a\x1c.bayplan.control.v1.Document\x12G\n" +
 	"\x05Moves\x12 .bayplan.control.v1.MovesRequest\x1a\x1c.bayplan.control.v1.Document\x12R\n" +
-	"\aApprove\x12\".bayplan.control.v1.ApproveRequest\x1a#.bayplan.control.v1.ApproveResponse\x12R\n" +
+	"\aApprove\x12\".bayplan.control.v1.ApproveRequest\x1a#.bayplan.control.v1.ApproveResponse\x12K\n" +
+	"\aHistory\x12\".bayplan.control.v1.HistoryRequest\x1a\x1c.bayplan.control.v1.Document\x12R\n" +
 	"\aOperate\x12\".bayplan.control.v1.OperateRequest\x1a#.bayplan.control.v1.OperateResponse\x12X\n" +
 	"\tJoinToken\x12$.bayplan.control.v1.JoinTokenRequest\x1a%.bayplan.control.v1.JoinTokenResponse\x12[\n" +
 	"\n" +
@@ -1613,7 +1661,7 @@ func file_control_proto_rawDescGZIP() []byte {
 	return file_control_proto_rawDescData
 }
 
-var file_control_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
+var file_control_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_control_proto_goTypes = []any{
 	(*Document)(nil),           // 0: bayplan.control.v1.Document
 	(*InfoRequest)(nil),        // 1: bayplan.control.v1.InfoRequest
@@ -1632,14 +1680,15 @@ var file_control_proto_goTypes = []any{
 	(*MovesRequest)(nil),       // 14: bayplan.control.v1.MovesRequest
 	(*ApproveRequest)(nil),     // 15: bayplan.control.v1.ApproveRequest
 	(*ApproveResponse)(nil),    // 16: bayplan.control.v1.ApproveResponse
-	(*OperateRequest)(nil),     // 17: bayplan.control.v1.OperateRequest
-	(*OperateResponse)(nil),    // 18: bayplan.control.v1.OperateResponse
-	(*JoinTokenRequest)(nil),   // 19: bayplan.control.v1.JoinTokenRequest
-	(*JoinTokenResponse)(nil),  // 20: bayplan.control.v1.JoinTokenResponse
-	(*RemoveNodeRequest)(nil),  // 21: bayplan.control.v1.RemoveNodeRequest
-	(*RemoveNodeResponse)(nil), // 22: bayplan.control.v1.RemoveNodeResponse
-	(*ImagesRequest)(nil),      // 23: bayplan.control.v1.ImagesRequest
-	(*PruneImagesRequest)(nil), // 24: bayplan.control.v1.PruneImagesRequest
+	(*HistoryRequest)(nil),     // 17: bayplan.control.v1.HistoryRequest
+	(*OperateRequest)(nil),     // 18: bayplan.control.v1.OperateRequest
+	(*OperateResponse)(nil),    // 19: bayplan.control.v1.OperateResponse
+	(*JoinTokenRequest)(nil),   // 20: bayplan.control.v1.JoinTokenRequest
+	(*JoinTokenResponse)(nil),  // 21: bayplan.control.v1.JoinTokenResponse
+	(*RemoveNodeRequest)(nil),  // 22: bayplan.control.v1.RemoveNodeRequest
+	(*RemoveNodeResponse)(nil), // 23: bayplan.control.v1.RemoveNodeResponse
+	(*ImagesRequest)(nil),      // 24: bayplan.control.v1.ImagesRequest
+	(*PruneImagesRequest)(nil), // 25: bayplan.control.v1.PruneImagesRequest
 }
 var file_control_proto_depIdxs = []int32{
 	8,  // 0: bayplan.control.v1.ExecInput.start:type_name -> bayplan.control.v1.ExecStart
@@ -1656,28 +1705,30 @@ var file_control_proto_depIdxs = []int32{
 	13, // 11: bayplan.control.v1.Control.Explain:input_type -> bayplan.control.v1.ExplainRequest
 	14, // 12: bayplan.control.v1.Control.Moves:input_type -> bayplan.control.v1.MovesRequest
 	15, // 13: bayplan.control.v1.Control.Approve:input_type -> bayplan.control.v1.ApproveRequest
-	17, // 14: bayplan.control.v1.Control.Operate:input_type -> bayplan.control.v1.OperateRequest
-	19, // 15: bayplan.control.v1.Control.JoinToken:input_type -> bayplan.control.v1.JoinTokenRequest
-	21, // 16: bayplan.control.v1.Control.RemoveNode:input_type -> bayplan.control.v1.RemoveNodeRequest
-	23, // 17: bayplan.control.v1.Control.Images:input_type -> bayplan.control.v1.ImagesRequest
-	24, // 18: bayplan.control.v1.Control.PruneImages:input_type -> bayplan.control.v1.PruneImagesRequest
-	2,  // 19: bayplan.control.v1.Control.Info:output_type -> bayplan.control.v1.InfoResponse
-	0,  // 20: bayplan.control.v1.Control.Status:output_type -> bayplan.control.v1.Document
-	0,  // 21: bayplan.control.v1.Control.WatchStatus:output_type -> bayplan.control.v1.Document
-	0,  // 22: bayplan.control.v1.Control.Events:output_type -> bayplan.control.v1.Document
-	6,  // 23: bayplan.control.v1.Control.Logs:output_type -> bayplan.control.v1.LogChunk
-	10, // 24: bayplan.control.v1.Control.Exec:output_type -> bayplan.control.v1.ExecOutput
-	0,  // 25: bayplan.control.v1.Control.Plan:output_type -> bayplan.control.v1.Document
-	0,  // 26: bayplan.control.v1.Control.Explain:output_type -> bayplan.control.v1.Document
-	0,  // 27: bayplan.control.v1.Control.Moves:output_type -> bayplan.control.v1.Document
-	16, // 28: bayplan.control.v1.Control.Approve:output_type -> bayplan.control.v1.ApproveResponse
-	18, // 29: bayplan.control.v1.Control.Operate:output_type -> bayplan.control.v1.OperateResponse
-	20, // 30: bayplan.control.v1.Control.JoinToken:output_type -> bayplan.control.v1.JoinTokenResponse
-	22, // 31: bayplan.control.v1.Control.RemoveNode:output_type -> bayplan.control.v1.RemoveNodeResponse
-	0,  // 32: bayplan.control.v1.Control.Images:output_type -> bayplan.control.v1.Document
-	0,  // 33: bayplan.control.v1.Control.PruneImages:output_type -> bayplan.control.v1.Document
-	19, // [19:34] is the sub-list for method output_type
-	4,  // [4:19] is the sub-list for method input_type
+	17, // 14: bayplan.control.v1.Control.History:input_type -> bayplan.control.v1.HistoryRequest
+	18, // 15: bayplan.control.v1.Control.Operate:input_type -> bayplan.control.v1.OperateRequest
+	20, // 16: bayplan.control.v1.Control.JoinToken:input_type -> bayplan.control.v1.JoinTokenRequest
+	22, // 17: bayplan.control.v1.Control.RemoveNode:input_type -> bayplan.control.v1.RemoveNodeRequest
+	24, // 18: bayplan.control.v1.Control.Images:input_type -> bayplan.control.v1.ImagesRequest
+	25, // 19: bayplan.control.v1.Control.PruneImages:input_type -> bayplan.control.v1.PruneImagesRequest
+	2,  // 20: bayplan.control.v1.Control.Info:output_type -> bayplan.control.v1.InfoResponse
+	0,  // 21: bayplan.control.v1.Control.Status:output_type -> bayplan.control.v1.Document
+	0,  // 22: bayplan.control.v1.Control.WatchStatus:output_type -> bayplan.control.v1.Document
+	0,  // 23: bayplan.control.v1.Control.Events:output_type -> bayplan.control.v1.Document
+	6,  // 24: bayplan.control.v1.Control.Logs:output_type -> bayplan.control.v1.LogChunk
+	10, // 25: bayplan.control.v1.Control.Exec:output_type -> bayplan.control.v1.ExecOutput
+	0,  // 26: bayplan.control.v1.Control.Plan:output_type -> bayplan.control.v1.Document
+	0,  // 27: bayplan.control.v1.Control.Explain:output_type -> bayplan.control.v1.Document
+	0,  // 28: bayplan.control.v1.Control.Moves:output_type -> bayplan.control.v1.Document
+	16, // 29: bayplan.control.v1.Control.Approve:output_type -> bayplan.control.v1.ApproveResponse
+	0,  // 30: bayplan.control.v1.Control.History:output_type -> bayplan.control.v1.Document
+	19, // 31: bayplan.control.v1.Control.Operate:output_type -> bayplan.control.v1.OperateResponse
+	21, // 32: bayplan.control.v1.Control.JoinToken:output_type -> bayplan.control.v1.JoinTokenResponse
+	23, // 33: bayplan.control.v1.Control.RemoveNode:output_type -> bayplan.control.v1.RemoveNodeResponse
+	0,  // 34: bayplan.control.v1.Control.Images:output_type -> bayplan.control.v1.Document
+	0,  // 35: bayplan.control.v1.Control.PruneImages:output_type -> bayplan.control.v1.Document
+	20, // [20:36] is the sub-list for method output_type
+	4,  // [4:20] is the sub-list for method input_type
 	4,  // [4:4] is the sub-list for extension type_name
 	4,  // [4:4] is the sub-list for extension extendee
 	0,  // [0:4] is the sub-list for field type_name
@@ -1705,7 +1756,7 @@ func file_control_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_control_proto_rawDesc), len(file_control_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   25,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

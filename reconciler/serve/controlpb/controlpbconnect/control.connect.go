@@ -57,6 +57,8 @@ const (
 	ControlMovesProcedure = "/bayplan.control.v1.Control/Moves"
 	// ControlApproveProcedure is the fully-qualified name of the Control's Approve RPC.
 	ControlApproveProcedure = "/bayplan.control.v1.Control/Approve"
+	// ControlHistoryProcedure is the fully-qualified name of the Control's History RPC.
+	ControlHistoryProcedure = "/bayplan.control.v1.Control/History"
 	// ControlOperateProcedure is the fully-qualified name of the Control's Operate RPC.
 	ControlOperateProcedure = "/bayplan.control.v1.Control/Operate"
 	// ControlJoinTokenProcedure is the fully-qualified name of the Control's JoinToken RPC.
@@ -92,6 +94,9 @@ type ControlClient interface {
 	Moves(context.Context, *connect.Request[controlpb.MovesRequest]) (*connect.Response[controlpb.Document], error)
 	// Approve lets a held commit through.
 	Approve(context.Context, *connect.Request[controlpb.ApproveRequest]) (*connect.Response[controlpb.ApproveResponse], error)
+	// History is what became of commits, and of a workload's rollouts:
+	// status.History.
+	History(context.Context, *connect.Request[controlpb.HistoryRequest]) (*connect.Response[controlpb.Document], error)
 	// Operate grants what an operator asks for beside Git: of a workload or a node.
 	Operate(context.Context, *connect.Request[controlpb.OperateRequest]) (*connect.Response[controlpb.OperateResponse], error)
 	// JoinToken makes a one-time token and the line to type on the new node.
@@ -175,6 +180,12 @@ func NewControlClient(httpClient connect.HTTPClient, baseURL string, opts ...con
 			connect.WithSchema(controlMethods.ByName("Approve")),
 			connect.WithClientOptions(opts...),
 		),
+		history: connect.NewClient[controlpb.HistoryRequest, controlpb.Document](
+			httpClient,
+			baseURL+ControlHistoryProcedure,
+			connect.WithSchema(controlMethods.ByName("History")),
+			connect.WithClientOptions(opts...),
+		),
 		operate: connect.NewClient[controlpb.OperateRequest, controlpb.OperateResponse](
 			httpClient,
 			baseURL+ControlOperateProcedure,
@@ -220,6 +231,7 @@ type controlClient struct {
 	explain     *connect.Client[controlpb.ExplainRequest, controlpb.Document]
 	moves       *connect.Client[controlpb.MovesRequest, controlpb.Document]
 	approve     *connect.Client[controlpb.ApproveRequest, controlpb.ApproveResponse]
+	history     *connect.Client[controlpb.HistoryRequest, controlpb.Document]
 	operate     *connect.Client[controlpb.OperateRequest, controlpb.OperateResponse]
 	joinToken   *connect.Client[controlpb.JoinTokenRequest, controlpb.JoinTokenResponse]
 	removeNode  *connect.Client[controlpb.RemoveNodeRequest, controlpb.RemoveNodeResponse]
@@ -277,6 +289,11 @@ func (c *controlClient) Approve(ctx context.Context, req *connect.Request[contro
 	return c.approve.CallUnary(ctx, req)
 }
 
+// History calls bayplan.control.v1.Control.History.
+func (c *controlClient) History(ctx context.Context, req *connect.Request[controlpb.HistoryRequest]) (*connect.Response[controlpb.Document], error) {
+	return c.history.CallUnary(ctx, req)
+}
+
 // Operate calls bayplan.control.v1.Control.Operate.
 func (c *controlClient) Operate(ctx context.Context, req *connect.Request[controlpb.OperateRequest]) (*connect.Response[controlpb.OperateResponse], error) {
 	return c.operate.CallUnary(ctx, req)
@@ -325,6 +342,9 @@ type ControlHandler interface {
 	Moves(context.Context, *connect.Request[controlpb.MovesRequest]) (*connect.Response[controlpb.Document], error)
 	// Approve lets a held commit through.
 	Approve(context.Context, *connect.Request[controlpb.ApproveRequest]) (*connect.Response[controlpb.ApproveResponse], error)
+	// History is what became of commits, and of a workload's rollouts:
+	// status.History.
+	History(context.Context, *connect.Request[controlpb.HistoryRequest]) (*connect.Response[controlpb.Document], error)
 	// Operate grants what an operator asks for beside Git: of a workload or a node.
 	Operate(context.Context, *connect.Request[controlpb.OperateRequest]) (*connect.Response[controlpb.OperateResponse], error)
 	// JoinToken makes a one-time token and the line to type on the new node.
@@ -404,6 +424,12 @@ func NewControlHandler(svc ControlHandler, opts ...connect.HandlerOption) (strin
 		connect.WithSchema(controlMethods.ByName("Approve")),
 		connect.WithHandlerOptions(opts...),
 	)
+	controlHistoryHandler := connect.NewUnaryHandler(
+		ControlHistoryProcedure,
+		svc.History,
+		connect.WithSchema(controlMethods.ByName("History")),
+		connect.WithHandlerOptions(opts...),
+	)
 	controlOperateHandler := connect.NewUnaryHandler(
 		ControlOperateProcedure,
 		svc.Operate,
@@ -456,6 +482,8 @@ func NewControlHandler(svc ControlHandler, opts ...connect.HandlerOption) (strin
 			controlMovesHandler.ServeHTTP(w, r)
 		case ControlApproveProcedure:
 			controlApproveHandler.ServeHTTP(w, r)
+		case ControlHistoryProcedure:
+			controlHistoryHandler.ServeHTTP(w, r)
 		case ControlOperateProcedure:
 			controlOperateHandler.ServeHTTP(w, r)
 		case ControlJoinTokenProcedure:
@@ -513,6 +541,10 @@ func (UnimplementedControlHandler) Moves(context.Context, *connect.Request[contr
 
 func (UnimplementedControlHandler) Approve(context.Context, *connect.Request[controlpb.ApproveRequest]) (*connect.Response[controlpb.ApproveResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("bayplan.control.v1.Control.Approve is not implemented"))
+}
+
+func (UnimplementedControlHandler) History(context.Context, *connect.Request[controlpb.HistoryRequest]) (*connect.Response[controlpb.Document], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("bayplan.control.v1.Control.History is not implemented"))
 }
 
 func (UnimplementedControlHandler) Operate(context.Context, *connect.Request[controlpb.OperateRequest]) (*connect.Response[controlpb.OperateResponse], error) {
