@@ -21,6 +21,7 @@ func TestExamples(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := map[string]string{
+		"batch":    "office/backup office/report office/schema office/web",
 		"hello":    "hello/web",
 		"java":     "greeter/web",
 		"postgres": "db/pg",

@@ -198,7 +198,12 @@ const exits = `
 // IMAGE in them is the test program, PROGRESS half a minute.
 func (s *site) put(name, fields string) {
 	s.t.Helper()
+	s.putKind(name, "service", fields)
+}
+
+func (s *site) putKind(name, kind, fields string) {
+	s.t.Helper()
 	team, workload, _ := strings.Cut(name, "/")
 	fields = strings.NewReplacer("IMAGE", s.image, "PROGRESS", "30s").Replace(fields)
-	s.write(name+".cue", "package "+team+"\n\nworkloads: "+workload+": {\n\tkind: \"service\""+fields+"}\n")
+	s.write(name+".cue", "package "+team+"\n\nworkloads: "+workload+": {\n\tkind: \""+kind+"\""+fields+"}\n")
 }
