@@ -46,10 +46,12 @@ bench: build
 	$(ENGINE) run $(GO) test -count=1 -run '^$$' -bench . -benchtime 1x -timeout 20m ./testenv/bench
 	$(GO) test -count=1 -run '^$$' -bench Place -benchtime 3x ./scheduler
 
-# The scheduler beside swarmkit's, over the same nodes and tasks, after some two
-# minutes. A module of its own, so that the product links none of it.
+# The scheduler beside swarmkit's, over the same nodes and tasks, and Nomad's over
+# such, after some three minutes. Modules of their own, so that the product links
+# none of it.
 bench-peers:
 	cd testenv/peers && $(GO) run .
+	cd testenv/peers/nomad && GOWORK=off $(GO) run . 2>/dev/null
 
 # Leaves no difference where nothing changed.
 generate:
