@@ -20,6 +20,9 @@ func promote(f *Facts, w *Wish) (Granted, error) {
 	if !known {
 		return Granted{}, unknown("there is no workload %s; see: bayplan status", w.Of)
 	}
+	if err := f.free(w.Of); err != nil {
+		return Granted{}, err
+	}
 	r := f.Rollouts[at]
 	if _, halts := r.halts(); !halts || r.Ready.IsZero() {
 		return Granted{}, refuse("%s", r.notWaiting())
@@ -58,6 +61,9 @@ func abort(f *Facts, w *Wish) (Granted, error) {
 	at, known := findRollout(f.Rollouts, w.Of)
 	if !known {
 		return Granted{}, unknown("there is no workload %s; see: bayplan status", w.Of)
+	}
+	if err := f.free(w.Of); err != nil {
+		return Granted{}, err
 	}
 	r := f.Rollouts[at]
 	if why := r.notAborted(); why != "" {

@@ -59,8 +59,7 @@ func (p *pass) settle(r Rollout, out *slotCount) Rollout {
 		}
 	case Reverting:
 		if complete {
-			r.Stage, r.Paused = Reverted, nil
-			return r
+			return r.reverted(p.in.Now)
 		}
 		p.wakeAt(p.deadline(&r))
 	}

@@ -120,6 +120,7 @@ func (r Rollout) goOn(by *Said, now time.Time) Rollout {
 // goBack is the rollout on the way to what was good, or, with nothing to go back
 // to, where it is.
 func (r Rollout) goBack(reason string, now time.Time) Rollout {
+	was := r.Stage
 	r.Reason, r.Moved, r.Progress, r.Ready = reason, now, 0, time.Time{}
 	r.Stage = Stuck
 	if r.Course != nil && !r.Course.Failed {
@@ -128,9 +129,21 @@ func (r Rollout) goBack(reason string, now time.Time) Rollout {
 	}
 	if r.Good != nil && r.GoodDigest != r.Target {
 		r.Stage = Reverting
-		if r.Serving != "" {
+		switch {
+		case was == Keeping:
 			r.direct(r.GoodDigest, now)
+		case r.Serving != r.GoodDigest:
+			r.Serving = "" // slot by slot: both are needed until it is back
 		}
+	}
+	return r
+}
+
+// reverted is the rollout back where it was.
+func (r Rollout) reverted(now time.Time) Rollout {
+	r.Stage, r.Paused = Reverted, nil
+	if r.Want != nil && r.Want.Update.Strategy == schema.BlueGreen {
+		r.direct(r.GoodDigest, now)
 	}
 	return r
 }

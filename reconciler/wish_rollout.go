@@ -150,7 +150,7 @@ func restart(f *Facts, w *Wish) (Granted, error) {
 		return Granted{}, refuse("%s has a rollout under way (%s); wait for its end first: bayplan rollout %s -w", w.Of, r.doing(), w.Of)
 	case r.Stage == Reverted && r.Good != nil:
 		r.Good = restarted(plain(r.Good), restartsOf(r.Good)+1)
-		r.GoodDigest, r.Stage = r.Good.Digest(), Reverting
+		r.GoodDigest, r.Stage, r.Serving = r.Good.Digest(), Reverting, ""
 	default:
 		r.Restarts++
 		r.Want = restarted(plain(r.Want), r.Restarts)
