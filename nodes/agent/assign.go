@@ -31,6 +31,9 @@ func (a *Agent) Assign(next nodes.Assignment) error {
 // takeOver writes an Assignment down, then lives by it. keeping is held.
 func (a *Agent) takeOver(next nodes.Assignment) error {
 	a.mu.Lock()
+	if a.held.Version == (nodes.Version{}) {
+		a.local.distrust(next)
+	}
 	kept := state{Assignment: next, Settings: a.settings, Memory: a.clock.onDisk(a.local.Memories()), Info: a.info}
 	a.mu.Unlock()
 	if err := a.store.write(kept); err != nil {

@@ -78,7 +78,7 @@ func TestAgent_LeavesAStepThatAnotherBegan(t *testing.T) {
 		close(over)
 		m.start()
 		m.pass(time.Minute)
-		m.wantOutcome("t/web.0@s", nodes.Outcome{Unknown: true, Text: "the agent was started anew while it ran: nobody knows how it ended"})
+		m.wantOutcome("t/web.0@s", nodes.Outcome{Unknown: true, Text: "the agent was started anew meanwhile: nobody knows how it ended"})
 		if runs != 1 {
 			t.Errorf("it ran %d times", runs)
 		}
@@ -132,5 +132,38 @@ func TestAgent_RunsAStepsContainer(t *testing.T) {
 		m.assign("t/web.0@a", "t/web.0@s stop step")
 		m.pass(time.Second)
 		m.wantGone("t/web.0@s")
+	})
+}
+
+// An agent whose folder is gone does nothing again that one before it may have
+// done: what was ordered before the first Assignment that it holds.
+func TestAgent_DoesNothingThatALostOneMayHaveDone(t *testing.T) {
+	onMachine(t, func(m *machine) {
+		runs := 0
+		m.Image("web:a", fake.Program{Exec: func([]string, io.Reader, io.Writer) int { runs++; return 0 }})
+		m.assign("t/web.0@a")
+		m.stop()
+		m.cfg.Dir = t.TempDir()
+		m.start()
+		a := m.assignment("t/web.0@a", "t/web.0@old step=t/web.0@a", "t/web.0@new step=t/web.0@a")
+		for i := range a.Orders {
+			if o := &a.Orders[i]; o.ID != "t/web.0@new" {
+				o.Since = nodes.Version{Epoch: 1, Serial: 1}
+			} else {
+				o.Since = a.Version
+			}
+			if o := &a.Orders[i]; o.Step != nil {
+				o.Step.Exec = &schema.ExecCheck{Command: []string{"drain"}}
+			}
+		}
+		if err := m.agent.Assign(a); err != nil {
+			t.Fatal(err)
+		}
+		m.pass(time.Minute)
+		m.wantOutcome("t/web.0@old", nodes.Outcome{Unknown: true, Text: "the agent was started anew meanwhile: nobody knows how it ended"})
+		m.wantOutcome("t/web.0@new", nodes.Outcome{Passed: true})
+		if runs != 1 {
+			t.Errorf("%d runs", runs)
+		}
 	})
 }

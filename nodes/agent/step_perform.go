@@ -26,9 +26,20 @@ func (s *step) perform(l *berth) {
 		s.act(Action{Verb: Note, ID: l.mem.ID, Timeout: noteTimeout})
 	case !l.mem.Begun:
 	case !l.noted:
-		s.outcome(l, nodes.Outcome{Unknown: true, Text: "the agent was started anew while it ran: nobody knows how it ended"})
+		s.outcome(l, nodes.Outcome{Unknown: true, Text: "the agent was started anew meanwhile: nobody knows how it ended"})
 	default:
 		s.performOn(l, s.get(l.order.Step.On))
+	}
+}
+
+// distrust is for the first Assignment that an agent ever holds: a step in an
+// instance that was ordered before it may have been done by an agent whose folder
+// is gone.
+func (s *Local) distrust(first nodes.Assignment) {
+	for i := range first.Orders {
+		if o := &first.Orders[i]; o.Step != nil && o.Step.On != "" && !o.Stop && o.Since != first.Version {
+			s.add(o.ID).mem.Begun = true
+		}
 	}
 }
 

@@ -117,10 +117,24 @@ func drawCommit(t *rapid.T, i int) reconciler.Commit {
 	return c
 }
 
+// drawCourse is how far a runbook came; nil is none.
+func drawCourse(t *rapid.T) *reconciler.Course {
+	if rapid.Bool().Draw(t, "no course") {
+		return nil
+	}
+	c := &reconciler.Course{ID: drawText(t, "course"), Of: drawText(t, "of"), Part: rapid.IntRange(0, 3).Draw(t, "part"), Failed: rapid.Bool().Draw(t, "course failed")}
+	for i := range rapid.IntRange(0, 3).Draw(t, "turns") {
+		c.Turns = append(c.Turns, reconciler.Turn{Slot: i, At: reconciler.TurnChange})
+		c.Tries = append(c.Tries, reconciler.Try{List: "before", Slot: i, On: -1, Number: i + 1, Order: drawText(t, "step order"), Node: drawText(t, "step node"),
+			State: reconciler.TryFailed, Began: drawTime(t, "try began"), Ended: drawTime(t, "try ended"), Code: i, Text: drawText(t, "try text"), Output: drawText(t, "try output")})
+	}
+	return c
+}
+
 func drawRollout(t *rapid.T, name string, text *rapid.Generator[*schema.Workload]) reconciler.Rollout {
 	return reconciler.Rollout{Workload: name, Stage: rapid.SampledFrom([]reconciler.Stage{reconciler.Rolling, reconciler.Done}).Draw(t, "stage"),
 		Target: schema.Digest(drawText(t, "target")), Want: text.Draw(t, "want"), Good: text.Draw(t, "good"), Before: text.Draw(t, "before"), GoodDigest: schema.Digest(drawText(t, "good digest")), Commit: drawText(t, "rollout commit"),
-		Began: drawTime(t, "began"), Moved: drawTime(t, "moved"), Progress: rapid.IntRange(0, 5).Draw(t, "progress"), Reason: drawText(t, "reason")}
+		Began: drawTime(t, "began"), Moved: drawTime(t, "moved"), Progress: rapid.IntRange(0, 5).Draw(t, "progress"), Reason: drawText(t, "reason"), Course: drawCourse(t)}
 }
 
 func drawJob(t *rapid.T, name string, text *rapid.Generator[*schema.Workload]) reconciler.JobFact {
