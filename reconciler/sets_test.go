@@ -3,6 +3,7 @@ package reconciler_test
 import (
 	"strconv"
 	"strings"
+	"testing"
 	"time"
 
 	"pgregory.net/rapid"
@@ -63,4 +64,37 @@ func (a actions) abort(t *rapid.T) { a.say(t, reconciler.AbortWorkload) }
 
 func (a actions) say(t *rapid.T, v reconciler.Verb) {
 	a.wish(reconciler.Wish{Verb: v, Of: rapid.SampledFrom(fleetNames).Draw(t, "workload"), Reason: "so"})
+}
+
+// A preview goes past halts and past the time for which an old set is kept: it
+// tells where the commit leads, whoever has to promote it (and takes nothing for
+// promoted that is not).
+func TestForesee_GoesPastHalts(t *testing.T) {
+	for _, way := range []string{"soak=1h", "promotion=manual", "canary=1/1h,2/approve"} {
+		t.Run(way, func(t *testing.T) {
+			f := newFleet(t)
+			for _, name := range []string{"a", "b", "c"} {
+				f.add(name, "a")
+			}
+			f.round(time.Second)
+			for _, image := range []string{"image=1", "image=2"} {
+				f.push([]schema.Workload{parseWorkload(t, []string{"shop/web", "replicas=3", image, way})}, nil)
+				if image == "image=1" {
+					f.rounds(20)
+				}
+			}
+			was := encode(t, f.facts)
+			forecast := reconciler.Foresee(f.input())
+			r := forecast.Facts.Rollouts[0]
+			if !forecast.Complete || len(forecast.Blocked) > 0 || r.Stage != reconciler.Done || r.Good.Image != "img:2" {
+				t.Errorf("complete %v, blocked %v, %s", forecast.Complete, forecast.Blocked, encode(t, r))
+			}
+			if n := len(forecast.Facts.Nodes[0].Assignment.Orders); n != 1 {
+				t.Errorf("%d orders on a in the end", n)
+			}
+			if string(encode(t, f.facts)) != string(was) {
+				t.Error("the forecast changed the facts")
+			}
+		})
+	}
 }

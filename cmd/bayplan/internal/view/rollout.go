@@ -18,16 +18,47 @@ func Rollout(w io.Writer, x *status.Workload, l Look) {
 	fmt.Fprintf(w, "  %s\n", slotsText(x, r))
 	for _, line := range []struct{ name, text string }{
 		{"strategy", r.Strategy}, {"began", began(r, l)}, {"deadline", until(r.Deadline, l)}, {"reason", r.Reason},
-		{"paused", who(r.Paused)}, {"held", held(r.Hold)}, {"waits", r.Waits}, {"next", r.Next},
+		{"traffic", traffic(x)}, {"step", step(x.Proof)}, {"promoted", promoted(x.Proof)}, {"paused", who(r.Paused)}, {"held", held(r.Hold)}, {"waits", r.Waits}, {"next", r.Next},
 	} {
 		if line.text != "" {
 			fmt.Fprintf(w, "  %-9s %s\n", line.name, show.Clean(line.text))
 		}
 	}
 	Runbook(w, x, l)
+	if p := x.Proof; p != nil {
+		for i := range p.Failed {
+			cause(w, &p.Failed[i], l)
+		}
+	}
 	if l.Wide {
 		slots(w, []status.Workload{*x}, l)
 	}
+}
+
+// traffic is which version should have it, and how long it could go back.
+func traffic(x *status.Workload) string {
+	if x.Serving == "" {
+		return ""
+	}
+	text := "to " + x.Serving.Short()
+	if p := x.Proof; p != nil && !p.Kept.IsZero() {
+		text += "; the old set is kept until " + at(p.Kept)
+	}
+	return text
+}
+
+func step(p *status.Proof) string {
+	if p == nil || p.Steps == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d of %d done", p.Step, p.Steps)
+}
+
+func promoted(p *status.Proof) string {
+	if p == nil || p.Promoted == nil {
+		return ""
+	}
+	return at(p.Promoted.At) + " by " + p.Promoted.Actor + reasonAfter(p.Promoted.Reason)
 }
 
 func stageColour(s reconciler.Stage) show.Colour {
