@@ -36,7 +36,7 @@ check:
 # The whole binary with real engines, and the built-in runtime in a virtual
 # machine with Debian's kernel: for minutes, one package after the other.
 e2e: build
-	@$(ENGINE) have postgresql
+	@$(ENGINE) have postgresql etcd-server
 	BAYPLAN_E2E=1 $(ENGINE) run $(GO) test -count=1 -p 1 -timeout 30m -v -run 'E2E' $(E2E_PACKAGES)
 
 # A table of what was promised and what was found, after some five minutes. The

@@ -22,6 +22,7 @@ func TestExamples(t *testing.T) {
 	}
 	want := map[string]string{
 		"batch":    "office/backup office/report office/schema office/web",
+		"etcd":     "infra/etcd",
 		"hello":    "hello/web",
 		"java":     "greeter/web",
 		"postgres": "db/pg",
