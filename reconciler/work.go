@@ -157,11 +157,15 @@ func cut(entries []entry, index int) (mine, rest []entry) {
 
 // step does what one slot needs now, if it is its turn.
 func (p *pass) step(i int, goal *schema.Workload, v *slotView, b *budget, only string) {
-	whole := p.outcome[i].gate
-	p.outcome[i].gate = p.inTurn(i, whole, v.slot.Index)
+	out := &p.outcome[i]
+	if out.course == "" && p.facts.Rollouts[i].Stage != Reverting {
+		p.move(i, goal, v, b, only)
+		return
+	}
+	whole := out.gate
+	out.gate = p.inTurn(i, whole, v.slot.Index)
 	p.move(i, goal, v, b, only)
-	p.outcome[i].gate = whole
-	if p.outcome[i].course != "" {
+	if out.gate = whole; out.course != "" {
 		p.marks = append(p.marks, p.markOf(i, v))
 	}
 }
