@@ -59,7 +59,11 @@ func runText(before *reconciler.Facts, w *schema.Workload) string {
 	if w.Completions == 1 {
 		many = "one to complete"
 	}
-	many += fmt.Sprintf(", up to %d attempts each", w.Attempts)
+	if w.Attempts == 1 {
+		many += ", tried once"
+	} else {
+		many += fmt.Sprintf(", up to %d attempts each", w.Attempts)
+	}
 	if w.Kind == schema.Cron {
 		return fmt.Sprintf("from its next instant on, %q by the clock of %s: %s", w.Schedule, w.TimeZone, many)
 	}
