@@ -99,12 +99,24 @@ func (p *pass) heldBack(workload string, text *schema.Workload) bool {
 	if h == nil {
 		return false
 	}
-	if h.Keep != "" && text != nil && text.Digest() == h.Keep {
+	if h.Keep != "" && text != nil && p.landed(h, text) {
 		at, _ := findHold(p.facts.Holds, workload)
 		p.facts.Holds = slices.Delete(slices.Clone(p.facts.Holds), at, at+1)
 		return false
 	}
 	return true
+}
+
+// landed is whether the repository asks for what an undo brought back, be it that
+// a tag of it has moved since.
+func (p *pass) landed(h *Hold, text *schema.Workload) bool {
+	r := p.rollout(h.Workload)
+	return text.Digest() == h.Keep || r != nil && r.Good != nil && unpinned(text).Digest() == unpinned(plain(r.Good)).Digest()
+}
+
+func unpinned(w *schema.Workload) *schema.Workload {
+	text := w.WithPins(func(string) string { return "" })
+	return &text
 }
 
 // late is whether the workload's newest text is not taken in yet, since it is

@@ -70,7 +70,7 @@ func setUp(env *testscript.Env) error {
 // clusterVerb is what a script can do to the cluster.
 func clusterVerb(ts *testscript.TestScript, neg bool, args []string) {
 	verbs := map[string]func(*testscript.TestScript, *served, []string){
-		"apply": clusterApply, "rollout": clusterRollout, "team": clusterTeam, "commit": clusterCommit, "end": clusterEnd, "event": clusterEvent, "print": clusterPrint,
+		"apply": clusterApply, "rollout": clusterRollout, "head": clusterHead, "team": clusterTeam, "commit": clusterCommit, "end": clusterEnd, "event": clusterEvent, "print": clusterPrint,
 		"problem": clusterProblem, "lose": clusterLose, "stop": clusterStop, "gone": clusterGone,
 		"drop": clusterDrop, "clock": clusterClock, "image": clusterImage, "image-none": clusterImageNone,
 	}
@@ -97,6 +97,12 @@ func clusterTeam(_ *testscript.TestScript, c *served, args []string) {
 	c.Change(func(s *status.Status) {
 		s.Revision.Teams = append(s.Revision.Teams, reconciler.TeamOutcome{Team: args[0], Outcome: reconciler.Outcome(args[1]), Reason: strings.Join(args[2:], " ")})
 	})
+}
+
+// head CLONE SUBJECT: the clone's main branch is the new revision in work.
+func clusterHead(ts *testscript.TestScript, c *served, args []string) {
+	hash := strings.TrimSpace(ts.ReadFile(args[0] + "/.git/refs/heads/main"))
+	c.Commit(status.Revision{Commit: hash, Time: birth, Author: "Ann <ann@example.org>", Subject: args[1], Outcome: reconciler.Applied})
 }
 
 // commit SHA SUBJECT: a new revision is in work.

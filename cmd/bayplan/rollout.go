@@ -143,7 +143,7 @@ func (v *rolloutVerb) follow(cmd *cobra.Command, c *client.Client, name string) 
 	switch {
 	case errors.Is(err, errArrived):
 		return rolloutVerdict(last)
-	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+	case timeIsOver(ctx, err):
 		return &exit.Error{Code: exit.Timeout, Err: fmt.Errorf("after %s %s has not ended", v.timeout, name), Next: "bayplan rollout " + name}
 	}
 	return untilInterrupt(cmd.Context(), err)

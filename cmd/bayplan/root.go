@@ -24,7 +24,7 @@ func chapters() []chapter {
 	return []chapter{
 		{"write", "Write and check:", []*cobra.Command{newValidateCommand(), newRenderCommand(), newPlanCommand()}},
 		{"see", "See what happens:", []*cobra.Command{newStatusCommand(), newRunsCommand(), newEventsCommand(), newLogsCommand(), newExplainCommand(), newRolloutCommand(), newHistoryCommand(), newPoolCommand()}},
-		{"act", "Act:", []*cobra.Command{newApproveCommand(), newPromoteCommand(), newAbortCommand(), newPauseCommand(), newResumeCommand(), newRestartCommand(), newRetryCommand(),
+		{"act", "Act:", []*cobra.Command{newApproveCommand(), newPromoteCommand(), newAbortCommand(), newPauseCommand(), newResumeCommand(), newRestartCommand(), newRetryCommand(), newUndoCommand(),
 			newHoldCommand(), newReleaseCommand(), newExecCommand(), newNodeCommand(), newVolumeCommand(), newImageCommand()}},
 		{"run", "Run a cluster:", []*cobra.Command{newDevCommand(), newServerCommand(), newAgentCommand()}},
 		{"help", "Help yourself:", []*cobra.Command{newDoctorCommand(), newVersionCommand()}},

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"connectrpc.com/connect"
 	"github.com/spf13/cobra"
 
 	"github.com/bayplan/bayplan/cmd/bayplan/internal/client"
@@ -54,10 +55,16 @@ func (v *statusVerb) waitFor(cmd *cobra.Command, c *client.Client, match string)
 	switch {
 	case errors.Is(err, errEnded):
 		return v.finish(cmd, last, found)
-	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+	case timeIsOver(ctx, err):
 		return v.late(err, last != nil, found)
 	}
 	return err
+}
+
+// timeIsOver is whether a call ended with the time that ctx gave it, which the
+// server may notice a moment before.
+func timeIsOver(ctx context.Context, err error) bool {
+	return errors.Is(ctx.Err(), context.DeadlineExceeded) || connect.CodeOf(err) == connect.CodeDeadlineExceeded
 }
 
 // late is the end of a wait whose time is over: 69 where the server was never

@@ -39,6 +39,9 @@ type Rollout struct {
 	Reason string `json:"reason,omitempty"`
 	// Restarts is how often an operator had it restarted in this text.
 	Restarts int `json:"restarts,omitempty"`
+	// Undo is the commit whose version an undo would go back to; absent where there
+	// is none.
+	Undo string `json:"undo,omitempty"`
 	// Paused and Hold are who stopped it; absent while it may go on.
 	Paused *reconciler.Pause `json:"paused,omitempty"`
 	Hold   *reconciler.Hold  `json:"hold,omitempty"`
@@ -60,6 +63,12 @@ func holdOf(all []reconciler.Hold, workload string) *reconciler.Hold {
 func (b *builder) rollout(w *Workload, r *reconciler.Rollout) *Rollout {
 	out := &Rollout{Stage: r.Stage, To: r.Target, Commit: r.Commit, Began: r.Began, Reason: r.Reason, Restarts: r.Restarts,
 		Paused: r.Paused, Hold: holdOf(b.in.Facts.Holds, r.Workload)}
+	switch {
+	case r.Stage == reconciler.Done:
+		out.Undo = r.BeforeCommit
+	case r.Good != nil:
+		out.Undo = r.GoodCommit
+	}
 	if r.GoodDigest != r.Target {
 		out.From = r.GoodDigest
 	}

@@ -71,7 +71,10 @@ func (c *Cluster) rollout(w *status.Workload) *status.Rollout {
 		if r.Workload != w.Name {
 			continue
 		}
-		out := &status.Rollout{Stage: r.Stage, To: r.Target, Commit: r.Commit, Began: r.Began, Reason: r.Reason, Restarts: r.Restarts, Paused: r.Paused, Done: w.Updated}
+		out := &status.Rollout{Stage: r.Stage, To: r.Target, Commit: r.Commit, Began: r.Began, Reason: r.Reason, Restarts: r.Restarts, Paused: r.Paused, Done: w.Updated, Undo: r.GoodCommit}
+		if r.Stage == reconciler.Done {
+			out.Undo = r.BeforeCommit
+		}
 		if at := slices.IndexFunc(c.holds, func(h reconciler.Hold) bool { return h.Workload == w.Name }); at >= 0 {
 			out.Hold = &c.holds[at]
 		}
