@@ -34,19 +34,22 @@ import (
 type rig struct {
 	began, now time.Time
 	// ahead is how far the machine's clock, and the engine's, is before now.
-	ahead    time.Duration
-	local    *agent.Local
-	orders   []nodes.Order
-	boxes    map[string]*agent.Status
-	underway []agent.Action
-	asked    *agent.Listing
-	last     []nodes.Instance
-	busy     string
-	disk     string
-	wake     time.Time
-	made     int
-	wrote    []string // what the step that ends now has to say
-	out      strings.Builder
+	ahead  time.Duration
+	local  *agent.Local
+	orders []nodes.Order
+	// deletions are those of the same Assignment, deleted what was told of them.
+	deletions []nodes.Deletion
+	deleted   string
+	boxes     map[string]*agent.Status
+	underway  []agent.Action
+	asked     *agent.Listing
+	last      []nodes.Instance
+	busy      string
+	disk      string
+	wake      time.Time
+	made      int
+	wrote     []string // what the step that ends now has to say
+	out       strings.Builder
 }
 
 func newRig() *rig {
@@ -59,8 +62,13 @@ func (r *rig) do(t *testing.T, command string, lines []string) string {
 	args := strings.Fields(command)
 	switch verb := args[0]; verb {
 	case "assign":
-		r.orders = nil
+		r.orders, r.deletions = nil, nil
 		for _, l := range lines {
+			if slot, is := strings.CutPrefix(l, "erase "); is { // the volumes of a slot
+				s, _ := schema.ParseSlot(slot)
+				r.deletions = append(r.deletions, nodes.Deletion{Slot: s})
+				continue
+			}
 			r.orders = append(r.orders, parseOrder(t, l))
 		}
 		r.step(agent.Input{})
@@ -121,7 +129,7 @@ func (r *rig) wall() time.Time { return r.now.Add(r.ahead) }
 
 // step calls Step and tells what it said.
 func (r *rig) step(in agent.Input) agent.Output {
-	in.Local, in.Orders, in.Now, in.Wall = r.local, r.orders, r.now, r.wall()
+	in.Local, in.Orders, in.Deletions, in.Now, in.Wall = r.local, r.orders, r.deletions, r.now, r.wall()
 	out := agent.Step(in)
 	for _, a := range out.Actions {
 		r.say("%s", tellAction(a))
@@ -132,6 +140,10 @@ func (r *rig) step(in agent.Input) agent.Output {
 	}
 	if out.Changed {
 		r.tellChanges(out.Instances)
+	}
+	if deleted := tellDeleted(r.local.Deleted()); deleted != r.deleted {
+		r.deleted = deleted
+		r.say("deleted: %s", deleted)
 	}
 	if busy := fmt.Sprint(r.local.BusyPorts()); busy != r.busy {
 		r.busy = busy
@@ -422,3 +434,15 @@ func parseFailure(words []string) *nodes.Failure {
 
 // fataler is a testing.T or a rapid.T.
 type fataler interface{ Fatalf(string, ...any) }
+
+func tellDeleted(all []nodes.Deleted) string {
+	var parts []string
+	for _, d := range all {
+		part := d.Slot.String()
+		if d.Failure != nil {
+			part += fmt.Sprintf(" not (%s ×%d)", d.Failure.Code, d.Failure.Count)
+		}
+		parts = append(parts, part)
+	}
+	return strings.Join(parts, ", ")
+}
