@@ -167,7 +167,9 @@ func (p *pass) shrink(i int, goal *schema.Workload, above []entry) (busy bool) {
 		above = above[:from]
 		if !out.gate.update || busy || !p.spares(goal, mine) {
 			busy = true
-			out.left += len(mine)
+			for j := range mine {
+				p.stayOrEnd(i, &mine[j])
+			}
 			continue
 		}
 		left := out.left

@@ -137,13 +137,22 @@ func (p *pass) workService(i int, goal *schema.Workload) {
 		p.step(i, goal, &v, &b, "")
 	}
 	for j := range entries {
-		if e := &entries[j]; out.gate.update || e.order == nil || e.order.Stop {
-			p.end(i, e, nodes.ScaledDown)
+		if out.gate.update {
+			p.end(i, &entries[j], nodes.ScaledDown)
 		} else {
-			p.forgetEnded(entries[j : j+1])
-			out.left++
+			p.stayOrEnd(i, &entries[j])
 		}
 	}
+}
+
+// stayOrEnd leaves an instance as it is whose turn to go has not come, and sees
+// to its end one that was told to stop already.
+func (p *pass) stayOrEnd(i int, e *entry) {
+	if e.order == nil || e.order.Stop {
+		p.end(i, e, nodes.ScaledDown)
+		return
+	}
+	p.outcome[i].left++
 }
 
 // cut takes the entries of one slot off the front.
