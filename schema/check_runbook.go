@@ -118,10 +118,21 @@ func (c *checker) step(path []string, s *Step, inTurn bool) {
 	case !inTurn && s.Run == nil:
 		c.add(path, "slot is missing: around the whole no slot is in its turn")
 	}
-	if s.Run != nil && s.Run.Image == "" && c.w.Image == "" {
-		c.add(below(path, "run"), "image is missing: the workload has none that it could run")
+	if s.Run != nil {
+		c.oneShot(below(path, "run"), s.Run)
 	}
 	c.atLeast(below(path, "timeout"), s.Timeout, millisecond)
+}
+
+// oneShot checks what a step's own container runs: the workload's own program
+// would never end.
+func (c *checker) oneShot(path []string, run *OneShot) {
+	switch {
+	case run.Image == "" && c.w.Image == "":
+		c.add(path, "image is missing: the workload has none that it could run")
+	case run.Image == "" && len(run.Command)+len(run.Args) == 0:
+		c.add(path, "command or args are missing: it would run the workload's own program, which does not end")
+	}
 }
 
 func (c *checker) stepPort(path []string, name string) { c.probedPort(path, name, "a step") }
