@@ -26,12 +26,13 @@ func (g *gate) open() bool { return g.start && g.update }
 
 // gateOf is the i-th rollout's, as the first of its clauses that closes it says.
 func (p *pass) gateOf(i int) gate {
-	for _, clause := range [...]func(*pass, int) gate{(*pass).onHold, (*pass).onPause, (*pass).afterOthers} {
-		if g := clause(p, i); !g.open() {
-			return g
-		}
+	if g := p.onHold(i); !g.open() {
+		return g
 	}
-	return open
+	if g := p.onPause(i); !g.open() {
+		return g
+	}
+	return p.afterOthers(i)
 }
 
 // present is the version that a slot without an instance is to come back in

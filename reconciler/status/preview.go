@@ -110,6 +110,7 @@ func PreviewOf(before *reconciler.Facts, f *reconciler.Forecast, unresolved []re
 		}
 		c.Slots = slotChanges(was[name], is[name], f)
 		c.tellVolumes(old, new)
+		c.tellHold(&f.Facts)
 		waits := c.warn(new, unresolved) && len(c.Fields) == 0 && old != nil
 		if !waits && (c.Action != "" || moves(c.Slots)) {
 			p.Changes = append(p.Changes, c)

@@ -138,6 +138,13 @@ func (b *builder) waits(out *Rollout, workload string) {
 	}
 }
 
+// tellHold warns that a change waits for an operator.
+func (c *PreviewChange) tellHold(f *reconciler.Facts) {
+	if h := holdOf(f.Holds, c.Workload); h != nil && c.Action != "" {
+		c.Warnings = append(c.Warnings, fmt.Sprintf("%s is held by %s until %s: this waits for that", c.Workload, h.Actor, h.Until.UTC().Format("2006-01-02 15:04:05 UTC")))
+	}
+}
+
 // holdEvents tell of holds that ended.
 func holdEvents(before, after []reconciler.Hold, at time.Time) (events []Event) {
 	for i := range before {
