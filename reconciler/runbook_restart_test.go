@@ -12,19 +12,27 @@ import (
 )
 
 // restless plays an ordered update of three slots; the server is restarted after
-// every n-th of its passes, 0 for never. It returns what was ordered, in its order.
-func restless(t *testing.T, n int, strategy ...string) (lines []string, outcome reconciler.Outcome) {
+// every n-th of its passes, 0 for never, and a third version comes with the step of
+// that name. It returns what was ordered, in its order.
+func restless(t *testing.T, n int, superseded string, strategy ...string) (lines []string, outcome reconciler.Outcome) {
 	f := newFleet(t)
 	for i := range 3 {
 		f.add(fmt.Sprintf("n%d", i), "a")
 	}
 	f.round(time.Second)
-	for _, image := range []string{"image=1", "image=2"} {
+	push := func(image string) {
 		f.push([]schema.Workload{parseWorkload(t, append([]string{"shop/db", "replicas=3", "volume=data", image, "strategy=ordered"}, strategy...))}, nil)
+	}
+	for _, image := range []string{"image=1", "image=2"} {
+		push(image)
 		for round := range 120 {
 			before := f.facts
 			f.round(5 * time.Second)
 			lines = append(lines, newOrders(&before, &f.facts)...)
+			if superseded != "" && slices.Contains(lines, "step "+superseded) {
+				push("image=3")
+				superseded = ""
+			}
 			if n > 0 && round%n == 0 {
 				tip := f.desired
 				f.restart()
@@ -57,21 +65,27 @@ func newOrders(before, after *reconciler.Facts) (lines []string) {
 
 // A server that is restarted between every two steps of a runbook goes on where
 // the one before it was: nothing that has ended is done again, and nothing is left
-// out (I21, I32), whether the update goes well, fails, or goes back.
+// out (I21, I32), whether the update goes well, fails, goes back or is superseded.
 func TestReconcile_RunbookGoesOnAfterRestarts(t *testing.T) {
 	for name, fields := range map[string][]string{
 		"good":      {"first=lag@0", "before=!drain,ring@0", "steps=up,+lag", "last=!close@2"},
 		"own":       {"first=~ready", "before=!drain", "steps=~lag"},
 		"fails":     {"before=!drain", "steps=sick*2"},
 		"first bad": {"first=!sick@1", "before=!drain"},
+		"phases":    {"phase=some:2,1", "before=!drain*1", "phase=rest", "before=!switch@2", "steps=lag,+ring@1"},
+		"newer":     {"before=!drain", "steps=lag"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			want, end := restless(t, 0, fields...)
+			superseded := map[string]string{"newer": "after lag of shop/db.1"}[name]
+			want, end := restless(t, 0, superseded, fields...)
 			if len(want) < 4 {
 				t.Fatalf("nothing happened: %v", want)
 			}
+			if superseded != "" && (end != reconciler.Applied || !slices.Contains(want, "start shop/db.0 img:3")) {
+				t.Fatalf("the third version came to %s: %v", end, want)
+			}
 			for _, n := range []int{1, 2, 3} {
-				got, outcome := restless(t, n, fields...)
+				got, outcome := restless(t, n, superseded, fields...)
 				if outcome != end || !slices.Equal(got, want) {
 					t.Errorf("restarted after each %d: %s\n%s\nnever restarted: %s\n%s", n, outcome, strings.Join(got, "\n"), end, strings.Join(want, "\n"))
 				}

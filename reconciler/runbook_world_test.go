@@ -176,9 +176,7 @@ func tryOf(facts *reconciler.Facts, o *nodes.Order) (*reconciler.Try, *schema.St
 	}
 	for i := range r.Course.Tries {
 		if t := &r.Course.Tries[i]; t.Order == o.ID && t.State == reconciler.TryOrdered {
-			b := r.Want.Update.Runbook
-			list := map[string][]schema.Step{"first": b.First, "before": b.Before, "after": b.After, "last": b.Last}[t.List]
-			return t, &list[t.Step]
+			return t, reconciler.StepOf(r.Want, t)
 		}
 	}
 	return nil, nil
