@@ -30,6 +30,21 @@ func History(w io.Writer, h *status.History, l Look) {
 		}
 	}
 	t.Print(w)
+	if h.Workload != "" || l.Wide {
+		commitCauses(w, h.Commits, l)
+	}
+}
+
+// commitCauses draws the slots that made commits fail or go back.
+func commitCauses(w io.Writer, all []status.Revision, l Look) {
+	for i := range all {
+		if r := &all[i]; len(r.Causes) > 0 {
+			fmt.Fprintf(w, "\n%s  %s\n", short(r.Commit), l.Paint.Text(outcomeColour(r.Outcome), string(r.Outcome)))
+			for j := range r.Causes {
+				cause(w, &r.Causes[j], l)
+			}
+		}
+	}
 }
 
 func outcomeCell(o reconciler.Outcome) show.Cell {

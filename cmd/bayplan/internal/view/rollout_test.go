@@ -33,3 +33,21 @@ func TestRollout_TellsOfSetsAndFailures(t *testing.T) {
 		t.Error("an escape of the log's reached the terminal")
 	}
 }
+
+// The history of a workload has the causes of what went back; that of all has
+// them where it is wide.
+func TestHistory_HasCauses(t *testing.T) {
+	cause := reconciler.Cause{Text: "shop/web.0 on n1: exited with code 3", Failure: &nodes.Failure{Log: "no database"}}
+	h := status.History{Commits: []status.Revision{{Commit: "0123456789abcdef", Outcome: reconciler.RolledBack, Causes: []reconciler.Cause{cause}}}}
+	for _, x := range []struct {
+		workload string
+		wide     bool
+	}{{"", false}, {"", true}, {"shop/web", false}} {
+		var b strings.Builder
+		h.Workload = x.workload
+		view.History(&b, &h, view.Look{Wide: x.wide})
+		if got := strings.Contains(b.String(), "| no database"); got != (x.wide || x.workload != "") {
+			t.Errorf("%+v: %s", x, b.String())
+		}
+	}
+}
