@@ -59,6 +59,10 @@ func compareNodeFact(f NodeFact, name string) int { return strings.Compare(f.Nam
 
 func (p *pass) viewNodes() {
 	p.nodes = p.nodes[:0]
+	if p.nodesByName == nil {
+		p.nodesByName = map[string]int32{}
+	}
+	clear(p.nodesByName)
 	seen := p.in.Observed.Nodes
 	for i := range p.facts.Nodes {
 		v := nodeView{fact: &p.facts.Nodes[i]}

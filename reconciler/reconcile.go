@@ -53,6 +53,10 @@ type pass struct {
 	changes []Change
 	wake    time.Time
 
+	// volumesFrom is where the facts about the volumes of the workload that was last
+	// asked for would begin, had each slot one.
+	volumesFrom int
+
 	pool *scheduler.Pool // built when the first request comes
 	// stays is why slots that a drain would move stay where they are.
 	stays map[schema.Slot]string
@@ -72,6 +76,8 @@ type Scratch struct {
 	edits   []edit
 	// deletions are the changes to what nodes are ordered to delete.
 	deletions []deletion
+	// nodesByName are their places, made when the first is asked for.
+	nodesByName map[string]int32
 	// ordinals are a stateful workload's slots as they are walked.
 	ordinals []slotView
 	homes    []int32 // of a daemon: 1 + the index of the slot that is at home on each node

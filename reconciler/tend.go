@@ -241,5 +241,11 @@ func (p *pass) uses(n *nodeView, slot schema.Slot) bool {
 
 // nodeAt finds a node of this pass by name.
 func (p *pass) nodeAt(name string) (at int, known bool) {
-	return slices.BinarySearchFunc(p.nodes, name, func(n nodeView, name string) int { return compareNodeFact(*n.fact, name) })
+	if len(p.nodesByName) == 0 {
+		for i := range p.nodes {
+			p.nodesByName[p.nodes[i].fact.Name] = int32(i)
+		}
+	}
+	i, known := p.nodesByName[name]
+	return int(i), known
 }

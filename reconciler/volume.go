@@ -45,13 +45,27 @@ func (p *pass) home(slot schema.Slot) string {
 
 // homeAt is the fact that says so; −1 while there is none.
 func (p *pass) homeAt(slot schema.Slot) int {
-	at, _ := slices.BinarySearchFunc(p.facts.Volumes, slot, compareSlot)
-	for ; at < len(p.facts.Volumes) && p.facts.Volumes[at].Slot == slot; at++ {
+	for at := p.firstOf(slot); at < len(p.facts.Volumes) && p.facts.Volumes[at].Slot == slot; at++ {
 		if p.facts.Volumes[at].lives() {
 			return at
 		}
 	}
 	return -1
+}
+
+// firstOf is where the slot's facts begin. Slots are asked for one after the other,
+// and most have one fact: the place of the last one tells that of the next.
+func (p *pass) firstOf(slot schema.Slot) int {
+	all := p.facts.Volumes
+	at := p.volumesFrom + slot.Index
+	if at >= 0 && at < len(all) && all[at].Slot == slot && (at == 0 || all[at-1].Slot != slot) {
+		return at
+	}
+	at, known := slices.BinarySearchFunc(all, slot, compareSlot)
+	if known {
+		p.volumesFrom = at - slot.Index
+	}
+	return at
 }
 
 func compareSlot(f VolumeFact, s schema.Slot) int { return f.Slot.Compare(s) }
