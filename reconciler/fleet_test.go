@@ -38,6 +38,7 @@ type fleet struct {
 	asked        []reconciler.Wish // granted, in their order
 	quiet        bool              // nothing happens any more but what was decided
 	past         history
+	jobsOnly     bool
 }
 
 // machine is one node with its agent.

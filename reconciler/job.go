@@ -60,9 +60,19 @@ func (p *pass) beginRuns(i, at int, goal *schema.Workload, digest schema.Digest)
 	case goal.Image != "" && goal.Pinned == "":
 		p.outcome[i].waiting = "its image is not resolved"
 	case goal.Kind == schema.Cron:
+		p.endJob(at)
 		p.fire(i, at, goal, digest)
 	default:
 		p.beginJob(i, at, goal, digest)
+	}
+}
+
+// endJob ends the run of a job that became a cron.
+func (p *pass) endJob(at int) {
+	for k := range p.facts.Jobs[at].Runs {
+		if r := &p.facts.Jobs[at].Runs[k]; r.Outcome == RunUnderWay && r.Work.Kind == schema.Job {
+			p.endRun(at, k, RunSuperseded, "its workload is a cron now")
+		}
 	}
 }
 
@@ -217,7 +227,7 @@ func (p *pass) mayFill(i, at, k int, goal *schema.Workload) bool {
 		p.outcome[i].waiting = "what ran before it is ending"
 		return false
 	}
-	if goal.Overlap == schema.AllowOverlap {
+	if goal.Kind == schema.Cron && goal.Overlap == schema.AllowOverlap {
 		return true
 	}
 	for other := range runs {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"testing"
 
 	"pgregory.net/rapid"
 
@@ -12,6 +13,32 @@ import (
 	"github.com/bayplan/bayplan/reconciler"
 	"github.com/bayplan/bayplan/schema"
 )
+
+// TestReconcile_AnyJobs plays random histories of jobs and crons alone: so many
+// are superseded, lost, late and cut off half way that what is wrong with any of
+// it shows (I5, I6, I24).
+func TestReconcile_AnyJobs(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		f := newFleet(t)
+		f.t, f.jobsOnly = failing{t, rt}, true
+		for i := range rapid.IntRange(2, 3).Draw(rt, "nodes") {
+			f.add(fmt.Sprintf("n%d", i), []string{"a", "b"}[i%2])
+		}
+		a := actions{f}
+		rt.Repeat(map[string]func(*rapid.T){
+			"commit": a.commit, "commit again": a.commit, "commit once more": a.commit, "work": a.work, "work more": a.work, "work on": a.work, "work late": a.work,
+			"cut": a.cut, "join": a.join, "crash": a.crash, "restart": a.restart, "agent": a.agent, "engine": a.engine,
+		})
+		f.recover()
+		f.letGo()
+		f.settleForGood()
+	})
+}
+
+func (a actions) anyJob(t *rapid.T, name string) schema.Workload {
+	pick := func(label string, from ...string) string { return rapid.SampledFrom(from).Draw(t, label) }
+	return a.job(t, append([]string{name, "image=" + pick("image", "1", "2", "3", "bad"), "cpu=100m"}, strings.Fields(pick("kind", "kind=job", "kind=job completions=3 parallelism=2", "kind=cron"))...))
+}
 
 // job is any job or cron. A cron fires in the first quarter of an hour alone, so
 // that a history comes to an end.

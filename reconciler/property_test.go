@@ -107,6 +107,9 @@ func (a actions) workload(t *rapid.T, name string) schema.Workload {
 		return *old
 	}
 	pick := func(label string, from ...string) string { return rapid.SampledFrom(from).Draw(t, label) }
+	if a.jobsOnly {
+		return a.anyJob(t, name)
+	}
 	fields := []string{name, "image=" + pick("image", "1", "2", "3", "bad"), "cpu=" + pick("cpu", "100m", "300m", "900m"),
 		"surge=" + pick("surge", "1", "1", "0", "2", `"50%"`), "down=" + pick("down", "0", "0", "1", "2", `"25%"`)}
 	fields = append(fields, pick("kind", "replicas=0", "replicas=1", "replicas=2", "replicas=3", "replicas=4", "kind=daemon", "kind=job", "kind=job completions=3 parallelism=2", "kind=cron"))
