@@ -50,6 +50,8 @@ func explainStart(c agent.Container, err error) error {
 		return fmt.Errorf("%s: %w", doing, err)
 	case ok && !errors.Is(err, syscall.EADDRNOTAVAIL):
 		return portInUse(taken.Port.Host, err)
+	case errors.Is(err, syscall.EROFS):
+		return readOnly(err)
 	}
 	return fail(nodes.StartFailed, err, "it could not be started: %v", err)
 }
@@ -60,12 +62,18 @@ func portInUse(port int, err error) *agent.Error {
 	return e
 }
 
+func readOnly(err error) *agent.Error {
+	return fail(nodes.VolumeUnavailable, err, "the node's disk is read-only: %v: mount it so that it can be written to", err)
+}
+
 // troubled is the monitor's reason for a start that failed.
 func troubled(t *bundle.Trouble) error {
 	err := errors.New(t.Text)
 	switch {
 	case strings.Contains(t.Text, syscall.ENOSPC.Error()):
 		return fail(nodes.DiskFull, err, "the node's disk is full: %s", t.Text)
+	case strings.Contains(t.Text, "the volume at ") && strings.Contains(t.Text, syscall.EROFS.Error()):
+		return readOnly(err)
 	case t.Kind == bundle.TroubleProgram:
 		return fail(nodes.CommandNotFound, err, "the command could not be run: %s", t.Text)
 	case t.Kind == bundle.TroubleUser, t.Kind == bundle.TroubleConfig:
