@@ -162,7 +162,7 @@ func (p *pass) tellDrain(at int32, n *nodeView, tied []schema.Slot) {
 		Next: "see to what is named, or end the drain: bayplan node uncordon " + n.fact.Name}
 	if late {
 		b.Code = "drain-late"
-		b.Text = fmt.Sprintf("%s should have been drained by %s, and %d are left: %s", n.fact.Name, c.Deadline.UTC().Format("15:04:05 UTC"), count, strings.Join(blockers, "; "))
+		b.Text = fmt.Sprintf("%s should have been drained by %s; still there (%d): %s", n.fact.Name, c.Deadline.UTC().Format("15:04:05 UTC"), count, strings.Join(blockers, "; "))
 	}
 	p.blocked = append(p.blocked, b)
 }

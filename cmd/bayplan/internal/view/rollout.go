@@ -84,7 +84,7 @@ func way(r *status.Rollout) string {
 		parts = append(parts, "by commit "+short(r.Commit))
 	}
 	if r.Restarts > 0 {
-		parts = append(parts, fmt.Sprintf("restarted %d times", r.Restarts))
+		parts = append(parts, fmt.Sprintf("(restart %d)", r.Restarts))
 	}
 	return strings.Join(parts, " ")
 }
