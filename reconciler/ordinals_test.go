@@ -2,14 +2,12 @@ package reconciler_test
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 
 	"github.com/cockroachdb/datadriven"
 
 	"github.com/bayplan/bayplan/nodes"
-	"github.com/bayplan/bayplan/reconciler"
 )
 
 // volumes is a line for each home and each tombstone.
@@ -56,20 +54,10 @@ func (w *world) peers(slot string) string {
 	return b.String()
 }
 
-// deleteVolumes is what the operator's verb records.
-func (w *world) deleteVolumes(slot string) {
-	w.facts.Volumes = slices.Clone(w.facts.Volumes)
-	for i := range w.facts.Volumes {
-		if f := &w.facts.Volumes[i]; f.Slot.String() == slot && !f.Retired.IsZero() {
-			f.Deleting = &reconciler.Deleting{Actor: "ann", At: w.now}
-		}
-	}
-}
-
 // Every step of these transcripts is the same if the server is started anew
 // between every two of them: what it does next stands in the ledger.
 func TestStateful_RestartedBetweenSteps(t *testing.T) {
-	for _, name := range []string{"stateful", "stateful_home", "stateful_quorum", "tombstone"} {
+	for _, name := range []string{"stateful", "stateful_home", "stateful_quorum", "stateful_busy", "tombstone"} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld()
 			datadriven.RunTest(t, "testdata/"+name+".txt", func(t *testing.T, d *datadriven.TestData) string {

@@ -111,8 +111,6 @@ func (w *world) do(t *testing.T, d *datadriven.TestData) string {
 		w.addStray(d)
 	case "busy": // busy NODE PORT: a program outside has it; who was given it fails
 		w.setBusy(t, d)
-	case "delete": // delete SLOT: an operator has the volumes of its tombstones deleted
-		w.deleteVolumes(d.CmdArgs[0].Key)
 	case "history": // history WORKLOAD
 		return w.history(d.CmdArgs[0].Key)
 	case "state":
