@@ -114,56 +114,6 @@ func (p *pass) place() {
 	p.placeAll(t)
 }
 
-// atHome is whether the want has its place already: a stateful slot's home is
-// kept free for it.
-func (w *want) atHome() bool {
-	return w.request.Workload.Kind == schema.Stateful && w.request.Only != ""
-}
-
-// placeAtHome gives a stateful slot what is kept for it. It counts for its pool
-// from then on.
-func (p *pass) placeAtHome(t *scheduler.Table, w *want) {
-	if w.home {
-		p.placePorts(t, w)
-		return
-	}
-	placed, unplaced := t.Place([]scheduler.Request{w.request})
-	if len(placed) == 0 {
-		p.refused(w, unplaced[0].Why)
-		return
-	}
-	p.order(w, placed[0])
-}
-
-// placePorts gives a home more ports: for a moment what is there holds nothing.
-func (p *pass) placePorts(t *scheduler.Table, w *want) {
-	back := func() {}
-	for j := range w.lost {
-		e := &w.lost[j]
-		if e.order != nil && !e.retired && e.order.Workload != nil && p.nodes[e.node].fact.Name == w.request.Only {
-			back = t.Lift(int(e.node), e.order.Workload, e.order.Ports)
-			break
-		}
-	}
-	got, ok := t.Take(&w.request)
-	if !ok {
-		why := t.Explain(&w.request)
-		p.refused(w, &why)
-		back()
-		return
-	}
-	p.give(w, got)
-}
-
-// give records what a want has got.
-func (p *pass) give(w *want, got scheduler.Placement) {
-	if w.home {
-		p.settleAt(w.text, got.Slot, got.Node, got.ByName(w.text))
-		return
-	}
-	p.order(w, got)
-}
-
 // placeAll asks for a place for all that wants one. What finds none may have
 // its old instance's, once that is gone.
 func (p *pass) placeAll(t *scheduler.Table) {
