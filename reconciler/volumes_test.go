@@ -81,7 +81,7 @@ func (f *fleet) checkVolumes(in reconciler.Input, p *reconciler.Plan) {
 			}
 		}
 		for _, o := range a.Orders {
-			if !o.Stop && slices.ContainsFunc(a.Deletions, func(d nodes.Deletion) bool { return d.Slot == o.Slot }) {
+			if !o.Stop && o.Step == nil && slices.ContainsFunc(a.Deletions, func(d nodes.Deletion) bool { return d.Slot == o.Slot }) {
 				f.t.Fatalf("I18: %s is to run on %s, and its volumes to be deleted", o.ID, a.Node)
 			}
 		}
