@@ -147,7 +147,7 @@ func (p *pass) lostForGood(e *entry, r *Run) bool {
 func (p *pass) observeStart(i, at, k, s int, e *entry) {
 	r := &p.facts.Jobs[at].Runs[k]
 	p.tellWait(i, e, r)
-	if e.inst == nil || e.inst.Failure == nil || !p.told(e) {
+	if e.inst == nil || e.inst.Failure == nil || !p.told(e) || p.frozen(e.order.Slot.Workload) {
 		return
 	}
 	f := e.inst.Failure

@@ -32,6 +32,9 @@ type want struct {
 	// first is whether the old instance is to go before the new one comes, as soon
 	// as there is a place for it.
 	first bool
+	// moot is whether its rollout fails in this pass, so that it asks for no more
+	// than the reason of a refusal.
+	moot bool
 	// step is the step of a runbook that it is for; nil for a slot's instance.
 	step *oneStep
 	// home is whether it asks for the slot's home alone, and starts nothing.
@@ -134,9 +137,11 @@ func (p *pass) placeAll(t *scheduler.Table) {
 	for _, w := range asked {
 		switch {
 		case len(placed) > 0 && placed[0].Slot == w.request.Slot:
-			if w.first {
+			switch {
+			case w.moot:
+			case w.first:
 				p.retire(w.replaces, nodes.Moved)
-			} else {
+			default:
 				p.give(w, placed[0])
 			}
 			placed = placed[1:]

@@ -64,9 +64,11 @@ func (p *pass) work(i int) {
 
 // haltForward takes back what the walk of a rollout that fails in this pass
 // would take down on the way forward: it goes back from here. What asks for a
-// place still does where that tells what the rollout waited for.
+// place still does where that tells what the rollout waited for, and gets none.
 func (p *pass) haltForward(i, edits, changes, wants int) {
-	forward := func(stop bool, why nodes.Reason) bool { return stop && (why == nodes.Replaced || why == nodes.Moved) }
+	forward := func(stop bool, why nodes.Reason) bool {
+		return stop && (why == nodes.Replaced || why == nodes.Moved || why == nodes.ScaledDown)
+	}
 	kept := slices.DeleteFunc(p.edits[edits:], func(e edit) bool { return !e.drop && forward(e.order.Stop, e.order.Reason) })
 	p.edits = p.edits[:edits+len(kept)]
 	told := slices.DeleteFunc(p.changes[changes:], func(c Change) bool { return forward(c.Stop, c.Reason) })
@@ -77,7 +79,7 @@ func (p *pass) haltForward(i, edits, changes, wants int) {
 	moves := slices.DeleteFunc(p.wants[wants:], func(w want) bool { return w.away })
 	p.wants = p.wants[:wants+len(moves)]
 	for j := wants; j < len(p.wants); j++ {
-		p.wants[j].replaces = nil
+		p.wants[j].replaces, p.wants[j].moot = nil, true
 	}
 }
 
