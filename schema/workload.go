@@ -25,6 +25,9 @@ const (
 	Stateful Kind = "stateful"
 )
 
+// Kinds are all of them, as a workload's text may name them.
+var Kinds = []Kind{Service, Daemon, Job, Cron, Stateful}
+
 // Workload is one thing that a team wants to run, with every default filled
 // in. It is a value: nothing in it is ever changed in place.
 type Workload struct {

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"connectrpc.com/connect"
@@ -21,6 +22,7 @@ import (
 	"github.com/bayplan/bayplan/reconciler/serve/controlpb/controlpbconnect"
 	"github.com/bayplan/bayplan/reconciler/status"
 	"github.com/bayplan/bayplan/schema"
+	"github.com/bayplan/bayplan/schema/load"
 	"github.com/bayplan/bayplan/testenv/fakecluster"
 )
 
@@ -230,6 +232,37 @@ func TestPlan_AnswersAndRefuses(t *testing.T) {
 	wantCode(t, err, connect.CodeResourceExhausted, "")
 }
 
+// What the loader makes of a tree with every kind is planned, beside one another.
+func TestPlan_TakesEveryKind(t *testing.T) {
+	tree := ""
+	for kind, more := range map[schema.Kind]string{schema.Service: "", schema.Daemon: "", schema.Stateful: "",
+		schema.Job: "completions: 2, parallelism: 2", schema.Cron: `schedule: "@hourly"`} {
+		tree += fmt.Sprintf("workloads: \"%s\": {kind: %q, image: \"registry/x:1\"\n%s}\n", kind, kind, more)
+	}
+	spec, err := load.Load(fstest.MapFS{"t/all.cue": {Data: []byte(tree)}}, schema.Revision{Commit: strings.Repeat("a", 40)})
+	if err != nil || len(spec.Workloads) != len(schema.Kinds) {
+		t.Fatalf("the tree %+v, %v", spec, err)
+	}
+	text, err := json.Marshal(spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := start(t, fakecluster.New(epoch, "n1"))
+	r, err := c.Plan(t.Context(), connect.NewRequest(&controlpb.PlanRequest{Spec: text}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	planned := map[string]bool{}
+	for _, change := range decode[status.Preview](t, r.Msg).Changes {
+		planned[change.Workload] = true
+	}
+	for _, kind := range schema.Kinds {
+		if !planned["t/"+string(kind)] {
+			t.Errorf("nothing is planned of the %s: %v", kind, planned)
+		}
+	}
+}
+
 // A client's spec is held to what the loader would have made.
 func TestPlan_RefusesWhatNoLoaderMakes(t *testing.T) {
 	c := start(t, fakecluster.New(epoch, "n1"))
@@ -253,7 +286,9 @@ func TestPlan_RefusesWhatNoLoaderMakes(t *testing.T) {
 		`"" is no workload's name`:                           {web("", 1)},
 		"replicas: want a whole number from 0 to 10000":      {web("a/web", 1_000_000_000)},
 		"from 0 to 10000, got -1":                            {web("a/web", -1)},
-		`"job" is no kind`:                                   with(func(w *schema.Workload) { w.Kind = "job" }),
+		`"batch" is no kind`:                                 with(func(w *schema.Workload) { w.Kind = "batch" }),
+		"completions and parallelism: want whole numbers":    with(func(w *schema.Workload) { w.Kind, w.Completions = schema.Job, 1_001 }),
+		"from 1 to 1000, got 1 and 0":                        with(func(w *schema.Workload) { w.Kind, w.Completions = schema.Cron, 1 }),
 		"update: want counts up to 10000":                    with(func(w *schema.Workload) { w.Update.MaxSurge.Count = 1 << 40 }),
 		"port http: want ports up to 65535":                  with(func(w *schema.Workload) { w.Ports = map[string]schema.Port{"http": {Container: 70_000}} }),
 		"workload a/web: restart.maxBackoff":                 with(func(w *schema.Workload) { w.Restart.MaxBackoff = 0 }),

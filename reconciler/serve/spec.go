@@ -14,6 +14,8 @@ const (
 	maxReplicas  = 10_000
 	maxWorkloads = 10_000
 	maxAmount    = 10_000
+	// maxRuns bounds what one run of a job or cron completes.
+	maxRuns = 1_000
 	// maxSlots is ten times what a cluster of some hundred nodes runs.
 	maxSlots = 100_000
 )
@@ -35,7 +37,7 @@ func admissible(spec *schema.Spec) error {
 		if err := whole(w); err != nil {
 			return err
 		}
-		slots += w.Replicas
+		slots += w.Replicas + w.Completions
 	}
 	if slots > maxSlots {
 		return fmt.Errorf("it asks for %d slots, and %d are the limit", slots, maxSlots)
@@ -53,10 +55,12 @@ func whole(w *schema.Workload) error {
 	}
 	u := &w.Update
 	switch {
-	case w.Kind != schema.Service && w.Kind != schema.Daemon && w.Kind != schema.Stateful:
+	case !slices.Contains(schema.Kinds, w.Kind):
 		return fmt.Errorf("workload %s: %q is no kind", w.Name, w.Kind)
 	case w.Replicas < 0 || w.Replicas > maxReplicas:
 		return fmt.Errorf("workload %s: replicas: want a whole number from 0 to %d, got %d", w.Name, maxReplicas, w.Replicas)
+	case w.Kind.Runs() && (outside(w.Completions, maxRuns) || outside(w.Parallelism, maxRuns)):
+		return fmt.Errorf("workload %s: completions and parallelism: want whole numbers from 1 to %d, got %d and %d", w.Name, maxRuns, w.Completions, w.Parallelism)
 	case !usual(u.MaxSurge) || !usual(u.MaxUnavailable):
 		return fmt.Errorf("workload %s: update: want counts up to %d and shares up to 100%%", w.Name, maxAmount)
 	}
@@ -70,6 +74,8 @@ func whole(w *schema.Workload) error {
 	}
 	return nil
 }
+
+func outside(n, most int) bool { return n < 1 || n > most }
 
 func usual(a schema.Amount) bool {
 	return min(a.Count, a.Percent) >= 0 && a.Count <= maxAmount && a.Percent <= 100

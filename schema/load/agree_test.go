@@ -120,7 +120,7 @@ func updateOf(kind schema.Kind, i int) string {
 
 // What users write comes back unchanged through CUE, JSON, Go and JSON.
 func TestAgree_RoundTrip(t *testing.T) {
-	for _, kind := range []schema.Kind{schema.Service, schema.Daemon, schema.Job, schema.Cron, schema.Stateful} {
+	for _, kind := range schema.Kinds {
 		for i := range updates {
 			text := everything(kind, i)
 			written := asJSON(t, text)
