@@ -204,7 +204,7 @@ func (p *pass) adoptOne(w *schema.Workload, commit string) bool {
 		r.Good, r.GoodDigest = r.Want, r.Target
 	}
 	if target != r.Target {
-		r.Step, r.Failed, r.Promoted = 0, nil, nil
+		r.Step, r.Failed, r.Promoted, r.Course = 0, nil, nil, nil
 	}
 	r.Want, r.Target, r.Commit = &text, target, commit
 	if !quarantined {

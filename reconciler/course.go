@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/bayplan/bayplan/nodes"
+	"github.com/bayplan/bayplan/schema"
 )
 
 // Course is how far an ordered rollout has come in its runbook. It is recorded
@@ -89,6 +90,14 @@ func (c *Course) turn(slot int) *Turn {
 		return &c.Turns[i]
 	}
 	return nil
+}
+
+// ahead is whether a slot's turn may still come. One that was added once its phase
+// was over has none to wait for: there is nothing that it replaces.
+func (c *Course) ahead(w *schema.Workload, slot int) bool {
+	phases := w.Update.Turns(w.Replicas)
+	from := min(max(c.Part-1, 0), len(phases))
+	return slices.ContainsFunc(phases[from:], func(ph schema.Phase) bool { return slices.Contains(ph.Slots, slot) })
 }
 
 func (c *Course) try(list string, slot, step int) *Try {

@@ -89,7 +89,7 @@ func (p *pass) inTurn(i int, whole gate, slot int) gate {
 		whole.update = whole.update && p.stepsUnderWay(i, nil) == "" && slot >= p.highestOther(i)
 	case out.course != "":
 		if c := r.Course; c != nil && c.Of == out.course {
-			if t := c.turn(slot); t != nil && t.At != TurnBefore {
+			if t := c.turn(slot); t != nil && t.At != TurnBefore || t == nil && !c.ahead(r.Want, slot) {
 				return whole
 			}
 		}
