@@ -301,8 +301,9 @@ func (p *pass) wantAttempt(i, at, k, s int, lost *entry) {
 	case slot.Attempt > 0:
 		why = nodes.Retried
 	}
+	of := schema.Slot{Workload: r.Work.Name, Index: r.First + s}
 	p.wants = append(p.wants, want{rollout: i, reason: why, run: &runWant{r.Name, s, lost},
-		request: scheduler.Request{Slot: schema.Slot{Workload: r.Work.Name, Index: r.First + s}, Workload: r.Work}})
+		request: scheduler.Request{Slot: of, Workload: r.Work, Except: p.deletingOn(of)}})
 }
 
 // runWant is the slot of a run that a want is for, and the lost attempt that it
