@@ -77,6 +77,7 @@ func goodWorkloads(t *rapid.T, f *fleet) (ws []schema.Workload) {
 		if w.Update.Runbook != nil {
 			w.Update.Runbook = cured(w.Update.Runbook)
 		}
+		w.Update = unhalted(w.Update)
 		if w.Deadline = 0; w.Kind == schema.Cron {
 			w.Schedule = "@yearly" // what fires while it goes on is not foreseen
 		}
@@ -84,6 +85,19 @@ func goodWorkloads(t *rapid.T, f *fleet) (ws []schema.Workload) {
 	}
 	slices.SortFunc(ws, func(x, y schema.Workload) int { return strings.Compare(x.Name, y.Name) })
 	return ws
+}
+
+// unhalted is the update without what waits for an operator, or for longer than
+// a round: a preview goes past that.
+func unhalted(u schema.Update) schema.Update {
+	if b := u.BlueGreen; b != nil {
+		u.BlueGreen = &schema.BlueGreenUpdate{Promotion: "auto", Within: b.Within}
+	}
+	u.Canary = slices.Clone(u.Canary)
+	for i := range u.Canary {
+		u.Canary[i].Pause, u.Canary[i].Approve = 0, false
+	}
+	return u
 }
 
 // wanted are the orders that are not to stop, as text, sorted.

@@ -120,7 +120,7 @@ func (f *fleet) wrongStop(n, was *reconciler.NodeFact, old, o *nodes.Order, p *r
 			return "nothing has taken its place (I33)"
 		}
 	case nodes.Moved:
-		if w := r.Want; old.Digest == r.GoodDigest && r.Good != nil && w.Kind == schema.Service && (w.Update.Strategy == schema.BlueGreen || w.Update.Strategy == schema.Canary) { // of a set, or beside canaries
+		if w := r.Want; old.Digest == r.GoodDigest && r.Target != r.GoodDigest && r.Good != nil && w.Kind == schema.Service && (w.Update.Strategy == schema.BlueGreen || w.Update.Strategy == schema.Canary) { // of a set, or beside canaries
 			goal = r.Good
 		}
 		if reconciler.Matches(p.Facts.Spec.Pools, &n.Node, goal) && goal.Kind == schema.Service && !draining(&p.Facts, n.Name) && !f.ails(n.Name, o.ID) {
