@@ -126,15 +126,17 @@ func (p *pass) endAs(r schema.Revision, outcome Outcome, reason string, removals
 }
 
 // commitFor is the record of the revision in work, begun if it is new: one that
-// was still under way is superseded.
+// was still under way is superseded, and what it leaves behind is taken over.
 func (p *pass) commitFor(r schema.Revision) *Commit {
 	p.editCommits()
 	cs := p.facts.Commits
+	next := Commit{Revision: r, Outcome: Progressing, Seen: p.in.Now}
 	if n := len(cs); n > 0 {
 		last := &cs[n-1]
 		if last.Revision.Commit == r.Commit {
 			return last
 		}
+		next.Touched = p.untold(last)
 		if !last.Outcome.Ended() || last.Outcome == Held {
 			last.Outcome, last.Reason, last.Ended = Superseded, "by "+r.Short(), p.in.Now
 		}
@@ -142,8 +144,23 @@ func (p *pass) commitFor(r schema.Revision) *Commit {
 	if len(cs) >= MaxCommits {
 		cs = slices.Clone(cs[len(cs)-MaxCommits+1:])
 	}
-	p.facts.Commits = append(cs, Commit{Revision: r, Outcome: Progressing, Seen: p.in.Now})
+	p.facts.Commits = append(cs, next)
 	return &p.facts.Commits[len(p.facts.Commits)-1]
+}
+
+// untold are the workloads of a commit that gives way which have not come to a
+// good end, and whose end no record tells of: its own does if it was in force and
+// waited for them. So each change that fails is the outcome of one commit.
+func (p *pass) untold(c *Commit) (names []string) {
+	if c.Outcome.Ended() && c.Revision.Commit == p.facts.Spec.Revision.Commit {
+		return nil
+	}
+	for _, name := range c.Touched {
+		if r := p.rollout(name); p.unresolved(name) == nil && r != nil && r.Stage != Done && r.Stage != Keeping {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // adopt turns the new text into rollouts and returns the workloads that it

@@ -71,7 +71,8 @@ type Commit struct {
 	Outcome  Outcome         `json:"outcome"`
 	// Reason is one sentence: what it waits for, or why it ended so.
 	Reason string `json:"reason,omitempty"`
-	// Touched are the workloads that it added, changed or removed, sorted.
+	// Touched are the workloads that it added, changed or removed, and those that it
+	// took over unfinished from the commits that it superseded, sorted.
 	Touched []string `json:"touched,omitempty"`
 	// Causes are the slots that made it fail or go back, at most MaxCauses.
 	Causes []Cause `json:"causes,omitempty"`
