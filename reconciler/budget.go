@@ -54,7 +54,7 @@ func (t *tally) count(p *pass, goal *schema.Workload, digest schema.Digest, entr
 func (t *tally) budget(goal *schema.Workload, slots int) budget {
 	u := &goal.Update
 	if u.Strategy == "recreate" {
-		return budget{}
+		return budget{down: 1 - t.down} // of what moves, and its text stays
 	}
 	surge, down := u.MaxSurge.Of(slots), u.MaxUnavailable.Floor(slots)
 	switch {

@@ -66,15 +66,15 @@ func (p *pass) leaving(e *entry, w *schema.Workload) bool {
 }
 
 // moveAway looks for another place for a slot on a node that is being drained:
-// beside the old instance where the budget has that, else after it. Nothing goes
-// before there is a place for it.
+// beside the old instance where the budget has that, else after it; of a recreate
+// one after the other. Nothing goes before there is a place for it.
 func (p *pass) moveAway(i int, goal *schema.Workload, v *slotView, b *budget) {
 	w := want{version: v.what, request: p.request(v.what, v, ""), rollout: i, lost: v.entries, reason: p.placeReason(v, &p.facts.Rollouts[i]),
 		away: true, drains: v.what.is(v.old)}
 	switch {
 	case b.surge > 0:
 		b.surge--
-	case goal.Update.Strategy == "recreate" || p.down(v.old):
+	case p.down(v.old):
 		w.first, w.replaces = true, v.old
 	case b.down > 0:
 		b.instead, b.down = b.instead-1, b.down-1

@@ -202,7 +202,7 @@ func (f *fleet) checkDown(in reconciler.Input, p *reconciler.Plan) {
 	for i := range p.Facts.Rollouts {
 		r := &p.Facts.Rollouts[i]
 		goal := goalOf(r)
-		if goal == nil || goal.Kind.Runs() || goal.Update.Strategy == "recreate" || changesKind(before, goal) {
+		if goal == nil || goal.Kind.Runs() || goal.Update.Strategy == "recreate" && changesText(before, goal) || changesKind(before, goal) {
 			continue
 		}
 		way := &goal.Update
@@ -225,7 +225,7 @@ func (f *fleet) checkDown(in reconciler.Input, p *reconciler.Plan) {
 			}
 		}
 		allowed := way.MaxUnavailable.Floor(total)
-		if hasFixedPort(goal) || len(goal.Volumes) > 0 || way.Strategy == schema.Ordered || goal.Kind == schema.Stateful {
+		if way.Strategy == "recreate" || hasFixedPort(goal) || len(goal.Volumes) > 0 || way.Strategy == schema.Ordered || goal.Kind == schema.Stateful {
 			allowed = max(allowed, 1)
 		}
 		f.checkQuorum(before, after, goal)
@@ -233,6 +233,18 @@ func (f *fleet) checkDown(in reconciler.Input, p *reconciler.Plan) {
 			f.t.Fatalf("I1: %s: %d taken down, %d of %d down, %d allowed: %s\nbefore %s\nafter %s", r.Workload, taken, down, total, allowed, encode(f.t, p.Changes), encode(f.t, rolloutOf(&in.Facts, r.Workload)), encode(f.t, r))
 		}
 	}
+}
+
+// changesText is whether slots run another text than the goal: a recreate takes
+// those down all at once.
+func changesText(before map[schema.Slot][]view, goal *schema.Workload) bool {
+	digest := goal.Digest()
+	for slot, vs := range before {
+		if slot.Workload == goal.Name && slices.ContainsFunc(vs, func(v view) bool { return v.order.Digest != digest }) {
+			return true
+		}
+	}
+	return false
 }
 
 // changesKind is whether slots of another kind are still there: a service's and
