@@ -135,8 +135,8 @@ func resume(f *Facts, w *Wish) (Granted, error) {
 }
 
 // restart counts the workload's restarts up, which is another version of the
-// same text. One that went back is restarted in the version that it went back
-// to.
+// same text. One that went back is not: a restart goes from what is good to the
+// text that is asked for, and that is the one that failed.
 func restart(f *Facts, w *Wish) (Granted, error) {
 	r, err := rolloutOf(f, w.Of)
 	switch {
@@ -148,15 +148,12 @@ func restart(f *Facts, w *Wish) (Granted, error) {
 		return Granted{}, refuse("%s is a %s: it runs to its end, and there is nothing to keep running; see: bayplan rollout %s", w.Of, r.Want.Kind, w.Of)
 	case !r.ended():
 		return Granted{}, refuse("%s has a rollout under way (%s); wait for its end first: bayplan rollout %s -w", w.Of, r.doing(), w.Of)
-	case r.Stage == Reverted && r.Good != nil:
-		r.Good = restarted(plain(r.Good), restartsOf(r.Good)+1)
-		r.GoodDigest, r.Stage, r.Serving = r.Good.Digest(), Reverting, ""
-	default:
-		r.Restarts++
-		r.Want = restarted(plain(r.Want), r.Restarts)
-		r.begin(r.Want.Digest(), w.At)
+	case r.Stage == Reverted:
+		return Granted{}, refuse("%s went back to version %s, and a restart would go on to what failed; mend it and push, or try it again: bayplan retry %s", w.Of, r.GoodDigest.Short(), w.Of)
 	}
-	r.Moved = w.At
+	r.Restarts++
+	r.Want = restarted(plain(r.Want), r.Restarts)
+	r.begin(r.Want.Digest(), w.At)
 	f.put(r)
 	return granted(w, "bayplan rollout "+w.Of+" -w", "%s is restarted", w.Of), nil
 }
