@@ -129,13 +129,15 @@ func (p *pass) followRunbook(i int) {
 	if k.changed {
 		p.setCourse(i, k.c)
 	}
+	if k.moved {
+		p.facts.Rollouts[i].Moved = p.in.Now
+	}
 }
 
-// setCourse records it: the rollout has moved.
+// setCourse records it.
 func (p *pass) setCourse(i int, c *Course) {
 	p.editRollouts()
-	r := &p.facts.Rollouts[i]
-	r.Course, r.Moved = c, p.in.Now
+	p.facts.Rollouts[i].Course = c
 }
 
 // walker goes through a runbook in one pass.
@@ -146,7 +148,13 @@ type walker struct {
 	phases  []schema.Phase
 	c       *Course
 	changed bool
+	// moved is whether the rollout got further: a step ended well, or an instance
+	// is where it is to be. A try alone is no progress.
+	moved bool
 }
+
+// further records that the rollout got further.
+func (k *walker) further() { k.changed, k.moved = true, true }
 
 // take goes on with the course, or begins it, once nothing of another one is
 // under way any more.
@@ -161,7 +169,7 @@ func (k *walker) take(was *Course, of string) bool {
 	}
 	at := strconv.FormatInt(k.p.in.Now.UnixNano(), 36)
 	k.c = &Course{ID: shortHash(k.goal.Name, of, at)[:12], Of: of}
-	k.changed = true
+	k.further()
 	return true
 }
 
@@ -187,7 +195,7 @@ func (k *walker) walk() bool {
 		if !ok {
 			return false
 		}
-		k.changed = true
+		k.further()
 	}
 	return true
 }
@@ -221,15 +229,15 @@ func (k *walker) standing() string {
 	return "its runbook"
 }
 
-// untilTry is until when the steps under way may take: no deadline of the
-// rollout's own runs meanwhile.
+// untilTry is until when the steps under way may take: what was begun is let come
+// to its end, and only then the rollout's own deadline ends it.
 func (p *pass) untilTry(r *Rollout) (until time.Time) {
 	if r.Course == nil || r.Course.Failed {
 		return until
 	}
 	for i := range r.Course.Tries {
 		t := &r.Course.Tries[i]
-		if t.State == TryPassed {
+		if t.State != TryOrdered {
 			continue
 		}
 		if s := StepOf(r.Want, t); s != nil {

@@ -57,9 +57,19 @@ func (k *walker) step(list string, slot, at int, s *schema.Step) bool {
 		k.p.wakeAt(due)
 		return false
 	}
+	if k.stands() {
+		return false
+	}
 	next.Number = last.Number + 1
 	k.begins(next, s)
 	return false
+}
+
+// stands is whether the rollout got no further for as long as it may: nothing is
+// tried again.
+func (k *walker) stands() bool {
+	end := k.p.watched(k.p.facts.Rollouts[k.i].Moved).Add(k.goal.Update.ProgressDeadline.D())
+	return !k.moved && !end.After(k.p.in.Now)
 }
 
 // fails ends the rollout by a step, and tells the cause.
@@ -138,12 +148,9 @@ func StepOf(w *schema.Workload, t *Try) *schema.Step {
 // the agent's own deadline.
 const wordMargin = time.Minute
 
-// tryEnds is when a try that has not ended counts as lost. A container of its own
-// is pulled and started first.
+// tryEnds is when a try that is under way counts as lost. A container of its own is
+// pulled and started first.
 func (p *pass) tryEnds(goal *schema.Workload, s *schema.Step, t *Try) time.Time {
-	if t.State != TryOrdered {
-		return p.watched(t.Ended).Add(s.Interval.D() + wordMargin)
-	}
 	limit := s.Timeout.D() + wordMargin
 	if s.Run != nil {
 		limit += goal.Update.HealthyDeadline.D()
@@ -160,7 +167,7 @@ func (k *walker) hear() {
 		}
 		if o := k.outcome(t); o != nil {
 			t.end(o, k.p.in.Now)
-			k.changed = true
+			k.changed, k.moved = true, k.moved || o.Passed
 		}
 	}
 }

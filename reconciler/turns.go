@@ -59,7 +59,8 @@ func (k *walker) turn(t *Turn, ph *schema.Phase) bool {
 		if !ok {
 			return false
 		}
-		t.At, k.changed = next, true
+		t.At = next
+		k.further()
 		t = k.c.turn(t.Slot) // what ended is forgotten, which moves nothing here
 	}
 }
