@@ -96,7 +96,8 @@ type TeamOutcome struct {
 
 // PhaseTime is how long one part of a commit's way took.
 type PhaseTime struct {
-	// Name is "detect", "evaluate", "plan", "order", "pull", "start" or "healthy".
+	// Name is "detect", "evaluate", "resolve", "plan", "held" (until it was let
+	// through), "order", "pull", "start" or "healthy".
 	Name string          `json:"name"`
 	Took schema.Duration `json:"took"`
 }

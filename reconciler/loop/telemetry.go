@@ -2,6 +2,7 @@ package loop
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -74,7 +75,8 @@ func (t *term) beginCommit(ctx context.Context, tip source.Tip) {
 		t.commit.root.End()
 		t.commit = nil
 	}
-	if n := len(t.facts.Commits); n > 0 && t.facts.Commits[n-1].Revision.Commit == tip.Revision.Commit && t.facts.Commits[n-1].Outcome.Ended() {
+	if n := len(t.facts.Commits); n > 0 && t.facts.Commits[n-1].Revision.Commit == tip.Revision.Commit && t.facts.Commits[n-1].Outcome.Ended() &&
+		t.facts.Commits[n-1].Outcome != reconciler.Held {
 		return // seen before a restart
 	}
 	c := &commitTrace{commit: tip.Revision.Commit, began: tip.Detected}
@@ -152,20 +154,39 @@ func (t *term) followCommit(plan *reconciler.Plan, snap nodes.Snapshot, now time
 		c.place(plan, now)
 		c.phase("plan", now)
 	}
+	t.letThrough(&plan.Facts.Commits[n-1], now)
 	if !c.ordered.IsZero() {
 		c.watch(snap, &plan.Facts, now)
 	}
-	last := &plan.Facts.Commits[n-1]
-	if len(last.Phases) > 0 || !plan.FactsChanged || !last.Outcome.Ended() {
+	if !plan.FactsChanged {
 		return
 	}
-	t.endCommit(last, now)
+	plan.Facts.Commits = slices.Clone(plan.Facts.Commits)
+	last := &plan.Facts.Commits[n-1]
+	switch {
+	case !last.Outcome.Ended():
+	case last.Outcome != reconciler.Held:
+		t.endCommit(last, now)
+	case len(last.Phases) == 0: // it may be let through yet
+		last.Phases = slices.Clone(c.phases)
+	}
 }
 
-// watch finds out whether everything that the commit ordered is pulled, and
-// whether everything is started.
+// letThrough ends the wait of a commit that was held.
+func (t *term) letThrough(last *reconciler.Commit, now time.Time) {
+	n := len(t.facts.Commits)
+	if n == 0 || last.Outcome == reconciler.Held {
+		return
+	}
+	if was := &t.facts.Commits[n-1]; was.Outcome == reconciler.Held && was.Revision.Commit == last.Revision.Commit {
+		t.commit.phase("held", now)
+	}
+}
+
+// watch notes since when everything that the commit has ordered so far is pulled,
+// and since when everything is started.
 func (c *commitTrace) watch(snap nodes.Snapshot, f *reconciler.Facts, now time.Time) {
-	pulled, started := true, true
+	some, pulled, started := false, true, true
 	for i := range f.Nodes {
 		orders := f.Nodes[i].Assignment.Orders
 		seen := snap.Node(f.Nodes[i].Name)
@@ -173,6 +194,7 @@ func (c *commitTrace) watch(snap nodes.Snapshot, f *reconciler.Facts, now time.T
 			if orders[j].Stop || orders[j].Commit != c.commit {
 				continue
 			}
+			some = true
 			phase := nodes.Assigned
 			if seen != nil {
 				if inst := seen.Report.Instance(orders[j].ID); inst != nil {
@@ -183,12 +205,18 @@ func (c *commitTrace) watch(snap nodes.Snapshot, f *reconciler.Facts, now time.T
 			started = started && phase >= nodes.Running
 		}
 	}
-	if pulled {
-		c.phase("pull", now)
+	c.pulled, c.started = sinceWhen(c.pulled, some && pulled, now), sinceWhen(c.started, some && started, now)
+}
+
+// sinceWhen is since when something holds; zero while it does not.
+func sinceWhen(before time.Time, holds bool, now time.Time) time.Time {
+	switch {
+	case !holds:
+		return time.Time{}
+	case before.IsZero():
+		return now
 	}
-	if started {
-		c.phase("start", now)
-	}
+	return before
 }
 
 // ordered notes that the first orders of the commit went out.
@@ -201,6 +229,12 @@ func (t *term) ordered(plan *reconciler.Plan) {
 
 func (t *term) endCommit(last *reconciler.Commit, now time.Time) {
 	c := t.commit
+	if !c.pulled.IsZero() {
+		c.phase("pull", c.pulled)
+	}
+	if !c.started.IsZero() {
+		c.phase("start", c.started)
+	}
 	if last.Outcome == reconciler.Applied && !c.ordered.IsZero() {
 		c.phase("healthy", now)
 	}
