@@ -49,11 +49,11 @@ type RunbookStep struct {
 	Output   string `json:"output,omitempty"`
 }
 
-// runbookOf is where a rollout's runbook stands; nil where it follows none, or
-// came to its end.
+// runbookOf is where a rollout's runbook stands; nil where it follows none,
+// came to its end or went back.
 func runbookOf(r *reconciler.Rollout) *Runbook {
 	c := r.Course
-	if c == nil || r.Want == nil || r.Stage == reconciler.Done || r.Stage == reconciler.Removing {
+	if c == nil || r.Want == nil || r.Stage == reconciler.Done || r.Stage == reconciler.Reverted || r.Stage == reconciler.Removing {
 		return nil
 	}
 	b := &Runbook{Part: partOf(r.Want, c.Part), Turns: []RunbookTurn{}, Steps: []RunbookStep{}}

@@ -50,9 +50,10 @@ func TestOf_Runbook(t *testing.T) {
 	if b.Text != text || !strings.HasPrefix(w.Reason, text+"; 0 of 3 slots are on ") {
 		t.Errorf("%q\n%q", b.Text, w.Reason)
 	}
-	r.Stage = reconciler.Done
-	if st := status.Of(status.Input{Facts: reconciler.Facts{Rollouts: []reconciler.Rollout{r}}}); st.Workloads[0].Runbook != nil {
-		t.Error("a runbook that is over is told of")
+	for _, r.Stage = range []reconciler.Stage{reconciler.Done, reconciler.Reverted} {
+		if st := status.Of(status.Input{Facts: reconciler.Facts{Rollouts: []reconciler.Rollout{r}}}); st.Workloads[0].Runbook != nil {
+			t.Errorf("%s: a runbook that is over is told of", r.Stage)
+		}
 	}
 }
 

@@ -90,6 +90,9 @@ func way(r *status.Rollout) string {
 }
 
 func slotsText(x *status.Workload, r *status.Rollout) string {
+	if back := r.Stage == reconciler.Reverting || r.Stage == reconciler.Reverted; back && r.From != "" {
+		return fmt.Sprintf("%d of %d slots are back on %s, %d moving, %d left", r.Done, x.Desired, r.From.Short(), r.Moving, r.Left)
+	}
 	return fmt.Sprintf("%d of %d slots done, %d moving, %d left", r.Done, x.Desired, r.Moving, r.Left)
 }
 

@@ -34,6 +34,16 @@ func TestRollout_TellsOfSetsAndFailures(t *testing.T) {
 	}
 }
 
+// The slots of a rollout that went back are told by where they are.
+func TestRollout_TellsWhereItWentBackTo(t *testing.T) {
+	x := status.Workload{Name: "shop/web", Desired: 3, Rollout: &status.Rollout{Stage: reconciler.Reverted, From: "1111222233334444", To: "5555666677778888", Done: 3}}
+	var b strings.Builder
+	view.Rollout(&b, &x, view.Look{})
+	if !strings.Contains(b.String(), "\n  3 of 3 slots are back on 111122223333, 0 moving, 0 left\n") {
+		t.Error(b.String())
+	}
+}
+
 // The history of a workload has the causes of what went back; that of all has
 // them where it is wide.
 func TestHistory_HasCauses(t *testing.T) {
