@@ -209,7 +209,8 @@ func (b *builder) workload(r *reconciler.Rollout) Workload {
 		w.Slots = []Slot{}
 	}
 	if r.Want != nil {
-		w.Kind, w.Image, w.Desired = string(r.Want.Kind), r.Want.Source(), b.desired(r.Want)
+		goal, _ := goalOf(r)
+		w.Kind, w.Image, w.Desired = string(r.Want.Kind), r.Want.Source(), b.desired(goal)
 	}
 	b.count(&w, r)
 	w.Serving, w.Proof = r.Serving, proofOf(r)
@@ -301,9 +302,9 @@ func (b *builder) stateOf(w *Workload, r *reconciler.Rollout) (state, reason str
 		}
 		return "rolling", cmp.Or(trouble, fmt.Sprintf("%d of %d slots are on %s", w.Updated, w.Desired, r.Target.Short())+unheard(w, "; "))
 	case reconciler.Reverting:
-		return "reverting", r.Reason
+		return "reverting", backReason(r)
 	case reconciler.Reverted:
-		return "reverted", r.Reason
+		return "reverted", backReason(r)
 	case reconciler.Stuck:
 		return "failed", r.Reason
 	case reconciler.Removing:

@@ -28,6 +28,9 @@ func Explain(s *Status, verdicts []reconciler.Verdict, slot schema.Slot, events 
 		}
 	}
 	x.Text = explainText(w, &x, slot)
+	if len(x.Instances) == 0 && !w.wants(slot) {
+		verdicts = nil // of no use to what nobody wants
+	}
 	for _, v := range verdicts {
 		x.Lines = append(x.Lines, verdictLine(&v))
 	}
@@ -66,6 +69,11 @@ func (s *Status) workload(name string) *Workload {
 	return nil
 }
 
+// wants is whether the workload has the slot in the version that it steers to.
+func (w *Workload) wants(slot schema.Slot) bool {
+	return w.Kind != string(schema.Service) || slot.Index < w.Desired
+}
+
 func explainText(w *Workload, x *Explanation, slot schema.Slot) string {
 	for _, i := range x.Instances {
 		if i.Stopping {
@@ -83,7 +91,9 @@ func explainText(w *Workload, x *Explanation, slot schema.Slot) string {
 	switch {
 	case len(x.Instances) > 0:
 		return fmt.Sprintf("%s is ending on %s: %s", slot, x.Instances[0].Node, x.Instances[0].Reason)
-	case w.Kind == string(schema.Service) && slot.Index >= w.Desired:
+	case !w.wants(slot) && w.Reason != "":
+		return fmt.Sprintf("%s is not wanted: %s has %d slots; it is %s: %s", slot, w.Name, w.Desired, w.State, w.Reason)
+	case !w.wants(slot):
 		return fmt.Sprintf("%s is not wanted: %s has %d slots", slot, w.Name, w.Desired)
 	}
 	return fmt.Sprintf("%s is nowhere: %s", slot, w.State)

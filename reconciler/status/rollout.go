@@ -79,21 +79,31 @@ func (b *builder) rollout(w *Workload, r *reconciler.Rollout) *Rollout {
 		out.Strategy = strategyText(r.Want)
 	}
 	running := r.Stage == reconciler.Rolling || r.Stage == reconciler.Reverting
-	if running && out.Paused == nil && (out.Hold == nil || out.Hold.Keep != "") {
+	if running && r.Ready.IsZero() && out.Paused == nil && (out.Hold == nil || out.Hold.Keep != "") {
 		out.Deadline = r.Moved.Add(r.Want.Update.ProgressDeadline.D())
 	}
-	out.Done, out.Moving = progressOf(w.Slots, goalDigest(r))
+	_, to := goalOf(r)
+	out.Done, out.Moving = progressOf(w.Slots, to)
 	out.Left = max(w.Desired-out.Done-out.Moving, 0)
 	b.waits(out, r.Workload)
 	return out
 }
 
-// goalDigest is where the slots are to go.
-func goalDigest(r *reconciler.Rollout) schema.Digest {
+// goalOf is where the slots are to go: to what the repository asks for, or back.
+func goalOf(r *reconciler.Rollout) (*schema.Workload, schema.Digest) {
 	if (r.Stage == reconciler.Waiting || r.Stage == reconciler.Reverting || r.Stage == reconciler.Reverted) && r.Good != nil {
-		return r.GoodDigest
+		return r.Good, r.GoodDigest
 	}
-	return r.Target
+	return r.Want, r.Target
+}
+
+// backReason is why it went back and, where that changes it, to how many slots.
+func backReason(r *reconciler.Rollout) string {
+	good, want := r.Good, r.Want
+	if good == nil || want == nil || good.Replicas == want.Replicas || good.Kind == schema.Daemon {
+		return r.Reason
+	}
+	return fmt.Sprintf("%s; the good version has %d of the %d slots asked for", r.Reason, good.Replicas, want.Replicas)
 }
 
 // progressOf counts the slots that are healthy in a version and have nothing
