@@ -39,7 +39,9 @@ func (p *pass) accept() {
 	// became known.
 	c.Outcome, c.Reason, c.Ended = Progressing, "", time.Time{}
 	p.facts.Spec, p.facts.Accepted = merged, d.Hash
-	p.spendApproval(d.Revision.Commit)
+	if spent := p.spendApproval(d.Revision.Commit); spent != nil {
+		c.Approved = spent
+	}
 	p.dirty = true
 }
 

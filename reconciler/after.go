@@ -133,7 +133,7 @@ func (p *pass) unmet(r *Rollout, a schema.After) (text string, ended bool) {
 	}
 	switch other.Stage {
 	case Waiting:
-		return "it " + out.gate.why.Text, out.gate.ended
+		return "it " + strings.TrimPrefix(out.gate.why.Text, "it "), out.gate.ended
 	case Removing:
 		return "it is being removed", true
 	case Stuck, Reverted:

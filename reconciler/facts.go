@@ -80,6 +80,8 @@ type Commit struct {
 	Teams []TeamOutcome `json:"teams,omitempty"`
 	// Removals are the workloads that a Held commit would remove, sorted.
 	Removals []string `json:"removals,omitempty"`
+	// Approved is who let the commit through that was held; nil for one that was not.
+	Approved *Approval `json:"approved,omitempty"`
 	// Seen is when the server saw the commit, Ended when Outcome became an end.
 	Seen  time.Time `json:"seen"`
 	Ended time.Time `json:"ended,omitzero"`

@@ -73,14 +73,20 @@ func allowsRemoval(r schema.Revision, count int) bool {
 
 // spendApproval uses an approval up: it lets the commit through once, from what
 // is in force now, and not again from wherever the branch goes later.
-func (p *pass) spendApproval(commit string) {
-	if p.approved(commit) {
-		p.facts.Approvals = slices.DeleteFunc(slices.Clone(p.facts.Approvals), func(a Approval) bool { return a.Commit == commit })
+func (p *pass) spendApproval(commit string) *Approval {
+	at := p.approvalOf(commit)
+	if at < 0 {
+		return nil
 	}
+	spent := p.facts.Approvals[at]
+	p.facts.Approvals = slices.DeleteFunc(slices.Clone(p.facts.Approvals), func(a Approval) bool { return a.Commit == commit })
+	return &spent
 }
 
-func (p *pass) approved(commit string) bool {
-	return slices.ContainsFunc(p.facts.Approvals, func(a Approval) bool { return a.Commit == commit })
+func (p *pass) approved(commit string) bool { return p.approvalOf(commit) >= 0 }
+
+func (p *pass) approvalOf(commit string) int {
+	return slices.IndexFunc(p.facts.Approvals, func(a Approval) bool { return a.Commit == commit })
 }
 
 // missing are the names in was that are not in is, sorted.

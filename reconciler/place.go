@@ -277,8 +277,12 @@ func unplacedNext(why *scheduler.Why, slot schema.Slot) string {
 	if why.Nodes == 0 {
 		return "add a node: bayplan node token"
 	}
-	switch why.Refusals[len(why.Refusals)-1].Filter {
+	last := &why.Refusals[len(why.Refusals)-1]
+	switch last.Filter {
 	case "constraint", "pool":
+		if last.Volume != "" {
+			return "declare it on a node (bayplan agent --host-volume " + last.Volume + "=FOLDER), or change the workload's volumes"
+		}
 		return "change the workload's constraints or pool, or give a node the attribute (bayplan agent --attribute)"
 	case "port":
 		return "let the scheduler choose the host port, lower replicas, or add a node"

@@ -145,7 +145,7 @@ func restart(f *Facts, w *Wish) (Granted, error) {
 	case f.free(w.Of) != nil:
 		return Granted{}, f.free(w.Of)
 	case r.Want.Kind == schema.Job || r.Want.Kind == schema.Cron:
-		return Granted{}, refuse("%s is a %s: it runs to its end, and there is nothing to keep running; see: bayplan rollout %s", w.Of, r.Want.Kind, w.Of)
+		return Granted{}, refuse("%s is a %s: it runs to its end, and there is nothing to keep running; see: bayplan status %s", w.Of, r.Want.Kind, w.Of)
 	case !r.ended():
 		return Granted{}, refuse("%s has a rollout under way (%s); wait for its end first: bayplan rollout %s -w", w.Of, r.doing(), w.Of)
 	case r.Stage == Reverted:
@@ -186,6 +186,8 @@ func retry(f *Facts, w *Wish) (Granted, error) {
 		return Granted{}, refuse("%s: %s; first: bayplan release %s", w.Of, f.holdOn(w.Of).text(), w.Of)
 	case !r.ended():
 		return Granted{}, refuse("%s has a rollout under way (%s); see: bayplan rollout %s", w.Of, r.doing(), w.Of)
+	case r.Stage == Done && r.Want.Kind.Runs():
+		return Granted{}, refuse("the newest run of %s did not fail, and what has run never runs again; see: bayplan status %s", w.Of, w.Of)
 	case r.Stage == Done:
 		return Granted{}, refuse("the newest version of %s did not fail; to have it run anew: bayplan restart %s", w.Of, w.Of)
 	}

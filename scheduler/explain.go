@@ -42,7 +42,7 @@ func (g *run) explain() *Why {
 	why := &Why{Nodes: len(g.t.nodes), Never: g.never()}
 	for f, of := range tallies {
 		if of.nodes > 0 {
-			why.Refusals = append(why.Refusals, Refusal{filterNames[f], of.nodes, g.missText(f, of.near)})
+			why.Refusals = append(why.Refusals, Refusal{filterNames[f], of.nodes, g.missText(f, of.near), g.missVolume(f, of.near)})
 		}
 	}
 	return why

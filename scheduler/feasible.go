@@ -137,6 +137,19 @@ func needMiss(n *nodes.Node, w *schema.Workload, known schema.Patterns) string {
 	return "an artifact " + miss
 }
 
+// missVolume is the host volume for want of which a node refuses; empty for none.
+func (g *run) missVolume(filter int, i int32) string {
+	if filter != filterConstraint {
+		return ""
+	}
+	needs := g.r.Workload.Needs()
+	name, is := schema.HostVolumeName(needs[broken(g.t.nodes[i].Node, needs, g.t.known)].Attribute)
+	if !is {
+		return ""
+	}
+	return name
+}
+
 func hostVolumeMiss(n *nodes.Node, name string) string {
 	if _, declared := n.Attributes[schema.HostVolume(name)]; declared {
 		return fmt.Sprintf("needs host volume %q to write to; %s declares it read-only", name, n.Name)

@@ -61,5 +61,5 @@ func poolWhy(nodes int, filter string, x *share, want, all, use amounts) *Why {
 	if filter == "guarantee" {
 		text += " that are not kept for others"
 	}
-	return &Why{Nodes: nodes, Refusals: []Refusal{{filter, nodes, text}}}
+	return &Why{Nodes: nodes, Refusals: []Refusal{{Filter: filter, Nodes: nodes, Nearest: text}}}
 }

@@ -165,4 +165,7 @@ type Refusal struct {
 	Nodes  int
 	// Nearest tells the nearest miss with amounts.
 	Nearest string
+	// Volume is the host volume that the nearest miss lacks; empty where it lacks
+	// something else.
+	Volume string `json:",omitempty"`
 }

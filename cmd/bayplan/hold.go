@@ -70,8 +70,9 @@ func newRetryCommand() *cobra.Command {
 	_, cmd := wishes(reconciler.RetryRollout, "WORKLOAD", workloadsThat(func(w *status.Workload) bool {
 		return w.Rollout != nil && w.Rollout.Ended() && w.Rollout.Stage != reconciler.Done
 	}), cobra.Command{
-		Short:   "Try a version again that had failed",
-		Long:    `Retry has a rollout begin anew whose version failed or was undone: by itself that\nversion is tried again only once a commit changes it.`,
+		Short: "Try a version again that had failed",
+		Long: `Retry has a rollout begin anew whose version failed or was undone: by itself that
+version is tried again only once a commit changes it.`,
 		Example: "  bayplan retry shop/web --reason 'the database is back'\n  bayplan rollout shop/web -w",
 	})
 	return cmd

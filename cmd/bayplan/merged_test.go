@@ -86,6 +86,9 @@ func TestVerbs_HaveHelp(t *testing.T) {
 		if c.Short == "" || c.Long == "" || c.Example == "" || strings.HasSuffix(c.Short, ".") {
 			t.Errorf("%s: want a Short without a full stop, a Long and an Example", c.CommandPath())
 		}
+		if strings.Contains(c.Long+c.Example, `\n`) {
+			t.Errorf("%s: its help prints a line's end as two characters", c.CommandPath())
+		}
 		for _, sub := range c.Commands() {
 			walk(sub)
 		}

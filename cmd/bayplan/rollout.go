@@ -75,7 +75,10 @@ func rolloutIn(raw []byte, name string) (*status.Workload, error) {
 		return nil, err
 	}
 	for i := range st.Workloads {
-		if w := &st.Workloads[i]; w.Name == name && w.Rollout != nil {
+		switch w := &st.Workloads[i]; {
+		case w.Name == name && w.Rollout == nil:
+			return nil, &exit.Error{Code: exit.Failure, Err: fmt.Errorf("%s is a %s: it has runs, and no rollout", name, w.Kind), Next: "bayplan status " + name}
+		case w.Name == name:
 			return w, nil
 		}
 	}

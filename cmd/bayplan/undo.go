@@ -5,6 +5,7 @@ import (
 	"os"
 	"path"
 	"reflect"
+	"slices"
 	"strings"
 
 	"connectrpc.com/connect"
@@ -67,17 +68,15 @@ func (v *undoVerb) run(cmd *cobra.Command, name string) error {
 	if err != nil {
 		return err
 	}
-	w, err := rolloutIn(r.Msg.Json, name)
-	if err != nil {
-		return err
-	}
-	if w.Rollout.Undo == "" || w.Rollout.Hold != nil {
-		return v.ask(cmd, name) // which is refused, with the reason
-	}
 	st, err := document[status.Status](r.Msg.Json)
 	if err != nil {
 		return err
 	}
+	at := slices.IndexFunc(st.Workloads, func(w status.Workload) bool { return w.Name == name && w.Rollout != nil })
+	if at < 0 || st.Workloads[at].Rollout.Undo == "" || st.Workloads[at].Rollout.Hold != nil {
+		return v.ask(cmd, name) // which is refused, with the reason
+	}
+	w := &st.Workloads[at]
 	info, err := c.Info(cmd.Context(), connect.NewRequest(&controlpb.InfoRequest{}))
 	if err != nil {
 		return err

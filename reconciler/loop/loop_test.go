@@ -283,5 +283,8 @@ func TestApprove_AnswersOnceTheDecisionIsMade(t *testing.T) {
 		if s, _ := c.Loop().Status(); s.Revision.Outcome == reconciler.Held {
 			t.Error("still held after the approval was answered")
 		}
+		if _, err := c.Loop().Approve(t.Context(), cut[:8], "bob"); err == nil || !strings.Contains(err.Error(), "was approved by ann") {
+			t.Errorf("the second who approves is told %v", err)
+		}
 	})
 }

@@ -30,6 +30,9 @@ func (l *Loop) Approve(ctx context.Context, prefix, actor string) (full string, 
 // approve records the approval; the decision that follows takes the commit in.
 func (t *term) approve(ctx context.Context, prefix, actor string) (string, error) {
 	n := len(t.facts.Commits)
+	if text := t.approvedBefore(prefix); text != "" {
+		return "", errdefs.ErrFailedPrecondition.WithMessage(text)
+	}
 	if n == 0 || t.facts.Commits[n-1].Outcome != reconciler.Held {
 		return "", errdefs.ErrFailedPrecondition.WithMessage("no commit is held; see: bayplan status")
 	}
@@ -45,6 +48,20 @@ func (t *term) approve(ctx context.Context, prefix, actor string) (string, error
 	}
 	event := status.Event{Time: now, Kind: "operator", Commit: held.Commit, Actor: actor, Text: "commit " + held.Short() + " approved by " + actor}
 	return held.Commit, t.note(ctx, after, event)
+}
+
+// approvedBefore tells a second operator that another approved the newest commit;
+// empty where none has, or another commit is meant.
+func (t *term) approvedBefore(prefix string) string {
+	n := len(t.facts.Commits)
+	if n == 0 || prefix == "" || t.facts.Commits[n-1].Approved == nil {
+		return ""
+	}
+	c := &t.facts.Commits[n-1]
+	if c.Outcome == reconciler.Held || !strings.HasPrefix(c.Revision.Commit, prefix) {
+		return ""
+	}
+	return fmt.Sprintf("commit %s was approved by %s at %s; see: bayplan status", c.Revision.Short(), c.Approved.Actor, c.Approved.At.UTC().Format("2006-01-02 15:04:05 UTC"))
 }
 
 // Operate grants an operator's wish and records it with who, why and when (I39),

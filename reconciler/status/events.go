@@ -74,7 +74,7 @@ func appendInstance(events []Event, node string, was, is *nodes.Instance, at tim
 	if was == nil {
 		was = &nodes.Instance{}
 	}
-	if newFailure(was.Failure, is.Failure) {
+	if (is.Restarts > was.Restarts || told(is) != nil) && newFailure(told(was), is.Failure) {
 		events = append(events, failureEvent(node, is, at))
 	}
 	if is.Phase != was.Phase || is.Restarts != was.Restarts {
@@ -93,6 +93,16 @@ func appendInstance(events []Event, node string, was, is *nodes.Instance, at tim
 func instanceEvent(node string, i *nodes.Instance, kind, what string, at time.Time) Event {
 	return Event{Time: at, Kind: kind, Workload: i.Slot.Workload, Slot: i.Slot.String(), Node: node,
 		Text: fmt.Sprintf("%s on %s %s", i.Slot, node, what)}
+}
+
+// told is the failure of an instance, without an end that is a good one as far as
+// is known: of a life that ended with 0, and after which no other has begun.
+func told(i *nodes.Instance) *nodes.Failure {
+	f := i.Failure
+	if f != nil && f.Code == nodes.Exited && f.ExitCode == 0 && (i.Phase == nodes.Stopped || i.Phase == nodes.Running) {
+		return nil
+	}
+	return f
 }
 
 // newFailure is whether is tells more than was. Of a check that fails again and

@@ -86,6 +86,36 @@ func TestOf_EndedContainerIsNoProblem(t *testing.T) {
 	}
 }
 
+// An end with 0 is a failure of what begins anew, and of nothing that is over.
+func TestHappened_GoodEndIsNoFailure(t *testing.T) {
+	end := &nodes.Failure{Code: nodes.Exited, Text: "exited with code 0", At: noon, Count: 1}
+	bad := &nodes.Failure{Code: nodes.Exited, Text: "exited with code 1", ExitCode: 1, At: noon, Count: 1}
+	for name, c := range map[string]struct {
+		lives    []nodes.Instance
+		failures int
+	}{
+		"ends well":              {[]nodes.Instance{{Phase: nodes.Running}, {Phase: nodes.Stopped, Failure: end}}, 0},
+		"its sidecars end later": {[]nodes.Instance{{Phase: nodes.Running}, {Phase: nodes.Running, Failure: end}, {Phase: nodes.Stopped, Failure: end}}, 0},
+		"fails":                  {[]nodes.Instance{{Phase: nodes.Running}, {Phase: nodes.Stopped, Failure: bad}}, 1},
+		"begins anew":            {[]nodes.Instance{{Phase: nodes.Running}, {Phase: nodes.Running, Failure: end}, {Phase: nodes.Starting, Failure: end}, {Phase: nodes.Running, Restarts: 1, Failure: end}}, 1},
+		"begins anew unseen":     {[]nodes.Instance{{Phase: nodes.Running}, {Phase: nodes.Running, Restarts: 1, Failure: end}, {Phase: nodes.Running, Restarts: 1, Health: nodes.Healthy, Failure: end}}, 1},
+	} {
+		told, before := 0, nodes.Snapshot{}
+		for _, life := range c.lives {
+			after := nodes.Snapshot{Nodes: []nodes.Seen{{Report: nodes.Report{Node: nodes.Node{Name: "n1"}, Instances: []nodes.Instance{life}}}}}
+			for _, e := range status.Happened(before, after, noon) {
+				if e.Kind == "failure" {
+					told++
+				}
+			}
+			before = after
+		}
+		if told != c.failures {
+			t.Errorf("one that %s makes %d failures, want %d", name, told, c.failures)
+		}
+	}
+}
+
 func TestDecided_TellsOfRuns(t *testing.T) {
 	job := schema.Workload{Name: "shop/report", Kind: schema.Job}
 	run := func(o reconciler.RunOutcome, reason string) reconciler.Facts {
