@@ -70,6 +70,7 @@ func abort(f *Facts, w *Wish) (Granted, error) {
 		return Granted{}, refuse("%s; see: bayplan status %s", why, r.Workload)
 	}
 	next := r.goBack("aborted "+by(w.Actor, w.Reason), w.At)
+	next.Paused = nil // it is on its way back, as an undo is
 	f.Rollouts = slices.Clone(f.Rollouts)
 	f.Rollouts[at] = next
 	if r.Stage == Keeping {
