@@ -221,7 +221,7 @@ func (t *term) input() reconciler.Input {
 func (t *term) carryOut(ctx context.Context, plan *reconciler.Plan) error {
 	snap := t.cfg.Fleet.Snapshot()
 	now := t.cfg.Now()
-	events := status.Happened(t.seen, snap, now)
+	events := status.Happened(&t.facts, t.seen, snap, now)
 	t.followCommit(plan, snap, now)
 	if plan.FactsChanged {
 		events = append(events, status.Decided(&t.facts, plan, now)...)

@@ -12,8 +12,9 @@ import (
 
 // Happened is what the nodes' reports tell beyond those before: instances that
 // moved on, failed or went, nodes that joined. A node whose instances were not
-// touched is passed over without a look at each.
-func Happened(before, after nodes.Snapshot, at time.Time) (events []Event) {
+// touched is passed over without a look at each. The facts tell which of them are
+// a step's own container, none of the workload's instances.
+func Happened(facts *reconciler.Facts, before, after nodes.Snapshot, at time.Time) (events []Event) {
 	old := before.Nodes
 	for i := range after.Nodes {
 		n := &after.Nodes[i]
@@ -30,7 +31,7 @@ func Happened(before, after nodes.Snapshot, at time.Time) (events []Event) {
 		if was.Node.Trouble != n.Report.Node.Trouble {
 			events = append(events, Event{Time: at, Kind: "node", Node: name, Text: troubleText(&n.Report.Node)})
 		}
-		events = appendInstances(events, name, was.Instances, n.Report.Instances, at)
+		events = appendInstances(events, reporter{name, facts}, was.Instances, n.Report.Instances, at)
 	}
 	return events
 }
@@ -49,7 +50,7 @@ func troubleText(n *nodes.Node) string {
 	return n.Name + ": " + n.Trouble
 }
 
-func appendInstances(events []Event, node string, before, after []nodes.Instance, at time.Time) []Event {
+func appendInstances(events []Event, node reporter, before, after []nodes.Instance, at time.Time) []Event {
 	if len(before) == len(after) && (len(after) == 0 || &before[0] == &after[0]) {
 		return events
 	}
@@ -70,7 +71,7 @@ func appendInstances(events []Event, node string, before, after []nodes.Instance
 }
 
 // appendInstance tells what changed of one instance; was is nil for a new one.
-func appendInstance(events []Event, node string, was, is *nodes.Instance, at time.Time) []Event {
+func appendInstance(events []Event, node reporter, was, is *nodes.Instance, at time.Time) []Event {
 	if was == nil {
 		was = &nodes.Instance{}
 	}
@@ -90,9 +91,31 @@ func appendInstance(events []Event, node string, was, is *nodes.Instance, at tim
 	return events
 }
 
-func instanceEvent(node string, i *nodes.Instance, kind, what string, at time.Time) Event {
-	return Event{Time: at, Kind: kind, Workload: i.Slot.Workload, Slot: i.Slot.String(), Node: node,
-		Text: fmt.Sprintf("%s on %s %s", i.Slot, node, what)}
+func instanceEvent(node reporter, i *nodes.Instance, kind, what string, at time.Time) Event {
+	return Event{Time: at, Kind: kind, Workload: i.Slot.Workload, Slot: i.Slot.String(), Node: node.name,
+		Text: fmt.Sprintf("%s on %s %s", node.who(i), node.name, what)}
+}
+
+// reporter is a node that tells of its instances.
+type reporter struct {
+	name  string
+	facts *reconciler.Facts
+}
+
+// who names an instance: its slot, or the step that it is the container of.
+func (r reporter) who(x *nodes.Instance) string {
+	for i := range r.facts.Nodes {
+		if r.facts.Nodes[i].Name != r.name {
+			continue
+		}
+		orders := r.facts.Nodes[i].Assignment.Orders
+		for j := range orders {
+			if o := &orders[j]; o.ID == x.ID && o.Step != nil {
+				return fmt.Sprintf("%s: step %s", x.Slot, o.Step.Name)
+			}
+		}
+	}
+	return x.Slot.String()
 }
 
 // told is the failure of an instance, without an end that is a good one as far as
@@ -119,9 +142,9 @@ func newFailure(was, is *nodes.Failure) bool {
 	return !was.At.Equal(is.At)
 }
 
-func failureEvent(node string, i *nodes.Instance, at time.Time) Event {
+func failureEvent(node reporter, i *nodes.Instance, at time.Time) Event {
 	e := instanceEvent(node, i, "failure", "", at)
-	e.Text = fmt.Sprintf("%s on %s: %s", i.Slot, node, i.Failure.Text)
+	e.Text = fmt.Sprintf("%s on %s: %s", node.who(i), node.name, i.Failure.Text)
 	return e
 }
 

@@ -80,3 +80,26 @@ func TestDecided_TellsStepsThatEnded(t *testing.T) {
 		}
 	}
 }
+
+// What a step's own container does is told of the step: the instance that it is
+// about runs on.
+func TestHappened_NamesSteps(t *testing.T) {
+	slot := schema.Slot{Workload: "shop/db", Index: 1}
+	facts := reconciler.Facts{Nodes: []reconciler.NodeFact{{Name: "n2", Assignment: nodes.Assignment{Orders: []nodes.Order{
+		{ID: "shop/db.1@a", Slot: slot}, {ID: "shop/db.1@s", Slot: slot, Step: &nodes.Step{Name: "after lag of shop/db.1"}}}}}}}
+	snap := func(phases ...nodes.Phase) nodes.Snapshot {
+		r := nodes.Report{Node: nodes.Node{Name: "n2"}}
+		for i, id := range []string{"shop/db.1@a", "shop/db.1@s"}[:len(phases)] {
+			r.Instances = append(r.Instances, nodes.Instance{ID: id, Slot: slot, Phase: phases[i]})
+		}
+		return nodes.Snapshot{Nodes: []nodes.Seen{{Report: r}}}
+	}
+	running, stopped, gone := snap(nodes.Running, nodes.Running), snap(nodes.Running, nodes.Stopped), snap(nodes.Running)
+	var got []string
+	for _, e := range append(status.Happened(&facts, running, stopped, time.Time{}), status.Happened(&facts, stopped, gone, time.Time{})...) {
+		got = append(got, e.Text)
+	}
+	if want := []string{"shop/db.1: step after lag of shop/db.1 on n2 is stopped", "shop/db.1: step after lag of shop/db.1 on n2 is gone"}; !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+}

@@ -103,7 +103,7 @@ func TestHappened_GoodEndIsNoFailure(t *testing.T) {
 		told, before := 0, nodes.Snapshot{}
 		for _, life := range c.lives {
 			after := nodes.Snapshot{Nodes: []nodes.Seen{{Report: nodes.Report{Node: nodes.Node{Name: "n1"}, Instances: []nodes.Instance{life}}}}}
-			for _, e := range status.Happened(before, after, noon) {
+			for _, e := range status.Happened(&reconciler.Facts{}, before, after, noon) {
 				if e.Kind == "failure" {
 					told++
 				}

@@ -174,10 +174,10 @@ func TestEvents_Golden(t *testing.T) {
 			before := w.snap
 			w.now = w.now.Add(5 * time.Second)
 			w.run()
-			events = append(events, status.Happened(before, w.snap, w.now)...)
+			events = append(events, status.Happened(&w.facts, before, w.snap, w.now)...)
 		}
 	}
-	events = append(events, status.Happened(nodes.Snapshot{}, w.snap, w.now)...)
+	events = append(events, status.Happened(&w.facts, nodes.Snapshot{}, w.snap, w.now)...)
 	w.push("1111111111111111", web("hello:1", 2))
 	play()
 	w.push("2222222222222222", web("hello:2", 2))
@@ -190,8 +190,8 @@ func TestEvents_Golden(t *testing.T) {
 	x.Phase, x.Health, x.Restarts = nodes.Starting, nodes.HealthUnknown, 1
 	x.Failure = &nodes.Failure{Code: nodes.Exited, Text: "exited with code 3", At: w.now, Count: 1}
 	r.Node.Trouble = "docker does not answer"
-	events = append(events, status.Happened(before, after, w.now)...)
-	events = append(events, status.Happened(after, before, w.now)...)
+	events = append(events, status.Happened(&w.facts, before, after, w.now)...)
+	events = append(events, status.Happened(&w.facts, after, before, w.now)...)
 	w.push("3333333333333333")
 	play()
 	var lines []byte
@@ -209,7 +209,7 @@ func TestHappened_Nothing(t *testing.T) {
 	for i := range later.Nodes {
 		later.Nodes[i].At = w.now.Add(time.Second)
 	}
-	if events := status.Happened(w.snap, later, w.now); len(events) > 0 {
+	if events := status.Happened(&w.facts, w.snap, later, w.now); len(events) > 0 {
 		t.Errorf("%v", events)
 	}
 	if events := status.Decided(&w.facts, &w.plan, w.now); len(events) > 0 {
