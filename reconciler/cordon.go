@@ -211,7 +211,13 @@ func (p *pass) whyStays(e *entry) string {
 	if why := p.stays[e.order.Slot]; why != "" {
 		return why
 	}
-	return p.waitsFor(int(i), goal)
+	if why := p.waitsFor(int(i), goal); why != "" {
+		return why
+	}
+	if r := &p.facts.Rollouts[i]; r.Stage == Stuck { // and nothing else moves it
+		return "its update failed: " + r.Reason
+	}
+	return ""
 }
 
 // waitsFor names the instance of a workload that others wait for and that is not
