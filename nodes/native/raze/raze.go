@@ -37,7 +37,7 @@ func All(path string) error {
 	if name == "." || name == ".." || name == "/" {
 		return fmt.Errorf("removing %s: %w", path, unix.EINVAL)
 	}
-	parent, err := os.Open(filepath.Dir(path))
+	parent, err := os.OpenFile(filepath.Dir(path), unix.O_DIRECTORY, 0) // anything else could block
 	if errors.Is(err, unix.ENOENT) {
 		return nil
 	}

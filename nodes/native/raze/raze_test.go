@@ -250,7 +250,14 @@ func TestAll_LeavesWhatRemoveAllDoes(t *testing.T) {
 			}
 		}
 		at := rapid.SampledFrom(append(paths, "", "a", "none")).Draw(rt, "removed")
-		mine, theirs := raze.All(filepath.Join(one, at)), os.RemoveAll(filepath.Join(two, at))
+		mine := raze.All(filepath.Join(one, at))
+		if parent, err := os.Lstat(filepath.Dir(filepath.Join(two, at))); err == nil && parent.Mode()&fs.ModeNamedPipe != 0 {
+			if mine == nil {
+				rt.Fatal("removed from what is no folder")
+			}
+			return // RemoveAll would wait for who writes to it
+		}
+		theirs := os.RemoveAll(filepath.Join(two, at))
 		if (mine == nil) != (theirs == nil) {
 			rt.Fatalf("got %v, RemoveAll %v", mine, theirs)
 		}
