@@ -52,7 +52,7 @@ func (f *fleet) checkLimits(p *reconciler.Plan) {
 				}
 				held += o.Workload.Resources.CPU
 				placed = placed || slices.ContainsFunc(p.Changes, func(c reconciler.Change) bool {
-					return !c.Stop && c.Slot == o.Slot && c.Digest == o.Digest && c.Reason != nodes.PortConflict
+					return !c.Stop && !o.Stop && c.Node == p.Facts.Nodes[i].Name && c.Slot == o.Slot && c.Digest == o.Digest && c.Reason != nodes.PortConflict
 				})
 			}
 		}
