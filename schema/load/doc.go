@@ -14,9 +14,9 @@
 //	tree.go     its files are read into memory, under limits
 //	parse.go    they become syntax; one workload in two data files is refused
 //	imports.go  imports are resolved inside the repository
-//	root.go     the cluster's policy is looked up in the root package
-//	judge.go    each workload is unified with the schema of its kind and with
-//	            the policy, and its defaults are filled in
+//	judge.go    each workload is unified with the schema of its kind
+//	policy.go   what it comes to is held to the cluster's policy, as data and in
+//	            another context, and its defaults are filled in
 //	render.go   what CUE says against it becomes "file:line:col: path: message"
 //
 // A team that breaks a rule is left out whole and the others go on. Every

@@ -178,7 +178,7 @@ func (e *evaluation) workloads(all cue.Value) {
 		e.fail(at(all.Pos(), e.dir, "workloads", "want workloads by name, got "+got(all)))
 		return
 	}
-	policy, ok := e.policyValue()
+	policy, ok := e.openPolicy()
 	if !ok {
 		return
 	}

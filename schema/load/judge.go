@@ -23,36 +23,33 @@ type candidate struct {
 	name   string
 	dir    string
 	user   cue.Value
-	policy cue.Value
+	policy *policy // nil is none
 	limits Limits
 
-	rule *rule
-	errs []*Error
+	kindName string
+	rule     *rule
+	errs     []*Error
 }
 
-// judge unifies the workload with the policy and with its kind's definition.
-// A workload comes back only without errors.
+// judge unifies the workload with its kind's definition, and what it comes to
+// with the policy. A workload comes back only without errors.
 func (c *candidate) judge(kinds cue.Value) (schema.Workload, []*Error) {
 	if !schema.ValidName(c.name) {
 		c.fail(nil, "%q is no name: %s", c.name, schema.NameRule)
 	}
-	full := c.user
-	if c.policy.Exists() {
-		full = full.Unify(c.policy)
-	}
-	kind, ok := c.kind(full)
+	kind, ok := c.kind(c.user)
 	if !ok {
 		return schema.Workload{}, c.errs
 	}
-	c.rule = rules().kinds[kind]
-	whole := kinds.LookupPath(cue.MakePath(cue.Str(kind))).Unify(full)
+	c.kindName, c.rule = kind, rules().kinds[kind]
+	whole := kinds.LookupPath(cue.MakePath(cue.Str(kind))).Unify(c.user)
 	if err := whole.Validate(cue.Concrete(true)); err != nil {
-		c.explain(err, full)
+		c.explain(err)
 	}
 	if len(c.errs) > 0 {
 		return schema.Workload{}, c.errs
 	}
-	return c.decode(whole)
+	return c.decode(kinds, whole)
 }
 
 // fail adds an error at a path inside the workload.
@@ -102,14 +99,14 @@ func (c *candidate) kind(v cue.Value) (string, bool) {
 
 // explain turns what CUE found into words, and adds what it keeps to itself
 // while anything else is wrong: unknown and missing fields.
-func (c *candidate) explain(err error, full cue.Value) {
-	c.walk(nil, full, c.rule)
-	if c.rule.fields["image"] != nil && !has(full, "image") && !has(full, "artifact") {
+func (c *candidate) explain(err error) {
+	c.walk(nil, c.user, c.rule)
+	if c.rule.fields["image"] != nil && !has(c.user, "image") && !has(c.user, "artifact") {
 		c.fail([]string{"image"}, "%s", schema.ImageRule)
 	}
 	for _, e := range telling(err) {
 		if path := c.inside(unlabelled(e.Path())); !c.told(path) {
-			c.explainOne(e, path, full)
+			c.explainOne(e, path)
 		}
 	}
 }
@@ -145,34 +142,17 @@ func (c *candidate) told(path []string) bool {
 	return false
 }
 
-func (c *candidate) explainOne(e errors.Error, path []string, full cue.Value) {
+func (c *candidate) explainOne(e errors.Error, path []string) {
 	mine, _ := descend(c.user, path)
-	both, _ := descend(full, path)
 	r, places := c.rule.at(path), userPlaces(e, c.dir)
 	switch {
 	case mine.Err() != nil && mine.Exists() && r != nil && ofSchema(e):
 		c.failAt(places[:min(1, len(places))], path, "want "+r.want) // the user took the schema in by import
 	case mine.Err() != nil && mine.Exists(), r == nil:
 		c.failAt(places, path, words(e))
-	case both.Err() != nil && both.Exists():
-		c.againstPolicy(path, got(mine))
 	default:
-		c.fail(path, "want %s, got %s", r.want, got(both))
+		c.fail(path, "want %s, got %s", r.want, got(mine))
 	}
-}
-
-// againstPolicy says what the cluster's policy wants at a path, and where.
-func (c *candidate) againstPolicy(path []string, got string) {
-	rule, pos := c.policy, c.policy.Pos()
-	for _, name := range path {
-		next := rule.LookupPath(cue.MakePath(cue.Str(name).Optional()))
-		if !next.Exists() {
-			break
-		}
-		rule, pos = next, next.Pos()
-	}
-	text := strings.Join(strings.Fields(fmt.Sprint(rule)), " ")
-	c.fail(path, "the cluster's policy (%s) wants %s, got %s", where(pos), text, got)
 }
 
 // walk reports unknown fields, missing ones, and values that are not concrete.
@@ -190,13 +170,7 @@ func (c *candidate) walk(path []string, v cue.Value, r *rule) {
 		}
 		return
 	}
-	d, _ := v.Default()
-	_, mine := descend(c.user, path)
-	switch {
-	case d.Err() != nil || d.IsConcrete():
-	case !mine:
-		c.againstPolicy(path, "nothing")
-	default:
+	if d, _ := v.Default(); d.Err() == nil && !d.IsConcrete() {
 		c.fail(path, "want %s, got %s, which is no value yet", r.want, got(v))
 	}
 }
@@ -247,16 +221,27 @@ func (c *candidate) misplaced(name string, r *rule) string {
 	return fmt.Sprintf("unknown field %q: only a %s has it", name, strings.Join(have, " or "))
 }
 
-// decode makes the Go value: JSON once, defaults filled in, then checked for
-// what relates two fields.
-func (c *candidate) decode(v cue.Value) (schema.Workload, []*Error) {
+// decode makes the Go value: JSON once, the policy's part and defaults filled in,
+// then checked for what relates two fields.
+func (c *candidate) decode(kinds, v cue.Value) (schema.Workload, []*Error) {
 	var w schema.Workload
-	data, ok := c.read(v, &w)
+	data, err := treeOf(v)
+	if err != nil {
+		c.fail(nil, "%v", err)
+		return w, c.errs
+	}
+	if c.policy != nil {
+		var ok bool
+		if data, ok = c.underPolicy(kinds, data); !ok {
+			return w, c.errs
+		}
+	}
+	text, ok := c.into(&w, data)
 	if !ok {
 		return w, c.errs
 	}
-	if len(data) > c.limits.WorkloadBytes {
-		c.fail(nil, "the workload has %d bytes as JSON, and %d are the limit", len(data), c.limits.WorkloadBytes)
+	if len(text) > c.limits.WorkloadBytes {
+		c.fail(nil, "the workload has %d bytes as JSON, and %d are the limit", len(text), c.limits.WorkloadBytes)
 	}
 	w.Name = team(c.dir) + "/" + c.name
 	for _, p := range w.Check() {
@@ -265,30 +250,37 @@ func (c *candidate) decode(v cue.Value) (schema.Workload, []*Error) {
 	return w, c.errs
 }
 
-// read decodes the value, with its defaults, and tells of its JSON.
-func (c *candidate) read(v cue.Value, into any) (data []byte, ok bool) {
-	data, err := v.MarshalJSON()
-	if err == nil {
-		data, err = c.withDefaults(data)
+// read decodes the value, with its defaults.
+func (c *candidate) read(v cue.Value, into any) (ok bool) {
+	data, err := treeOf(v)
+	if err != nil {
+		c.fail(nil, "%v", err)
+		return false
 	}
+	_, ok = c.into(into, data)
+	return ok
+}
+
+// into decodes data, with its defaults, and tells of its JSON.
+func (c *candidate) into(v, data any) (text []byte, ok bool) {
+	c.rule.fill(data)
+	text, err := json.Marshal(data)
 	if err == nil {
-		dec := json.NewDecoder(bytes.NewReader(data))
+		dec := json.NewDecoder(bytes.NewReader(text))
 		dec.DisallowUnknownFields()
-		err = dec.Decode(into)
+		err = dec.Decode(v)
 	}
 	if err != nil {
 		c.fail(nil, "%v", err)
 	}
-	return data, err == nil
+	return text, err == nil
 }
 
-func (c *candidate) withDefaults(data []byte) ([]byte, error) {
-	var tree any
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.UseNumber()
-	if err := dec.Decode(&tree); err != nil {
+// treeOf is the data that a value comes to.
+func treeOf(v cue.Value) (any, error) {
+	text, err := v.MarshalJSON()
+	if err != nil {
 		return nil, err
 	}
-	c.rule.fill(tree)
-	return json.Marshal(tree)
+	return decodeTree(text)
 }

@@ -31,10 +31,10 @@ func (e *evaluation) registries(all cue.Value) {
 func (c *candidate) judgeRegistry(definition cue.Value) (r schema.Registry, ok bool) {
 	whole := definition.Unify(c.user)
 	if err := whole.Validate(cue.Concrete(true)); err != nil {
-		c.explain(err, c.user)
+		c.explain(err)
 		return r, false
 	}
-	if _, ok = c.read(whole, &r); !ok {
+	if ok = c.read(whole, &r); !ok {
 		return r, false
 	}
 	r.Name = c.name

@@ -59,19 +59,6 @@ func rootSources(sources []source) []source {
 	})
 }
 
-// policyValue is the cluster's policy in this evaluation's own context; it does
-// not exist where there is none.
-func (e *evaluation) policyValue() (cue.Value, bool) {
-	if !e.policy {
-		return cue.Value{}, true
-	}
-	sources, _ := parseAll(".", e.tree.dirs["."])
-	root, ok := e.build(".", rootSources(sources))
-	return root.LookupPath(policyPath), ok
-}
-
-var policyPath = cue.ParsePath("cluster.policy")
-
 func (e *evaluation) rootLevel(src source) {
 	for _, f := range topFields(src.syntax) {
 		name, _, _ := ast.LabelName(f.Label)
@@ -119,12 +106,12 @@ func (c *candidate) judgePool(definition cue.Value) (p schema.Pool, ok bool) {
 	}
 	whole := definition.Unify(c.user)
 	if err := whole.Validate(cue.Concrete(true)); err != nil {
-		c.explain(err, c.user)
+		c.explain(err)
 	}
 	if len(c.errs) > 0 {
 		return p, false
 	}
-	_, ok = c.read(whole, &p)
+	ok = c.read(whole, &p)
 	p.Name = c.name
 	return p, ok
 }
@@ -145,8 +132,15 @@ func (e *evaluation) cluster(v cue.Value) {
 		if near := nearest(name, known); near != "" && near != name {
 			e.fail(at(it.Value().Pos(), ".", dotted([]string{"cluster", name}), unknownField(name, known)))
 		}
-		if slices.Contains(known, name) && it.Value().IncompleteKind() != cue.StructKind {
+		if slices.Contains(known, name) && !maybeStruct(it.Value()) {
 			e.fail(at(it.Value().Pos(), ".", dotted([]string{"cluster", name}), "want fields in braces, got "+got(it.Value())))
 		}
 	}
+}
+
+// maybeStruct is whether v has fields, or will have some: a policy that looks at
+// a workload's fields ("if kind == …") is no value until it meets one.
+func maybeStruct(v cue.Value) bool {
+	kind := v.IncompleteKind()
+	return kind == cue.StructKind || kind == cue.BottomKind && v.Validate() == nil
 }

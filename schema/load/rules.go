@@ -161,37 +161,5 @@ func fallbackOf(v cue.Value) any {
 	return out
 }
 
-// fill puts the defaults into the JSON of a value, in place, and below it
-// wherever there is a struct to put them in.
-func (r *rule) fill(v any) {
-	switch v := v.(type) {
-	case map[string]any:
-		r.fillFields(v)
-		for name, f := range v {
-			if next := r.at([]string{name}); next != nil {
-				next.fill(f)
-			}
-		}
-	case []any:
-		for _, f := range v {
-			if r.each != nil {
-				r.each.fill(f)
-			}
-		}
-	}
-}
-
-func (r *rule) fillFields(v map[string]any) {
-	for name, f := range r.fields {
-		if _, there := v[name]; there || f.fallback == nil {
-			continue
-		}
-		v[name] = f.fallback
-		if _, isStruct := f.fallback.(map[string]any); isStruct {
-			v[name] = map[string]any{}
-		}
-	}
-}
-
 // names are the kinds, sorted.
 func (b *ruleBook) names() []string { return slices.Sorted(maps.Keys(b.kinds)) }
