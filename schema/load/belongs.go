@@ -5,50 +5,51 @@ import (
 	"slices"
 	"strings"
 
-	"cuelang.org/go/cue/token"
-
 	"github.com/bayplan/bayplan/schema"
 )
 
 // belonging is a pool that a workload names, and where. It is told apart from
 // what is wrong with the package itself: another root may have the pool.
 type belonging struct {
-	pool string
-	spot
-	// size is where it says how large a slot is, and count how many there are.
-	size, count spot
+	Pool string
+	At   spot
+	// Size is where it says how large a slot is, and Count how many there are.
+	Size, Count spot
 }
 
-// spot is a field and where it stands, or what it would be in.
+// spot is a field and where it stands, or what it would be in. Like all that is
+// part of a [result] it is plain data: it comes from other processes, and from
+// the disk.
 type spot struct {
-	path string
-	pos  token.Pos
+	Path, File string
+	Line, Col  int
 }
 
 func (s *spot) error(team, message string) *Error {
-	bad := at(s.pos, team, s.path, message)
-	bad.Team = team
-	return bad
+	return &Error{Team: team, File: s.File, Line: s.Line, Col: s.Col, Path: s.Path, Message: message, Next: nextValidate}
 }
 
 func (c *candidate) belongs(w *schema.Workload) belonging {
-	return belonging{pool: w.Pool, spot: c.spot("pool"), size: c.spot("resources"), count: c.spot("replicas")}
+	return belonging{Pool: w.Pool, At: c.spot("pool"), Size: c.spot("resources"), Count: c.spot("replicas")}
 }
 
-func (c *candidate) spot(path ...string) spot { return spot{c.dotted(path), placeOf(c.user, path)} }
+func (c *candidate) spot(path ...string) spot {
+	where := at(placeOf(c.user, path), c.dir, c.dotted(path), "")
+	return spot{where.Path, where.File, where.Line, where.Col}
+}
 
 // strangers are the errors about pools that the cluster does not have. Where it
 // names none, the nodes' attributes do.
 func (r *result) strangers(team string, pools []schema.Pool) (errs []*Error) {
-	if len(pools) == 0 || len(r.errs) > 0 {
+	if len(pools) == 0 || len(r.Errors) > 0 {
 		return nil
 	}
 	names := schema.PoolNames(pools)
-	for _, b := range r.belongs {
-		if b.pool == schema.DefaultPool || slices.Contains(names, b.pool) {
+	for _, b := range r.Belongs {
+		if b.Pool == schema.DefaultPool || slices.Contains(names, b.Pool) {
 			continue
 		}
-		errs = append(errs, b.error(team, unknownPool(b.pool, names)))
+		errs = append(errs, b.At.error(team, unknownPool(b.Pool, names)))
 	}
 	return bounded(tidy(errs))
 }

@@ -11,20 +11,26 @@ import (
 )
 
 // Cache remembers what packages came to, by the content of every file that had
-// a say in it. It holds the packages of the last tree and of those that were
-// overtaken since, so its size is about that of one Spec. One Cache may serve many Loads, one after the other.
+// a say in it. In memory it holds the packages of the last tree and of those that
+// were overtaken since, so its size is about that of one Spec. One Cache may serve
+// many Loads, one after the other.
 //
 // A nil *Cache remembers nothing.
 type Cache struct {
 	mu       sync.Mutex
 	entries  map[string]entry
 	patience patience
+	// last is the scan of the last tree, made under limits.
+	last   *scan
+	limits Limits
 }
 
 // entry is a result and the content that it was made of.
 type entry struct {
 	content [sha256.Size]byte
-	result  result
+	// read are the directories that the result depends on.
+	read   []string
+	result result
 	// late is the evaluation that the result did not wait for; nil for one that
 	// came in time.
 	late *attempt
@@ -39,32 +45,47 @@ func (e entry) caughtUp() entry {
 	return e
 }
 
-func (c *Cache) evaluateAll(ctx context.Context, t *tree) []result {
-	module := t.moduleName()
+// former is the scan of the last tree that was made under the same limits.
+func (c *Cache) former(limits Limits) *scan {
 	if c == nil {
-		var p patience
-		return evaluateAll(t, func(dir string, policy bool) result { return p.evaluate(ctx, t, module, dir, policy).result })
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.limits != limits {
+		return nil
+	}
+	return c.last
+}
+
+// evaluateAll is the results of a tree's packages, by its order of them.
+func (c *Cache) evaluateAll(ctx context.Context, t *tree, by Evaluator) []result {
+	one := Package{Module: moduleName(t.folder), Limits: t.limits}
+	if c == nil {
+		c = new(Cache)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var mu sync.Mutex
 	fresh := map[string]entry{}
 	results := evaluateAll(t, func(dir string, policy bool) result {
-		e := c.recall(ctx, t, module, dir, policy)
+		p := one
+		p.Dir, p.Policy = dir, policy
+		e := c.recall(ctx, t, p, by)
 		mu.Lock()
 		defer mu.Unlock()
 		fresh[dir] = e
 		return e.result
 	})
-	c.keep(fresh, ctx.Err() == nil)
+	c.keep(t, fresh, ctx.Err() == nil && t.failed() == nil)
 	return results
 }
 
 // keep remembers a tree's packages in place of the former tree's, or where it
 // was overtaken beside them, those that it came to.
-func (c *Cache) keep(fresh map[string]entry, whole bool) {
+func (c *Cache) keep(t *tree, fresh map[string]entry, whole bool) {
 	if whole {
-		c.entries = fresh
+		c.entries, c.last, c.limits = fresh, t.top, t.limits
 		return
 	}
 	if c.entries == nil {
@@ -77,21 +98,38 @@ func (c *Cache) keep(fresh map[string]entry, whole bool) {
 	}
 }
 
-func (c *Cache) recall(ctx context.Context, t *tree, module, dir string, policy bool) entry {
-	old, known := c.entries[dir]
+// recall is what the package came to before, or else comes to now.
+func (c *Cache) recall(ctx context.Context, t *tree, p Package, by Evaluator) entry {
+	old, known := c.entries[p.Dir]
 	old = old.caughtUp()
-	if known && old.content == content(t, module, dir, policy, old.result.read) {
+	if known && old.content == content(t, p, old.read) {
 		return old
 	}
-	return c.patience.evaluate(ctx, t, module, dir, policy)
+	if by == nil {
+		return c.patience.evaluate(ctx, t, p)
+	}
+	return by.evaluate(ctx, t, p)
+}
+
+// entry is a result with what it depends on. One that was made of a tree that is
+// not all there is equal to none.
+func (t *tree) entry(p Package, seen *trail, r result) entry {
+	e := entry{read: seen.list(), result: r}
+	if t.failed() == nil {
+		e.content = content(t, p, e.read)
+	}
+	return e
 }
 
 // content is the hash of all that one evaluation can see: the limits, its own
 // files, those of the packages that it imports or looked for in vain, and of
 // the root if there is a policy. The order of names is fixed, and each length is
-// written.
-func content(t *tree, module, dir string, policy bool, read []string) (sum [sha256.Size]byte) {
-	dirs := map[string]bool{dir: true, ".": policy || dir == "."}
+// written. How long it may take is none of it.
+func content(t *tree, p Package, read []string) (sum [sha256.Size]byte) {
+	dirs := map[string]bool{p.Dir: true}
+	if p.Policy {
+		dirs["."] = true
+	}
 	for _, d := range read {
 		dirs[d] = true
 	}
@@ -100,19 +138,17 @@ func content(t *tree, module, dir string, policy bool, read []string) (sum [sha2
 		h.Write(binary.AppendUvarint(nil, uint64(len(b))))
 		h.Write(b)
 	}
-	fmt.Fprint(h, t.limits)
-	write([]byte(module))
+	limits := p.Limits
+	limits.PackageTime = 0
+	fmt.Fprint(h, limits)
+	write([]byte(p.Module))
+	fmt.Fprint(h, p.Policy)
 	for _, d := range slices.Sorted(maps.Keys(dirs)) {
 		write([]byte(d))
-		if !dirs[d] {
-			continue
-		}
-		for _, f := range t.dirs[d] {
-			write([]byte(f.name))
-			write(f.data)
-		}
-		for _, e := range t.refused[d] {
-			write([]byte(e.Error()))
+		if l := t.folders[d]; l != nil {
+			write(l.digest[:])
+		} else {
+			write(nil)
 		}
 	}
 	h.Sum(sum[:0])

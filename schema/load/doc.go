@@ -11,6 +11,8 @@
 //
 // What happens to a package, in order:
 //
+//	scan.go     its folder is found, and what its contents hash to
+//	cache.go    if nothing that had a say in it has changed, that was all
 //	tree.go     its files are read into memory, under limits
 //	parse.go    they become syntax; one workload in two data files is refused
 //	imports.go  imports are resolved inside the repository
@@ -22,11 +24,15 @@
 // A team that breaks a rule is left out whole and the others go on. Every
 // package is evaluated in a context of its own, which is dropped after it: a
 // shared one would hold each value it ever saw. A [Cache] remembers results by
-// the content that they came from.
+// the content that they came from: where the file system knows the hashes of
+// folders, as Git does, those that did not change are neither listed nor read.
 //
 // CUE is a program: a hostile file can spend any amount of time and memory, and
 // evaluation cannot be interrupted. patience.go waits for each package for a
 // limited time and goes on without it, which keeps one team from holding up the
 // others; it gets neither the processor nor the memory back. Who evaluates what
-// strangers wrote does so in a process that may be killed.
+// strangers wrote does so in a process that may be killed: elsewhere.go has the
+// packages of a tree evaluated by one, and receive.go believes nothing of what it
+// sends. Therefore a [result] is plain data, and an evaluation sees nothing but
+// the folders that it asks for.
 package load

@@ -13,73 +13,84 @@ import (
 	"github.com/bayplan/bayplan/schema"
 )
 
-// result is what one package came to.
+// result is what one package came to. It is plain data, since it travels as JSON
+// from the process that evaluates and is kept on disk: a field that is not
+// exported, or is a value of CUE's, would be lost on the way. What comes back is
+// looked at by [result.check].
 type result struct {
-	// team tells that the package speaks of workloads, well or badly; a
+	// Team tells that the package speaks of workloads, well or badly; a
 	// package that others import need not.
-	team      bool
-	workloads []schema.Workload
-	pools     []schema.Pool // of the root
-	// registries are of the root, too.
-	registries []schema.Registry
-	errs       []*Error
-	// belongs says where workloads name their pools, which only the root has.
-	belongs []belonging
-	// waits says where workloads name what comes before them, of any team.
-	waits []waiting
-	// policy tells, for the root, that there is one; broken, that nobody can
+	Team bool
+	// Workloads are those of a package without errors, as are the fields below.
+	Workloads []schema.Workload
+	Pools     []schema.Pool // of the root
+	// Registries are of the root, too.
+	Registries []schema.Registry
+	Errors     []*Error
+	// Belongs says where workloads name their pools, which only the root has; one
+	// for each of Workloads.
+	Belongs []belonging
+	// Waits says where workloads name what comes before them, of any team.
+	Waits []waiting
+	// Policy tells, for the root, that there is one; Broken, that nobody can
 	// tell, and then no team may be applied past it.
-	policy, broken bool
-	// read are the directories that the result depends on, besides its own.
-	read []string
+	Policy, Broken bool
 }
 
 // evaluation is the work on one package, in a context of its own.
 type evaluation struct {
-	tree   *tree
-	dir    string
-	policy bool
-	im     *importer
-	ctx    *cue.Context
-	out    result
+	limits  Limits
+	folders folders
+	dir     string
+	policy  bool
+	im      *importer
+	ctx     *cue.Context
+	out     result
 }
 
-// evaluate is the whole way from one package's files to its workloads. What it
-// reads besides them it notes in seen, which others may look at meanwhile.
-func evaluate(t *tree, module, dir string, policy bool, seen *trail) result {
-	return guarded(t, dir, func(e *evaluation) {
-		e.policy, e.im, e.ctx = policy, newImporter(t, module, seen), cuecontext.New()
-		if dir == "." {
+// evaluate is the whole way from one package's files to its workloads. All that
+// it reads it asks folders for.
+func evaluate(p Package, read folders) result {
+	return guarded(p, read, func(e *evaluation) {
+		e.policy, e.im, e.ctx = p.Policy, newImporter(read, p.Module), cuecontext.New()
+		if p.Dir == "." {
 			e.root()
 		} else {
 			e.team()
 		}
-		e.out.read = seen.list()
 	})
 }
 
 // guarded never panics: what a package does to CUE stays its own affair (I27).
-func guarded(t *tree, dir string, work func(*evaluation)) (out result) {
+func guarded(p Package, read folders, work func(*evaluation)) (out result) {
 	defer func() {
-		if p := recover(); p != nil {
-			out = result{team: true, broken: true, errs: []*Error{{Team: team(dir), File: dir, Next: nextValidate,
-				Message: fmt.Sprintf("evaluating the package broke off: %v", p)}}}
+		if cause := recover(); cause != nil {
+			out = p.failed(fmt.Sprintf("evaluating the package broke off: %v", cause), nextValidate)
 		}
 	}()
-	e := &evaluation{tree: t, dir: dir}
+	e := &evaluation{limits: p.Limits, folders: read, dir: p.Dir}
 	work(e)
-	for _, bad := range e.out.errs {
-		bad.Team = team(dir)
+	for _, bad := range e.out.Errors {
+		bad.Team = team(p.Dir)
 	}
-	e.out.errs = bounded(tidy(e.out.errs))
+	e.out.Errors = bounded(tidy(e.out.Errors))
+	if len(e.out.Errors) > 0 {
+		e.out.Workloads, e.out.Belongs, e.out.Waits, e.out.Pools, e.out.Registries = nil, nil, nil, nil, nil
+	}
 	return e.out
 }
 
+// failed is the result of a package that was not evaluated to its end.
+func (p Package) failed(message, next string) result {
+	return result{Team: true, Broken: true, Errors: []*Error{{Team: team(p.Dir), File: p.Dir, Message: message, Next: next}}}
+}
+
 func (e *evaluation) team() {
-	e.out.team = true
-	sources, errs := parseAll(e.dir, e.tree.dirs[e.dir])
-	e.out.errs = append(errs, e.tree.refused[e.dir]...)
-	broken := len(e.out.errs) > 0
+	e.out.Team = true
+	own := e.folders(e.dir)
+	sources, errs := parseAll(e.dir, own.Files)
+	e.out.Errors = append(errs, own.Refused...)
+	broken := len(e.out.Errors) > 0
 	e.names()
 	for _, src := range sources {
 		e.topLevel(src)
@@ -92,7 +103,7 @@ func (e *evaluation) team() {
 		return
 	}
 	all := value.LookupPath(workloadsPath)
-	e.out.team = all.Exists() || value.Err() != nil
+	e.out.Team = all.Exists() || value.Err() != nil
 	e.workloads(all)
 	e.remaining(value)
 }
@@ -110,7 +121,7 @@ func (e *evaluation) names() {
 	}
 }
 
-func (e *evaluation) fail(err *Error) { e.out.errs = append(e.out.errs, err) }
+func (e *evaluation) fail(err *Error) { e.out.Errors = append(e.out.Errors, err) }
 
 // topLevel looks for slips that would make workloads vanish: a file may hold
 // whatever helps it, yet nothing that looks like workloads and is not.
@@ -157,12 +168,12 @@ func topFields(f *ast.File) (fields []*ast.Field) {
 func (e *evaluation) build(dir string, sources []source) (cue.Value, bool) {
 	inst := e.im.build(dir, sources)
 	if inst == nil {
-		e.out.errs = append(e.out.errs, e.im.errs...)
+		e.out.Errors = append(e.out.Errors, e.im.errs...)
 		return cue.Value{}, false
 	}
 	value := e.ctx.BuildInstance(inst)
 	if err := value.Err(); err != nil && inst.Err != nil {
-		e.out.errs = append(e.out.errs, plainErrors(dir, err)...)
+		e.out.Errors = append(e.out.Errors, plainErrors(dir, err)...)
 		return cue.Value{}, false
 	}
 	return value, true
@@ -184,16 +195,16 @@ func (e *evaluation) workloads(all cue.Value) {
 	}
 	kinds := e.ctx.BuildInstance(e.im.schema).LookupPath(kindsPath)
 	for it.Next() {
-		if len(e.out.workloads) == e.tree.limits.PackageWorkloads {
-			e.fail(at(it.Value().Pos(), e.dir, "workloads", fmt.Sprintf("a package may hold %d workloads at most", e.tree.limits.PackageWorkloads)))
+		if len(e.out.Workloads) == e.limits.PackageWorkloads {
+			e.fail(at(it.Value().Pos(), e.dir, "workloads", fmt.Sprintf("a package may hold %d workloads at most", e.limits.PackageWorkloads)))
 			return
 		}
-		c := candidate{under: []string{"workloads"}, name: it.Selector().Unquoted(), dir: e.dir, user: it.Value(), policy: policy, limits: e.tree.limits}
+		c := candidate{under: []string{"workloads"}, name: it.Selector().Unquoted(), dir: e.dir, user: it.Value(), policy: policy, limits: e.limits}
 		w, errs := c.judge(kinds)
-		e.out.errs = append(e.out.errs, errs...)
-		e.out.workloads = append(e.out.workloads, w)
-		e.out.belongs = append(e.out.belongs, c.belongs(&w))
-		e.out.waits = append(e.out.waits, c.waits(&w)...)
+		e.out.Errors = append(e.out.Errors, errs...)
+		e.out.Workloads = append(e.out.Workloads, w)
+		e.out.Belongs = append(e.out.Belongs, c.belongs(&w))
+		e.out.Waits = append(e.out.Waits, c.waits(&w)...)
 	}
 }
 
@@ -215,7 +226,7 @@ func (e *evaluation) remaining(value cue.Value) {
 // covered tells that a workload's own errors are told already.
 func (e *evaluation) covered(below string) bool {
 	name, _, _ := strings.Cut(below, ".")
-	return slices.ContainsFunc(e.out.errs, func(b *Error) bool {
+	return slices.ContainsFunc(e.out.Errors, func(b *Error) bool {
 		return b.Path == "workloads."+name || strings.HasPrefix(b.Path, "workloads."+name+".")
 	})
 }

@@ -2,6 +2,7 @@ package load
 
 import (
 	"fmt"
+	"io/fs"
 	"path"
 	"slices"
 	"strings"
@@ -15,12 +16,12 @@ import (
 
 // moduleName reads the module's path out of cue.mod/module.cue; "" if the
 // repository is no module and so has nothing to import from itself.
-func (t *tree) moduleName() string {
-	for _, f := range t.dirs["cue.mod"] {
-		if f.name != "cue.mod/module.cue" {
+func moduleName(read folders) string {
+	for _, f := range read("cue.mod").Files {
+		if f.Name != "cue.mod/module.cue" {
 			continue
 		}
-		syntax, err := parser.ParseFile(f.name, f.data)
+		syntax, err := parser.ParseFile(f.Name, f.Data)
 		if err != nil {
 			return ""
 		}
@@ -49,22 +50,19 @@ func moduleField(f *ast.File) string {
 
 // importer resolves imports for one evaluation, inside the tree alone.
 type importer struct {
-	tree   *tree
-	module string
-	ctx    *build.Context
-	schema *build.Instance
+	folders folders
+	module  string
+	ctx     *build.Context
+	schema  *build.Instance
 	// done holds instances by directory and package name, nil for a broken
 	// one; busy are those whose own imports are being resolved.
 	done map[string]*build.Instance
 	busy map[string]bool
-	// seen are the directories that were looked into, there or not: what the
-	// result depends on.
-	seen *trail
 	errs []*Error
 }
 
-func newImporter(t *tree, module string, seen *trail) *importer {
-	im := &importer{tree: t, module: module, seen: seen, done: map[string]*build.Instance{}, busy: map[string]bool{}}
+func newImporter(read folders, module string) *importer {
+	im := &importer{folders: read, module: module, done: map[string]*build.Instance{}, busy: map[string]bool{}}
 	im.ctx = build.NewContext(build.Loader(im.load))
 	im.schema = schemaInstance(im.ctx)
 	return im
@@ -117,27 +115,27 @@ func (im *importer) resolve(importPath string) (dir, pkg string) {
 	if im.module != "" && isOurs {
 		candidates = []string{path.Clean(inside), vendor}
 	}
-	im.seen.add(candidates...)
-	i := slices.IndexFunc(candidates, func(d string) bool { return hasCUE(im.tree.dirs[d]) })
+	i := slices.IndexFunc(candidates, func(d string) bool { return fs.ValidPath(d) && hasCUE(im.folders(d).Files) })
 	if i < 0 {
 		return "", ""
 	}
 	return candidates[i], pkg
 }
 
-func hasCUE(files []file) bool {
-	return slices.ContainsFunc(files, func(f file) bool { return ext(f.name) == ".cue" })
+func hasCUE(files []File) bool {
+	return slices.ContainsFunc(files, func(f File) bool { return ext(f.Name) == ".cue" })
 }
 
 // imported builds a package out of the CUE files that bear its name.
 func (im *importer) imported(pos token.Pos, dir, pkg, importPath string) *build.Instance {
-	if bad := im.tree.refusedCUE(dir); bad != nil {
+	found := im.folders(dir)
+	if bad := found.refusedCUE(dir); bad != nil {
 		im.fail(pos, "package %q cannot be imported: %s", importPath, bad)
 		return nil
 	}
 	var sources []source
-	for _, f := range im.tree.dirs[dir] {
-		if ext(f.name) != ".cue" {
+	for _, f := range found.Files {
+		if ext(f.Name) != ".cue" {
 			continue
 		}
 		src, errs := parseCUE(f)
@@ -158,8 +156,8 @@ func (im *importer) imported(pos token.Pos, dir, pkg, importPath string) *build.
 
 // refusedCUE is why the CUE files of a directory are not all there; nil if they
 // are.
-func (t *tree) refusedCUE(dir string) *Error {
-	for _, e := range t.refused[dir] {
+func (f *Folder) refusedCUE(dir string) *Error {
+	for _, e := range f.Refused {
 		if e.File == dir || ext(e.File) == ".cue" {
 			return e
 		}

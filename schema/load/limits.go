@@ -12,12 +12,12 @@ import (
 // for that. What all teams ask for together is judged when the commit is accepted,
 // since it cannot be told here whose part is too large.
 func (r *result) beyond(team string, pools []schema.Pool) (errs []*Error) {
-	if len(r.errs) > 0 || !slices.ContainsFunc(pools, func(p schema.Pool) bool { return p.Limit != nil }) {
+	if len(r.Errors) > 0 || !slices.ContainsFunc(pools, func(p schema.Pool) bool { return p.Limit != nil }) {
 		return nil
 	}
 	sums := map[string]schema.Quantity{}
-	for i := range r.workloads {
-		w, b := &r.workloads[i], &r.belongs[i]
+	for i := range r.Workloads {
+		w, b := &r.Workloads[i], &r.Belongs[i]
 		told := false
 		schema.Outward(pools, w.Pool, func(p *schema.Pool) {
 			one := schema.Quantity{CPU: w.Resources.CPU, Memory: w.Resources.Memory}
@@ -27,9 +27,9 @@ func (r *result) beyond(team string, pools []schema.Pool) (errs []*Error) {
 			switch {
 			case told:
 			case what != "":
-				errs, told = append(errs, b.size.error(team, fmt.Sprintf("a slot of %s is more than pool %q may ever have: its limit is %s", one.Text(what), p.Name, p.Limit.Text(what)))), true
+				errs, told = append(errs, b.Size.error(team, fmt.Sprintf("a slot of %s is more than pool %q may ever have: its limit is %s", one.Text(what), p.Name, p.Limit.Text(what)))), true
 			case all != "" && was.Above(p.Limit) == "":
-				errs, told = append(errs, b.count.error(team, fmt.Sprintf("with it the team asks for %s of pool %q, whose limit is %s", sums[p.Name].Text(all), p.Name, p.Limit.Text(all)))), true
+				errs, told = append(errs, b.Count.error(team, fmt.Sprintf("with it the team asks for %s of pool %q, whose limit is %s", sums[p.Name].Text(all), p.Name, p.Limit.Text(all)))), true
 			}
 		})
 	}

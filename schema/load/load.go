@@ -1,6 +1,7 @@
 package load
 
 import (
+	"cmp"
 	"context"
 	"io/fs"
 	"runtime"
@@ -17,8 +18,9 @@ import (
 type Option func(*options)
 
 type options struct {
-	limits Limits
-	cache  *Cache
+	limits    Limits
+	cache     *Cache
+	evaluator Evaluator
 }
 
 // WithLimits bounds what a tree may cost; a field left zero keeps its default.
@@ -26,6 +28,9 @@ func WithLimits(l Limits) Option { return func(o *options) { o.limits = l } }
 
 // WithCache reuses what the packages of earlier trees came to.
 func WithCache(c *Cache) Option { return func(o *options) { o.cache = c } }
+
+// WithEvaluator has each package evaluated elsewhere, instead of in this process.
+func WithEvaluator(e Evaluator) Option { return func(o *options) { o.evaluator = e } }
 
 // Load evaluates a tree.
 //
@@ -45,13 +50,14 @@ func LoadContext(ctx context.Context, fsys fs.FS, rev schema.Revision, opts ...O
 	for _, opt := range opts {
 		opt(&o)
 	}
-	t, err := readTree(fsys, o.limits.withDefaults())
+	limits := o.limits.withDefaults()
+	t, err := readTree(fsys, limits, o.cache.former(limits))
 	if err != nil {
 		return schema.Spec{}, err
 	}
-	results := o.cache.evaluateAll(ctx, t)
-	if ctx.Err() != nil {
-		return schema.Spec{}, ctx.Err()
+	results := o.cache.evaluateAll(ctx, t, o.evaluator)
+	if err := cmp.Or(ctx.Err(), t.failed()); err != nil {
+		return schema.Spec{}, err
 	}
 	return assemble(t, results, rev)
 }
@@ -63,10 +69,10 @@ func evaluateAll(t *tree, eval func(dir string, policy bool) result) []result {
 	teams, policy := t.packages, false
 	if len(teams) > 0 && teams[0] == "." {
 		results[0] = eval(".", false)
-		policy = results[0].policy
+		policy = results[0].Policy
 		teams = teams[1:]
-		if results[0].broken {
-			eval = func(dir string, _ bool) result { return heldBack(dir, results[0].errs[0]) }
+		if results[0].Broken {
+			eval = func(dir string, _ bool) result { return heldBack(dir, results[0].Errors[0]) }
 		}
 	}
 	offset := len(results) - len(teams)
@@ -89,7 +95,7 @@ func heldBack(dir string, cause *Error) result {
 	if cause.Line > 0 {
 		place += ":" + strconv.Itoa(cause.Line)
 	}
-	return result{team: true, errs: []*Error{{Team: dir, File: dir,
+	return result{Team: true, Errors: []*Error{{Team: dir, File: dir,
 		Message: "held back, since the cluster's policy cannot be read: see " + place,
 		Next:    "correct " + place + " and run: bayplan validate"}}}
 }
@@ -101,26 +107,26 @@ func assemble(t *tree, results []result, rev schema.Revision) (schema.Spec, erro
 	some := false
 	for i := range results {
 		r := &results[i]
-		if t.packages[i] == "." && len(r.errs) == 0 {
-			spec.Pools, spec.Registries = r.pools, r.registries
+		if t.packages[i] == "." && len(r.Errors) == 0 {
+			spec.Pools, spec.Registries = r.Pools, r.Registries
 		}
-		r.errs = append(slices.Clip(r.errs), r.strangers(team(t.packages[i]), spec.Pools)...)
-		r.errs = append(slices.Clip(r.errs), r.beyond(team(t.packages[i]), spec.Pools)...)
+		r.Errors = append(slices.Clip(r.Errors), r.strangers(team(t.packages[i]), spec.Pools)...)
+		r.Errors = append(slices.Clip(r.Errors), r.beyond(team(t.packages[i]), spec.Pools)...)
 	}
 	checkWaits(t, results)
 	for i, r := range results {
 		root := t.packages[i] == "."
-		some = some || r.team || !root
-		sound := len(r.errs) == 0
-		errs = append(errs, r.errs...)
-		if sound && (root || !r.team) {
+		some = some || r.Team || !root
+		sound := len(r.Errors) == 0
+		errs = append(errs, r.Errors...)
+		if sound && (root || !r.Team) {
 			continue
 		}
 		one := schema.Team{Name: team(t.packages[i]), Commit: rev.Commit}
 		if !sound {
-			one.Commit, one.Errors = "", texts(r.errs)
+			one.Commit, one.Errors = "", texts(r.Errors)
 		} else {
-			spec.Workloads = append(spec.Workloads, r.workloads...)
+			spec.Workloads = append(spec.Workloads, r.Workloads...)
 		}
 		spec.Teams = append(spec.Teams, one)
 	}

@@ -151,9 +151,9 @@ func TestLoad_Limits(t *testing.T) {
 
 // I27: a package that makes the evaluator panic is an error of its own.
 func TestEvaluate_Panic(t *testing.T) {
-	broken := &tree{dirs: map[string][]file{"a": {{name: "a/a.cue", data: []byte("x: 1")}}}, refused: nil}
-	got := guarded(broken, "a", func(*evaluation) { panic("boom") })
-	if len(got.errs) != 1 || got.errs[0].Team != "a" || !strings.Contains(got.errs[0].Message, "broke off: boom") || !got.team {
+	broken := func(string) Folder { return Folder{Files: []File{{Name: "a/a.cue", Data: []byte("x: 1")}}} }
+	got := guarded(Package{Dir: "a"}, broken, func(*evaluation) { panic("boom") })
+	if len(got.Errors) != 1 || got.Errors[0].Team != "a" || !strings.Contains(got.Errors[0].Message, "broke off: boom") || !got.Team {
 		t.Errorf("got %+v", got)
 	}
 }

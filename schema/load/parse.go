@@ -25,11 +25,11 @@ type source struct {
 
 // parseAll parses the files of one directory; all their errors, not the first.
 // Those that were not read have their error already.
-func parseAll(dir string, files []file) ([]source, []*Error) {
+func parseAll(dir string, files []File) ([]source, []*Error) {
 	var sources []source
 	var errs []*Error
 	for _, f := range files {
-		if f.data == nil {
+		if f.Data == nil {
 			continue
 		}
 		src, bad := parse(f)
@@ -47,31 +47,31 @@ func parseAll(dir string, files []file) ([]source, []*Error) {
 	return sources, errs
 }
 
-func parse(f file) (source, []*Error) {
-	switch ext(f.name) {
+func parse(f File) (source, []*Error) {
+	switch ext(f.Name) {
 	case ".cue":
 		return parseCUE(f)
 	case ".json":
-		expr, err := cuejson.Extract(f.name, f.data)
+		expr, err := cuejson.Extract(f.Name, f.Data)
 		if err != nil {
-			return source{name: f.name, data: true}, []*Error{jsonError(f, err)}
+			return source{name: f.Name, data: true}, []*Error{jsonError(f, err)}
 		}
-		return dataSource(f.name, &ast.File{Filename: f.name, Decls: []ast.Decl{&ast.EmbedDecl{Expr: expr}}})
+		return dataSource(f.Name, &ast.File{Filename: f.Name, Decls: []ast.Decl{&ast.EmbedDecl{Expr: expr}}})
 	default:
-		syntax, err := cueyaml.Extract(f.name, f.data)
+		syntax, err := cueyaml.Extract(f.Name, f.Data)
 		if err != nil {
-			return source{name: f.name, data: true}, syntaxErrors(f.name, err)
+			return source{name: f.Name, data: true}, syntaxErrors(f.Name, err)
 		}
-		return dataSource(f.name, syntax)
+		return dataSource(f.Name, syntax)
 	}
 }
 
 // jsonError takes the words of Go's parser, which says what it tripped over.
-func jsonError(f file, err error) *Error {
-	e := &Error{File: f.name, Message: "json syntax: " + err.Error(), Next: nextValidate}
+func jsonError(f File, err error) *Error {
+	e := &Error{File: f.Name, Message: "json syntax: " + err.Error(), Next: nextValidate}
 	var syntax *json.SyntaxError
-	if goErr := json.Unmarshal(f.data, new(any)); errors.As(goErr, &syntax) {
-		before := f.data[:max(0, syntax.Offset-1)]
+	if goErr := json.Unmarshal(f.Data, new(any)); errors.As(goErr, &syntax) {
+		before := f.Data[:max(0, syntax.Offset-1)]
 		e.Message = "json syntax: " + syntax.Error()
 		e.Line = 1 + bytes.Count(before, []byte("\n"))
 		e.Col = len(before) - bytes.LastIndexByte(before, '\n')
@@ -79,10 +79,10 @@ func jsonError(f file, err error) *Error {
 	return e
 }
 
-func parseCUE(f file) (source, []*Error) {
-	syntax, err := parser.ParseFile(f.name, f.data)
+func parseCUE(f File) (source, []*Error) {
+	syntax, err := parser.ParseFile(f.Name, f.Data)
 	if err != nil {
-		return source{name: f.name}, syntaxErrors(f.name, err)
+		return source{name: f.Name}, syntaxErrors(f.Name, err)
 	}
 	for _, d := range syntax.Decls {
 		a, ok := d.(*ast.Attribute)
@@ -93,11 +93,11 @@ func parseCUE(f file) (source, []*Error) {
 		case "ignore":
 			return source{}, nil
 		case "extern", "if":
-			return source{name: f.name}, []*Error{at(a.Pos(), f.name, "",
+			return source{name: f.Name}, []*Error{at(a.Pos(), f.Name, "",
 				fmt.Sprintf("@%s is not supported: a package is all that its files say, and nothing else", key))}
 		}
 	}
-	return source{name: f.name, syntax: syntax}, nil
+	return source{name: f.Name, syntax: syntax}, nil
 }
 
 // dataSource checks that a YAML or JSON file is one map without a key twice.

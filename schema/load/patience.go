@@ -61,15 +61,15 @@ type attempt struct {
 
 // evaluate is the package's result, or an error that it took too long. ctx ends
 // the waiting; what is returned then is of no use.
-func (p *patience) evaluate(ctx context.Context, t *tree, module, dir string, policy bool) entry {
+func (p *patience) evaluate(ctx context.Context, t *tree, one Package) entry {
 	if p.exhausted() {
-		return entry{result: heldUp(dir)}
+		return entry{result: heldUp(one.Dir)}
 	}
 	if !p.enter(ctx) {
 		return entry{}
 	}
-	a := begin(t, module, dir, policy)
-	limit := time.NewTimer(t.limits.PackageTime)
+	a := begin(t, one)
+	limit := time.NewTimer(one.Limits.PackageTime)
 	select {
 	case <-a.done:
 		limit.Stop()
@@ -82,9 +82,9 @@ func (p *patience) evaluate(ctx context.Context, t *tree, module, dir string, po
 	}
 	p.abandon(a)
 	p.leave()
-	r := tooLong(dir, t.limits.PackageTime)
-	r.read = a.seen.list()
-	return entry{content(t, module, dir, policy, r.read), r, a}
+	e := t.entry(one, a.seen, tooLong(one.Dir, one.Limits.PackageTime))
+	e.late = a
+	return e
 }
 
 // outlast keeps an evaluation that nobody waits for in its place, until it ends
@@ -99,12 +99,11 @@ func (p *patience) outlast(a *attempt, limit *time.Timer) {
 	}
 }
 
-func begin(t *tree, module, dir string, policy bool) *attempt {
+func begin(t *tree, one Package) *attempt {
 	a := &attempt{done: make(chan struct{}), seen: &trail{}}
 	go func() {
 		defer close(a.done)
-		r := evaluate(t, module, dir, policy, a.seen)
-		a.entry = entry{content(t, module, dir, policy, r.read), r, nil}
+		a.entry = t.entry(one, a.seen, evaluate(one, a.seen.through(t)))
 	}()
 	return a
 }
@@ -134,28 +133,34 @@ func (a *attempt) ended() bool {
 
 // tooLong is the result of a package that took longer than it may.
 func tooLong(dir string, limit time.Duration) result {
-	return result{team: true, broken: true, errs: []*Error{{Team: team(dir), File: dir,
+	return result{Team: true, Broken: true, Errors: []*Error{{Team: team(dir), File: dir,
 		Message: fmt.Sprintf("evaluating the folder took longer than %s", limit),
 		Next:    "look for a comprehension over much data, split the folder, and run: bayplan validate"}}}
 }
 
 // heldUp is the result of a package that was not evaluated at all.
 func heldUp(dir string) result {
-	return result{team: true, broken: true, errs: []*Error{{Team: team(dir), File: dir,
+	return result{Team: true, Broken: true, Errors: []*Error{{Team: team(dir), File: dir,
 		Message: fmt.Sprintf("not evaluated, since %d folders that took too long are still being evaluated", maxAbandoned),
 		Next:    "correct those first, and push again once they are through, or restart the server: what runs goes on running"}}}
 }
 
-// trail is the directories that an evaluation has looked into so far.
+// trail is the directories that an evaluation has asked for so far, there or not.
 type trail struct {
 	mu   sync.Mutex
 	dirs []string
 }
 
-func (t *trail) add(dirs ...string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.dirs = append(t.dirs, dirs...)
+// through is the way to the tree's folders that leaves the trail.
+func (t *trail) through(of *tree) folders {
+	return func(dir string) Folder {
+		t.mu.Lock()
+		if !slices.Contains(t.dirs, dir) {
+			t.dirs = append(t.dirs, dir)
+		}
+		t.mu.Unlock()
+		return of.folder(dir)
+	}
 }
 
 func (t *trail) list() []string {

@@ -35,10 +35,10 @@ func (e *evaluation) openPolicy() (*policy, bool) {
 	if !e.policy {
 		return nil, true
 	}
-	apart := &evaluation{tree: e.tree, dir: ".", im: newImporter(e.tree, e.im.module, e.im.seen), ctx: cuecontext.New()}
-	sources, _ := parseAll(".", e.tree.dirs["."])
+	apart := &evaluation{folders: e.folders, dir: ".", im: newImporter(e.folders, e.im.module), ctx: cuecontext.New()}
+	sources, _ := parseAll(".", e.folders(".").Files)
 	root, ok := apart.build(".", rootSources(sources))
-	e.out.errs = append(e.out.errs, apart.out.errs...)
+	e.out.Errors = append(e.out.Errors, apart.out.Errors...)
 	return &policy{apart.ctx, root.LookupPath(policyPath)}, ok
 }
 

@@ -19,12 +19,12 @@ func (e *evaluation) registries(all cue.Value) {
 	for it.Next() {
 		c := &candidate{under: []string{"cluster", "registries"}, name: it.Selector().Unquoted(), dir: e.dir, user: it.Value(), rule: rules().registry}
 		r, ok := c.judgeRegistry(definition)
-		e.out.errs = append(e.out.errs, c.errs...)
+		e.out.Errors = append(e.out.Errors, c.errs...)
 		if ok {
-			e.out.registries = append(e.out.registries, r)
+			e.out.Registries = append(e.out.Registries, r)
 		}
 	}
-	slices.SortFunc(e.out.registries, func(a, b schema.Registry) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(e.out.Registries, func(a, b schema.Registry) int { return strings.Compare(a.Name, b.Name) })
 }
 
 // judgeRegistry unifies the registry with its definition.

@@ -15,37 +15,37 @@ import (
 // beside the policy (workloads at the root, another tool's file), which keeps
 // nobody else, or leaves the policy unknown: then the package is broken.
 func (e *evaluation) root() {
-	files := e.tree.dirs["."]
-	sources, errs := parseAll(".", files)
-	e.out.errs = append(errs, e.tree.refused["."]...)
-	e.out.broken = slices.ContainsFunc(e.out.errs, func(bad *Error) bool { return mayHoldPolicy(bad, files) })
+	own := e.folders(".")
+	sources, errs := parseAll(".", own.Files)
+	e.out.Errors = append(errs, own.Refused...)
+	e.out.Broken = slices.ContainsFunc(e.out.Errors, func(bad *Error) bool { return mayHoldPolicy(bad, own.Files) })
 	sources = rootSources(sources)
-	e.out.team = len(sources)+len(errs) > 0
+	e.out.Team = len(sources)+len(errs) > 0
 	for _, src := range sources {
 		e.rootLevel(src)
 	}
-	if e.out.broken {
+	if e.out.Broken {
 		return
 	}
-	before := len(e.out.errs)
+	before := len(e.out.Errors)
 	value, ok := e.build(".", sources)
 	if ok {
 		e.cluster(value.LookupPath(cue.ParsePath("cluster")))
 		e.pools(value.LookupPath(cue.ParsePath("cluster.pools")))
 		e.registries(value.LookupPath(cue.ParsePath("cluster.registries")))
-		e.out.policy = value.LookupPath(policyPath).Exists()
+		e.out.Policy = value.LookupPath(policyPath).Exists()
 		if err := value.Validate(); err != nil {
-			e.out.errs = append(e.out.errs, plainErrors(".", err)...)
+			e.out.Errors = append(e.out.Errors, plainErrors(".", err)...)
 		}
 	}
-	e.out.broken = !ok || len(e.out.errs) > before
+	e.out.Broken = !ok || len(e.out.Errors) > before
 }
 
 // mayHoldPolicy tells of an unreadable file that could hold the policy: any of
 // CUE, and one of data that has the word.
-func mayHoldPolicy(bad *Error, files []file) bool {
-	i := slices.IndexFunc(files, func(f file) bool { return f.name == bad.File })
-	return i < 0 || ext(bad.File) == ".cue" || files[i].data == nil || bytes.Contains(files[i].data, []byte("cluster"))
+func mayHoldPolicy(bad *Error, files []File) bool {
+	i := slices.IndexFunc(files, func(f File) bool { return f.Name == bad.File })
+	return i < 0 || ext(bad.File) == ".cue" || files[i].Data == nil || bytes.Contains(files[i].Data, []byte("cluster"))
 }
 
 // rootSources leaves out what did not parse, and data files that are not ours:
@@ -84,18 +84,18 @@ func (e *evaluation) pools(all cue.Value) {
 	for it.Next() {
 		c := &candidate{under: []string{"cluster", "pools"}, name: it.Selector().Unquoted(), dir: e.dir, user: it.Value(), rule: rules().pool}
 		if p, ok := c.judgePool(definition); ok {
-			e.out.pools = append(e.out.pools, p)
+			e.out.Pools = append(e.out.Pools, p)
 		}
 		judged[c.name] = c
 	}
-	slices.SortFunc(e.out.pools, func(a, b schema.Pool) int { return strings.Compare(a.Name, b.Name) })
-	for name, problems := range schema.CheckPools(e.out.pools) {
+	slices.SortFunc(e.out.Pools, func(a, b schema.Pool) int { return strings.Compare(a.Name, b.Name) })
+	for name, problems := range schema.CheckPools(e.out.Pools) {
 		for _, p := range problems {
 			judged[name].fail(p.Path, "%s", p.Message)
 		}
 	}
 	for _, c := range judged {
-		e.out.errs = append(e.out.errs, c.errs...)
+		e.out.Errors = append(e.out.Errors, c.errs...)
 	}
 }
 

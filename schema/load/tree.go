@@ -8,6 +8,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -22,8 +23,8 @@ type Limits struct {
 	PackageBytes int64
 	// Packages is the number of directories with files; 10,000.
 	Packages int
-	// TreeBytes is the size of all files together, which stay in memory for
-	// the time of one Load; 256 MiB.
+	// TreeBytes is the size of all files that one Load reads, which stay in
+	// memory for its time; 256 MiB.
 	TreeBytes int64
 	// Depth is how many folders deep a package may lie; 16.
 	Depth int
@@ -59,13 +60,6 @@ func orElse[T int | int64 | time.Duration](v *T, otherwise T) {
 	}
 }
 
-// file is one file in memory; its name is the path from the root. data is nil,
-// and not just empty, for one that breaks a limit: its package is refused.
-type file struct {
-	name string
-	data []byte
-}
-
 // ext is ".cue", ".yaml" (also for .yml), ".json", or "" for what is not read.
 func ext(name string) string {
 	switch e := path.Ext(name); e {
@@ -77,34 +71,44 @@ func ext(name string) string {
 	return ""
 }
 
-// tree is all that Load reads of a commit.
+// tree is what Load knows of a commit: where its folders are and what their
+// contents hash to. Files are read when an evaluation asks for them, or where
+// the file system cannot tell their hashes without.
 type tree struct {
 	limits Limits
-	// dirs holds the files of each directory, in the order of their names;
-	// "." is the root. Folders below cue.mod are there for imports only.
-	dirs map[string][]file
+	fsys   fs.FS
+	// top is the scan of the whole, and folders are those with files by their
+	// path; "." is the root. Folders below cue.mod are there for imports only.
+	top     *scan
+	folders map[string]*listing
 	// packages are the directories that are teams (or the root), sorted.
 	packages []string
-	// refused are packages whose files break a limit.
-	refused map[string][]*Error
-	// size and bytes are what the folders and all of them hold so far.
-	size  map[string]int64
+
+	mu sync.Mutex
+	// open are the folders that were read, and bytes what they sum to.
+	open  map[string]Folder
 	bytes int64
+	// err is why a file could not be read, or that the tree is too large: then it
+	// is not all there, and nothing of it counts.
+	err error
 }
 
-// readTree reads all files once, in one goroutine: a tree of a Git library may
-// not be safe for more. An error means that the tree is not all there, and then
-// nothing of it counts.
-func readTree(fsys fs.FS, limits Limits) (*tree, error) {
-	t := &tree{limits: limits, dirs: map[string][]file{}, refused: map[string][]*Error{}, size: map[string]int64{}}
-	if err := t.readDir(fsys, "."); err != nil {
+// readTree finds the folders of a tree. What is the same as in former, an
+// earlier tree under the same limits or nil, is not listed again where the file
+// system tells by a hash that it is.
+func readTree(fsys fs.FS, limits Limits, former *scan) (*tree, error) {
+	t := &tree{limits: limits, fsys: fsys, folders: map[string]*listing{}, open: map[string]Folder{}}
+	top, err := t.scan(".", rootID(fsys), former)
+	if err != nil {
 		return nil, err
 	}
-	for dir := range t.dirs {
-		if !vendored(dir) {
-			t.packages = append(t.packages, dir)
+	t.top = top
+	top.each(func(l *listing) {
+		t.folders[l.dir] = l
+		if !vendored(l.dir) {
+			t.packages = append(t.packages, l.dir)
 		}
-	}
+	})
 	slices.Sort(t.packages)
 	if len(t.packages) > limits.Packages {
 		return nil, fmt.Errorf("the tree has %d packages, and %d are the limit: split the repository", len(t.packages), limits.Packages)
@@ -116,75 +120,83 @@ func vendored(dir string) bool {
 	return dir == "cue.mod" || strings.HasPrefix(dir, "cue.mod/")
 }
 
-func (t *tree) readDir(fsys fs.FS, dir string) error {
-	entries, err := fs.ReadDir(fsys, dir)
+// folder is the files of a directory, read once. After an error it is empty, and
+// the tree says why.
+func (t *tree) folder(dir string) Folder {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if f, ok := t.open[dir]; ok {
+		return f
+	}
+	l := t.folders[dir]
+	if l == nil || t.err != nil {
+		return Folder{}
+	}
+	f, err := t.read(l)
 	if err != nil {
-		return fmt.Errorf("reading %s: %w", dir, err)
+		t.err = err
+		return Folder{}
 	}
-	for _, e := range entries {
-		name := path.Join(dir, e.Name())
-		switch {
-		case ignored(e.Name()):
-		case e.IsDir():
-			err = t.enter(fsys, name)
-		case e.Type().IsRegular() && ext(name) != "":
-			err = t.readFile(fsys, dir, name)
-		}
+	return t.keep(dir, f)
+}
+
+// failed is why the tree is not all there; nil if it is, as far as it was read.
+func (t *tree) failed() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.err
+}
+
+// keep holds a folder for the time of the Load.
+func (t *tree) keep(dir string, f Folder) Folder {
+	for _, one := range f.Files {
+		t.bytes += int64(len(one.Data))
+	}
+	if t.bytes > t.limits.TreeBytes {
+		t.err = fmt.Errorf("the files of the tree sum to more than %d bytes: split the repository", t.limits.TreeBytes)
+		return Folder{}
+	}
+	t.open[dir] = f
+	return f
+}
+
+// read reads the files of a folder, within what each and all together may take.
+func (t *tree) read(l *listing) (Folder, error) {
+	out := Folder{Refused: slices.Clone(l.refused)}
+	size := int64(0)
+	for _, name := range l.names {
+		f, why, err := t.readFile(name)
 		if err != nil {
-			return err
+			return Folder{}, err
 		}
+		if size += int64(len(f.Data)); size > t.limits.PackageBytes {
+			size -= int64(len(f.Data))
+			f.Data, why = nil, refusal(l.dir, l.dir, fmt.Sprintf("the files of the folder sum to more than %d bytes, which is the limit", t.limits.PackageBytes))
+		}
+		if why != nil && (len(out.Refused) == 0 || out.Refused[len(out.Refused)-1].compare(why) != 0) {
+			out.Refused = append(out.Refused, why) // one of a kind is enough
+		}
+		out.Files = append(out.Files, f)
 	}
-	return nil
+	return out, nil
 }
 
-func ignored(base string) bool {
-	return base[0] == '.' || base[0] == '_' ||
-		strings.HasSuffix(base, "_tool.cue") || strings.HasSuffix(base, "_test.cue")
-}
-
-func (t *tree) enter(fsys fs.FS, dir string) error {
-	if strings.Count(dir, "/")+1 > t.limits.Depth {
-		t.refuse(dir, dir, fmt.Sprintf("folders may lie %d deep at most", t.limits.Depth))
-		return nil
-	}
-	return t.readDir(fsys, dir)
-}
-
-func (t *tree) readFile(fsys fs.FS, dir, name string) error {
-	data, err := readAtMost(fsys, name, t.limits.FileBytes+1)
+// readFile reads a file, or tells why the package goes without it: then its Data
+// is nil. An error means that the tree is not all there.
+func (t *tree) readFile(name string) (f File, why *Error, err error) {
+	data, err := readAtMost(t.fsys, name, t.limits.FileBytes+1)
 	limit, tooLarge := sizeRefused(err)
 	switch {
 	case tooLarge:
 	case err != nil:
-		return fmt.Errorf("reading %s: %w", name, err)
+		return f, nil, fmt.Errorf("reading %s: %w", name, err)
 	case int64(len(data)) > t.limits.FileBytes:
 		limit, tooLarge = t.limits.FileBytes, true
 	}
-	switch {
-	case len(t.dirs[dir]) == t.limits.PackageFiles:
-		t.refuse(dir, dir, fmt.Sprintf("the folder has more than %d files, which is the limit", t.limits.PackageFiles))
-		return nil
-	case tooLarge:
-		t.refuse(dir, name, fmt.Sprintf("the file has more than %d bytes, which is the limit", limit))
-		data = nil
+	if tooLarge {
+		return File{Name: name}, refusal(path.Dir(name), name, fmt.Sprintf("the file has more than %d bytes, which is the limit", limit)), nil
 	}
-	return t.keep(dir, file{name, data})
-}
-
-// keep holds a file in memory, within what its folder and the tree may take.
-func (t *tree) keep(dir string, f file) error {
-	t.size[dir] += int64(len(f.data))
-	t.bytes += int64(len(f.data))
-	if t.size[dir] > t.limits.PackageBytes {
-		t.refuse(dir, dir, fmt.Sprintf("the files of the folder sum to more than %d bytes, which is the limit", t.limits.PackageBytes))
-		t.bytes -= int64(len(f.data))
-		f.data = nil
-	}
-	if t.bytes > t.limits.TreeBytes {
-		return fmt.Errorf("the files of the tree sum to more than %d bytes: split the repository", t.limits.TreeBytes)
-	}
-	t.dirs[dir] = append(t.dirs[dir], f)
-	return nil
+	return File{name, data}, nil, nil
 }
 
 // sizeRefused tells the error of a file system that does not open files above
@@ -207,15 +219,9 @@ func readAtMost(fsys fs.FS, name string, n int64) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, n))
 }
 
-// refuse keeps a package from being evaluated; one error of a kind is enough.
-func (t *tree) refuse(dir, name, message string) {
-	if t.dirs[dir] == nil {
-		t.dirs[dir] = []file{}
-	}
-	e := &Error{Team: team(dir), File: name, Message: message, Next: nextSplit}
-	if last := t.refused[dir]; len(last) == 0 || last[len(last)-1].compare(e) != 0 {
-		t.refused[dir] = append(last, e)
-	}
+// refusal is why a file, or a folder's files, are not read.
+func refusal(dir, name, message string) *Error {
+	return &Error{Team: team(dir), File: name, Message: message, Next: nextSplit}
 }
 
 // team is the name of the team that a directory is.

@@ -6,23 +6,19 @@ import (
 	"strconv"
 	"strings"
 
-	"cuelang.org/go/cue/token"
-
 	"github.com/bayplan/bayplan/schema"
 )
 
 // waiting is a workload that comes after another, and where its file says so.
 type waiting struct {
-	workload string
-	after    schema.After
-	path     string
-	pos      token.Pos
+	Workload string
+	After    schema.After
+	At       spot
 }
 
 func (c *candidate) waits(w *schema.Workload) (all []waiting) {
 	for i, a := range w.After {
-		path := []string{"after", strconv.Itoa(i)}
-		all = append(all, waiting{workload: w.Name, after: a, path: c.dotted(path), pos: placeOf(c.user, path)})
+		all = append(all, waiting{w.Name, a, c.spot("after", strconv.Itoa(i))})
 	}
 	return all
 }
@@ -34,14 +30,14 @@ func checkWaits(t *tree, results []result) {
 	all := waits{known: map[string]*schema.Workload{}, failing: map[string]bool{}}
 	for i := range results {
 		r := &results[i]
-		all.failing[team(t.packages[i])] = len(r.errs) > 0
-		for k := range r.workloads {
-			all.known[r.workloads[k].Name] = &r.workloads[k]
+		all.failing[team(t.packages[i])] = len(r.Errors) > 0
+		for k := range r.Workloads {
+			all.known[r.Workloads[k].Name] = &r.Workloads[k]
 		}
 	}
 	for i := range results {
 		found := all.troubles(team(t.packages[i]), &results[i])
-		results[i].errs = append(slices.Clip(results[i].errs), bounded(tidy(found))...)
+		results[i].Errors = append(slices.Clip(results[i].Errors), bounded(tidy(found))...)
 	}
 }
 
@@ -51,31 +47,29 @@ type waits struct {
 }
 
 func (all *waits) troubles(team string, r *result) (errs []*Error) {
-	if len(r.errs) > 0 {
+	if len(r.Errors) > 0 {
 		return nil
 	}
-	for _, w := range r.waits {
+	for _, w := range r.Waits {
 		if text := all.trouble(&w); text != "" {
-			bad := at(w.pos, team, w.path, text)
-			bad.Team = team
-			errs = append(errs, bad)
+			errs = append(errs, w.At.error(team, text))
 		}
 	}
 	return errs
 }
 
 func (all *waits) trouble(w *waiting) string {
-	other := all.known[w.after.Workload]
+	other := all.known[w.After.Workload]
 	if other == nil {
-		if all.failing[teamOf(w.after.Workload)] {
+		if all.failing[teamOf(w.After.Workload)] {
 			return ""
 		}
-		return all.nowhere(w.after.Workload)
+		return all.nowhere(w.After.Workload)
 	}
-	if text := mismatch(w.after, other.Kind); text != "" {
+	if text := mismatch(w.After, other.Kind); text != "" {
 		return text
 	}
-	if circle := schema.Circle(w.workload, all.next); circle != nil && circle[1] == w.after.Workload {
+	if circle := schema.Circle(w.Workload, all.next); circle != nil && circle[1] == w.After.Workload {
 		return "it would wait for itself: " + strings.Join(circle, " → ")
 	}
 	return ""
