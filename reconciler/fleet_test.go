@@ -182,6 +182,10 @@ func (f *fleet) rise(m *machine) {
 	}
 }
 
+// ids are the instances that the machine has, sorted: a history is the same
+// whenever it is played again.
+func (m *machine) ids() []string { return slices.Sorted(maps.Keys(m.insts)) }
+
 // performs is whether the machine has the instance for a step.
 func (m *machine) performs(id string) bool {
 	return slices.ContainsFunc(m.held.Orders, func(o nodes.Order) bool { return o.ID == id && o.Step != nil })
@@ -194,7 +198,7 @@ func (f *fleet) hear(m *machine) {
 	}
 	r := nodes.Report{Node: m.node, Seen: m.held.Version, Now: f.now, Inventory: true, Instances: []nodes.Instance{}, Deleted: m.deleted()}
 	if r.Inventory = !m.blind; r.Inventory {
-		for _, id := range slices.Sorted(maps.Keys(m.insts)) {
+		for _, id := range m.ids() {
 			r.Instances = append(r.Instances, *m.insts[id])
 		}
 	}

@@ -3,6 +3,7 @@ package reconciler_test
 import (
 	"flag"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -198,8 +199,8 @@ func (a actions) move(t *rapid.T) {
 // crash ends a running instance once.
 func (a actions) crash(t *rapid.T) {
 	m := a.machine(t)
-	for id, x := range m.insts {
-		if x.Phase == nodes.Running && !m.performs(id) && rapid.Bool().Draw(t, "this") {
+	for _, id := range m.ids() {
+		if x := m.insts[id]; x.Phase == nodes.Running && !m.performs(id) && rapid.Bool().Draw(t, "this") {
 			if m.insts[id] = a.moved(*x, nodes.Starting, nodes.HealthUnknown); runsOut(m, id) {
 				exit(m.insts[id], 1, a.now)
 				continue
@@ -230,8 +231,9 @@ func (a actions) engine(t *rapid.T) {
 // port takes the ports of an instance away: a program outside holds them.
 func (a actions) port(t *rapid.T) {
 	m := a.machine(t)
-	for id, x := range m.insts {
-		for _, port := range x.Ports {
+	for _, id := range m.ids() {
+		x := m.insts[id]
+		for _, port := range slices.Sorted(maps.Values(x.Ports)) {
 			if len(m.node.BusyPorts) >= 3 || slices.Contains(m.node.BusyPorts, port) || x.Phase >= nodes.Stopping {
 				continue
 			}
