@@ -60,10 +60,10 @@ func (r *Rollout) served() schema.Digest {
 		return ""
 	case r.comesBeside():
 		return r.GoodDigest
-	case r.Good == nil || r.GoodDigest == r.Target:
+	case r.GoodDigest == r.Target:
 		return r.Target
 	}
-	return "" // slot by slot: both are needed until it is done
+	return "" // slot by slot: what was there before is needed too until it is done
 }
 
 // direct makes d what should receive traffic.
