@@ -69,7 +69,8 @@ func (p *pass) line(i int, goal *schema.Workload, housed bool) {
 		at := p.homeAt(v.slot)
 		up := at >= 0 && p.facts.Volumes[at].Up
 		v.waits = at < 0 || !p.portsComplete(at, goal) || !up && !housed || inOrder && !below && (!up || again)
-		below = below && (v.settled || up && p.homeIsLost(at, goal))
+		before := v.current == nil && v.serves // in the version that it is to leave in its turn
+		below = below && (v.settled || before || up && p.homeIsLost(at, goal))
 	}
 }
 
