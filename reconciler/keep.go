@@ -74,14 +74,12 @@ func (p *pass) placeAtHome(t *scheduler.Table, w *want) {
 }
 
 // placePorts gives a home more ports: for a moment what is there holds nothing.
+// Whatever it is, it then holds on until it ends, and the ports are kept beside it.
 func (p *pass) placePorts(t *scheduler.Table, w *want) {
+	e := p.inPlaceOf(w)
 	back := func() {}
-	for j := range w.lost {
-		e := &w.lost[j]
-		if e.order != nil && !e.retired && e.order.Workload != nil && p.nodes[e.node].fact.Name == w.request.Only {
-			back = t.Lift(int(e.node), e.order.Workload, e.order.Ports)
-			break
-		}
+	if e != nil {
+		back = t.Lift(int(e.node), e.order.Workload, e.order.Ports)
 	}
 	got, ok := t.Take(&w.request)
 	if !ok {
@@ -90,7 +88,23 @@ func (p *pass) placePorts(t *scheduler.Table, w *want) {
 		back()
 		return
 	}
+	if e != nil {
+		t.Lift(int(e.node), w.text, got.ByName(w.text))
+		back()
+		t.Keep(int(e.node), got.Ports)
+	}
 	p.give(w, got)
+}
+
+// inPlaceOf is what has the place that a home's want asks for; nil for nothing.
+func (p *pass) inPlaceOf(w *want) *entry {
+	for j := range w.lost {
+		e := &w.lost[j]
+		if e.order != nil && !e.retired && e.order.Workload != nil && p.nodes[e.node].fact.Name == w.request.Only {
+			return e
+		}
+	}
+	return nil
 }
 
 // give records what a want has got.

@@ -165,6 +165,15 @@ func (t *Table) Lift(i int, w *schema.Workload, ports map[string]int) (back func
 	}
 }
 
+// Keep holds ports of the i-th node beside what holds them already.
+func (t *Table) Keep(i int, ports []int) {
+	t.hold(nil)
+	n := t.nodes[i]
+	fresh := slices.DeleteFunc(slices.Clone(ports), func(p int) bool { return has(n.Ports, p) })
+	n.Ports = withPorts(n.Ports, fresh, false)
+	t.set(int32(i), n, true)
+}
+
 func (t *Table) set(i int32, n Node, own bool) {
 	t.index.leave(i)
 	t.nodes[i], t.ownPorts[i] = n, own
