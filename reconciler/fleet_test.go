@@ -37,6 +37,7 @@ type fleet struct {
 	ran          map[string]int    // how often each step of a course was ordered
 	asked        []reconciler.Wish // granted, in their order
 	quiet        bool              // nothing happens any more but what was decided
+	replaced     map[string]bool   // orders to stop whose slots may have another home, as their nodes were lost
 	past         history
 	jobsOnly     bool
 }
@@ -54,7 +55,7 @@ type machine struct {
 
 func newFleet(t testing.TB) *fleet {
 	now := time.Date(2026, 1, 2, 3, 0, 0, 0, time.UTC)
-	return &fleet{t: t, now: now, started: now, epoch: 1, commits: map[string]schema.Spec{}, ran: map[string]int{}}
+	return &fleet{t: t, now: now, started: now, epoch: 1, commits: map[string]schema.Spec{}, ran: map[string]int{}, replaced: map[string]bool{}}
 }
 
 func (f *fleet) add(name, zone string) {
@@ -259,17 +260,45 @@ const maxPasses = 16
 // pass decides until nothing changes, and checks each decision.
 func (f *fleet) pass() {
 	for range maxPasses {
-		before := f.input()
-		f.plan = reconciler.Reconcile(before)
-		f.check(before, &f.plan)
-		f.facts = f.plan.Facts
-		f.changes += len(f.plan.Changes)
+		f.decide()
 		if !f.plan.FactsChanged {
 			f.checkWake()
 			return
 		}
 	}
 	f.t.Fatalf("no end of passes: %s", encode(f.t, f.plan.Changes))
+}
+
+// decide is one pass, whose decision is checked.
+func (f *fleet) decide() {
+	before := f.input()
+	f.plan = reconciler.Reconcile(before)
+	if *tell && f.plan.FactsChanged {
+		f.tell(&before)
+	}
+	f.check(before, &f.plan)
+	f.facts = f.plan.Facts
+	f.changes += len(f.plan.Changes)
+}
+
+// tell logs what the newest pass decided: instances that come and go, and
+// rollouts that are at another stage.
+func (f *fleet) tell(in *reconciler.Input) {
+	var b strings.Builder
+	for _, c := range f.plan.Changes {
+		way := "comes to"
+		if c.Stop {
+			way = "leaves"
+		}
+		fmt.Fprintf(&b, "\n  %s@%s %s %s: %s %s", c.Slot, c.Digest.Short(), way, c.Node, c.Reason, c.Why)
+	}
+	for i := range f.plan.Facts.Rollouts {
+		r := &f.plan.Facts.Rollouts[i]
+		if was := rolloutOf(&in.Facts, r.Workload); was == nil || was.Stage != r.Stage || was.Target != r.Target || was.Serving != r.Serving {
+			fmt.Fprintf(&b, "\n  %s is %s to %s (good %s, serving %s) %s", r.Workload, r.Stage, r.Target.Short(), r.GoodDigest.Short(), r.Serving.Short(), r.Reason)
+		}
+	}
+	f.t.Logf("%s%s", f.now.Format(time.TimeOnly), b.String())
 }
 
 func (f *fleet) commit() *reconciler.Commit {

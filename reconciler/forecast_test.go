@@ -49,10 +49,7 @@ func TestForesee_IsWhatHappens(t *testing.T) {
 // the time for which a new instance must be healthy.
 func (f *fleet) atOnce(rounds int) {
 	for range rounds {
-		before := f.input()
-		f.plan = reconciler.Reconcile(before)
-		f.check(before, &f.plan)
-		f.facts = f.plan.Facts
+		f.decide()
 		for _, m := range f.machines {
 			for range 3 {
 				f.deliver(m)

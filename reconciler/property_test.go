@@ -61,6 +61,12 @@ func (f failing) Helper()                           {}
 func (f failing) Fatal(args ...any)                 { f.rt.Fatal(args...) }
 func (f failing) Fatalf(format string, args ...any) { f.rt.Fatalf(format, args...) }
 
+func (f failing) Logf(format string, args ...any) { f.rt.Logf(format, args...) }
+
+// tell has a world that fails say what each pass of it decided:
+// go test ./reconciler -run AnyWorld -rapid.seed=N -tell.
+var tell = flag.Bool("tell", false, "log what each pass of a random world that fails decides")
+
 type actions struct{ *fleet }
 
 var fleetNames = []string{"a/one", "a/two", "b/three", "b/four", "c/five"}

@@ -105,7 +105,7 @@ func (f *fleet) checkWriters(p *reconciler.Plan) {
 		n := &p.Facts.Nodes[i]
 		for _, o := range n.Assignment.Orders {
 			w := o.Workload
-			if w == nil || w.Kind != schema.Stateful && !keepsVolumes(w) || f.givenUp(&o, p) {
+			if w == nil || w.Kind != schema.Stateful && !keepsVolumes(w) || f.givenUp(n.Name, &o, p) {
 				continue
 			}
 			if was, ok := writers[o.Slot]; ok {
@@ -120,9 +120,21 @@ func (f *fleet) checkWriters(p *reconciler.Plan) {
 }
 
 // givenUp is whether another may be in the place of what the order runs, since its
-// node was lost and the workload says so.
-func (f *fleet) givenUp(o *nodes.Order, p *reconciler.Plan) bool {
-	return o.Stop && (o.Reason == nodes.NodeLost || mayReplace(o.Workload) || mayReplace(goalOf(rolloutOf(&p.Facts, o.Slot.Workload))))
+// node was lost and the workload said so then: a newer text that says otherwise
+// takes nothing of that back.
+func (f *fleet) givenUp(node string, o *nodes.Order, p *reconciler.Plan) bool {
+	key := o.ID + " on " + node
+	if !o.Stop {
+		delete(f.replaced, key)
+		return false
+	}
+	goal := goalOf(rolloutOf(&p.Facts, o.Slot.Workload))
+	for _, w := range []*schema.Workload{goal, o.Workload} {
+		if mayReplace(w) && f.silence(node) >= max(w.LostAfter.D(), reconciler.UnreachableAfter) {
+			f.replaced[key] = true
+		}
+	}
+	return o.Reason == nodes.NodeLost || f.replaced[key]
 }
 
 func mayReplace(w *schema.Workload) bool {
