@@ -18,7 +18,7 @@ type Course struct {
 	// Of tells which digest and which runbook it is the course of.
 	Of string `json:"of"`
 	// Part is 0 for what comes first, then the phases from 1 on, then what comes
-	// last; one more is its end.
+	// last; one more is its end. Of a canary's checks, 1 is their end.
 	Part int `json:"part"`
 	// Turns are the slots that had their turn or have it now, in that order.
 	Turns []Turn `json:"turns,omitempty"`
@@ -48,8 +48,9 @@ const (
 
 // Try is one go at a step.
 type Try struct {
-	// List is "first", "before", "after" or "last", Slot the one in its turn: −1
-	// around the whole. Step counts within the list from 0.
+	// List is "first", "before", "after" or "last", or "canary 1" for the checks of a
+	// canary's first step; Slot is the one in its turn: −1 around the whole. Step
+	// counts within the list from 0.
 	List string `json:"list"`
 	Slot int    `json:"slot"`
 	Step int    `json:"step"`

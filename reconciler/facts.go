@@ -156,8 +156,9 @@ type Rollout struct {
 	Progress int `json:"progress"`
 	// Reason is why it failed or what it waits for.
 	Reason string `json:"reason,omitempty"`
-	// Course is how far an ordered rollout has come in its runbook; nil before it
-	// begins. It stays until the next one, to tell what was done.
+	// Course is how far an ordered rollout has come in its runbook, or a canary in
+	// the checks of its step; nil before that begins. It stays until the next one, to
+	// tell what was done.
 	Course *Course `json:"course,omitempty"`
 	// Paused is who stopped it from going on; nil while it may. A newer text begins
 	// anew.

@@ -92,7 +92,7 @@ func unhalted(u schema.Update) schema.Update {
 	}
 	u.Canary = slices.Clone(u.Canary)
 	for i := range u.Canary {
-		u.Canary[i].Pause, u.Canary[i].Approve = 0, false
+		u.Canary[i].Pause, u.Canary[i].Approve, u.Canary[i].Checks = 0, false, well(u.Canary[i].Checks)
 	}
 	return u
 }

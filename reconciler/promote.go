@@ -24,7 +24,7 @@ func promote(f *Facts, w *Wish) (Granted, error) {
 		return Granted{}, err
 	}
 	r := f.Rollouts[at]
-	if _, halts := r.halts(); !halts || r.Ready.IsZero() {
+	if _, halts := r.halts(); !halts || r.Ready.IsZero() || len(r.Checks()) > 0 {
 		return Granted{}, refuse("%s", r.notWaiting())
 	}
 	next := r.goOn(&Said{Actor: w.Actor, Reason: w.Reason, At: w.At}, w.At)
@@ -41,6 +41,8 @@ func promote(f *Facts, w *Wish) (Granted, error) {
 func (r *Rollout) notWaiting() string {
 	text := ""
 	switch at, halts := r.halts(); {
+	case halts && !r.Ready.IsZero():
+		text = r.unchecked()
 	case halts && r.comesBeside():
 		text = fmt.Sprintf("%s cannot be promoted yet: its new set is not healthy on all %d slots", r.Workload, at.slots)
 	case halts:

@@ -128,13 +128,11 @@ func (a actions) workload(t *rapid.T, name string) schema.Workload {
 			pick("start", "start=ordered", "start=parallel"), pick("lost", "lost=wait", "lost=replace"), pick("retain", "retain=1m", "retain=1h"), pick("quorum", "quorum=0", "quorum=2"))
 	}
 	for _, f := range []string{pick("port", "", "", "port=http:80", "port=http:80:8080"), pick("check", "", "check=/up"),
-		pick("strategy", "", "", "strategy=recreate", "strategy=ordered", "strategy=ordered", "soak=15s", "promotion=manual", "canary=1/15s,50%/approve"), pick("failures", "", "", "failures=1"),
+		pick("strategy", "", "", "strategy=recreate", "strategy=ordered", "strategy=ordered", "soak=15s", "promotion=manual", "canary=1/15s,50%/approve", "canary=1/15s,50% checks=1:!smoke*1,~load checks=2:sick*1"), pick("failures", "", "", "failures=1"),
 		pick("on", "", "", "on=zone:a"), pick("volume", "", "", "", "volume=data"), pick("yields", "", "yields=yes"),
 		pick("priority", "", "", "priority=-1", "priority=1"), pick("revocable", "", "", "", "revocable=yes"), pick("gang", "", "", "", "gang=yes"),
 		pick("after", "", "", "", "", "after=a/one", "after=b/three:started", "after=a/two,c/five"), pick("pool", "", "", "", "pool=part", "pool=sure")} {
-		if f != "" {
-			fields = append(fields, f)
-		}
+		fields = append(fields, strings.Fields(f)...)
 	}
 	w := parseWorkload(nil, fields)
 	a.anyRunbook(&w, pick)

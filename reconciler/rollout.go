@@ -103,7 +103,13 @@ func (p *pass) failing(r *Rollout, out *slotCount) bool {
 	if r.Stage != Rolling || r.Paused != nil || p.frozen(r.Workload) || p.complete(r, out) {
 		return false
 	}
-	return out.failure != "" || out.gate.open() && r.Ready.IsZero() && out.settled <= r.Progress && !p.deadline(r).After(p.in.Now)
+	return out.failure != "" || p.runsOut(r, out) && out.settled <= r.Progress && !p.deadline(r).After(p.in.Now)
+}
+
+// runsOut is whether the time of the rollout runs: it may go on, and does not
+// wait at a halt for anything but its checks.
+func (p *pass) runsOut(r *Rollout, out *slotCount) bool {
+	return out.gate.open() && (r.Ready.IsZero() || r.checking())
 }
 
 // deadline is until when the rollout must have got further.
@@ -116,7 +122,7 @@ func (p *pass) deadline(r *Rollout) time.Time {
 // further.
 func (p *pass) checkDeadlines(r Rollout, out *slotCount) Rollout {
 	if !p.failing(&r, out) {
-		if out.gate.open() && r.Ready.IsZero() {
+		if p.runsOut(&r, out) {
 			p.wakeAt(p.deadline(&r))
 		}
 		return r

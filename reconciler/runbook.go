@@ -126,11 +126,16 @@ func (p *pass) followRunbook(i int) {
 	if !k.walk() && out.waiting == "" {
 		out.waiting = k.standing()
 	}
+	k.record()
+}
+
+// record takes in how far the pass has come.
+func (k *walker) record() {
 	if k.changed {
-		p.setCourse(i, k.c)
+		k.p.setCourse(k.i, k.c)
 	}
 	if k.moved {
-		p.facts.Rollouts[i].Moved = p.in.Now
+		k.p.facts.Rollouts[k.i].Moved = k.p.in.Now
 	}
 }
 
@@ -151,6 +156,9 @@ type walker struct {
 	// moved is whether the rollout got further: a step ended well, or an instance
 	// is where it is to be. A try alone is no progress.
 	moved bool
+	// ahead is whether it goes through the checks of a canary's step: they are about
+	// the wanted instances alone.
+	ahead bool
 }
 
 // further records that the rollout got further.

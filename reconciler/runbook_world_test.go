@@ -184,8 +184,10 @@ func tryOf(facts *reconciler.Facts, o *nodes.Order) (*reconciler.Try, *schema.St
 
 // cured is a runbook whose steps all pass.
 func cured(b *schema.Runbook) *schema.Runbook {
-	well := func(list []schema.Step) []schema.Step {
-		return slices.DeleteFunc(slices.Clone(list), func(s schema.Step) bool { return s.Name == "sick" })
-	}
 	return &schema.Runbook{First: well(b.First), Before: well(b.Before), After: well(b.After), Last: well(b.Last), Parallel: b.Parallel}
+}
+
+// well are the steps that pass.
+func well(list []schema.Step) []schema.Step {
+	return slices.DeleteFunc(slices.Clone(list), func(s schema.Step) bool { return s.Name == "sick" })
 }

@@ -53,6 +53,7 @@ type world struct {
 	facts        reconciler.Facts
 	snap         nodes.Snapshot
 	down         map[string]bool // nodes that are cut off
+	told         nodes.Snapshot  // what the leader before this one had heard
 	scratch      reconciler.Scratch
 }
 
@@ -89,8 +90,7 @@ func (w *world) do(t *testing.T, d *datadriven.TestData) string {
 		w.hear()
 		return ""
 	case "restart": // a new leader, with an empty roster
-		w.epoch++
-		w.started, w.snap = w.now, nodes.Snapshot{}
+		w.fail()
 		return ""
 	case "hear": // nodes that are up report what they already run
 		w.hearAll()

@@ -194,10 +194,8 @@ func (p *pass) halt(r Rollout, at halt, out *slotCount) Rollout {
 	case !out.gate.open():
 	case over.After(p.in.Now):
 		p.wakeAt(over)
-	case at.approve:
-		return p.awaitWord(r, over, at.within)
 	default:
-		return r.goOn(nil, p.in.Now)
+		return p.proven(r, at, out)
 	}
 	return r
 }

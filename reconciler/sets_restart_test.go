@@ -58,6 +58,8 @@ func TestReconcile_UpdatesGoOnAfterRestarts(t *testing.T) {
 	ways := map[string][]string{
 		"rolling": {"surge=1"}, "recreate": {"strategy=recreate"}, "blueGreen": {"soak=15s", "keep=30s"},
 		"promoted": {"promotion=manual", "keep=30s"}, "canary": {"canary=1/15s,2/approve"},
+		"refuted": {"canary=1,2/15s", "checks=2:lag,sick*2"},
+		"checked": {"canary=1/15s,2/approve", "checks=1:!smoke,+lag@0", "checks=2:~load"},
 	}
 	ends := map[string]struct {
 		to, halfWay string
@@ -65,6 +67,9 @@ func TestReconcile_UpdatesGoOnAfterRestarts(t *testing.T) {
 	}{"good": {"2", "", reconciler.Applied}, "fails": {"bad", "", reconciler.RolledBack}, "superseded": {"2", "3", reconciler.Applied}}
 	for way, fields := range ways {
 		for end, x := range ends {
+			if way == "refuted" && x.outcome == reconciler.Applied {
+				x.outcome = reconciler.RolledBack // by its check
+			}
 			t.Run(way+"/"+end, func(t *testing.T) {
 				want, outcome := proof(t, 0, x.to, x.halfWay, fields...)
 				if len(want) < 2 || outcome != x.outcome {

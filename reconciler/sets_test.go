@@ -70,7 +70,7 @@ func (a actions) say(t *rapid.T, v reconciler.Verb) {
 // tells where the commit leads, whoever has to promote it (and takes nothing for
 // promoted that is not).
 func TestForesee_GoesPastHalts(t *testing.T) {
-	for _, way := range []string{"soak=1h", "promotion=manual", "canary=1/1h,2/approve"} {
+	for _, way := range []string{"soak=1h", "promotion=manual", "canary=1/1h,2/approve", "canary=1/1h,2/approve checks=1:smoke,~load"} {
 		t.Run(way, func(t *testing.T) {
 			f := newFleet(t)
 			for _, name := range []string{"a", "b", "c"} {
@@ -78,7 +78,7 @@ func TestForesee_GoesPastHalts(t *testing.T) {
 			}
 			f.round(time.Second)
 			for _, image := range []string{"image=1", "image=2"} {
-				f.push([]schema.Workload{parseWorkload(t, []string{"shop/web", "replicas=3", image, way})}, nil)
+				f.push([]schema.Workload{parseWorkload(t, append([]string{"shop/web", "replicas=3", image}, strings.Fields(way)...))}, nil)
 				if image == "image=1" {
 					f.rounds(20)
 				}

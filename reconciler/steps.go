@@ -116,32 +116,37 @@ func tryEnd(t *Try) string {
 	return nodes.CutText(text)
 }
 
-// StepOf is the text of a try's step; nil where the runbook has none such.
+// StepOf is the text of a try's step; nil where the update has none such.
 func StepOf(w *schema.Workload, t *Try) *schema.Step {
-	b := w.Update.Runbook
-	if b == nil {
-		return nil
-	}
-	var list []schema.Step
-	switch t.List {
-	case "first":
-		list = b.First
-	case "last":
-		list = b.Last
-	default:
-		for _, ph := range w.Update.Turns(max(w.Replicas, t.Slot+1)) {
-			if !slices.Contains(ph.Slots, t.Slot) {
-				continue
-			}
-			if list = ph.Before; t.List == string(TurnAfter) {
-				list = ph.After
-			}
-		}
-	}
+	list := stepsOf(w, t)
 	if t.Step >= len(list) {
 		return nil
 	}
 	return &list[t.Step]
+}
+
+// stepsOf is the list that a try is of.
+func stepsOf(w *schema.Workload, t *Try) (list []schema.Step) {
+	b := w.Update.Runbook
+	switch {
+	case strings.HasPrefix(t.List, checkPrefix):
+		return checksIn(&w.Update, t.List)
+	case b == nil:
+		return nil
+	case t.List == "first":
+		return b.First
+	case t.List == "last":
+		return b.Last
+	}
+	for _, ph := range w.Update.Turns(max(w.Replicas, t.Slot+1)) {
+		if !slices.Contains(ph.Slots, t.Slot) {
+			continue
+		}
+		if list = ph.Before; t.List == string(TurnAfter) {
+			list = ph.After
+		}
+	}
+	return list
 }
 
 // wordMargin is how long the word of a step's end may take beside its timeout,

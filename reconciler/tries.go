@@ -48,13 +48,21 @@ func (k *walker) label(t *Try, s *schema.Step) string {
 
 // runs is the instance of a slot that runs now, the wanted one before another.
 func (k *walker) runs(slot int) *entry {
+	if k.ahead {
+		return k.running(slot)
+	}
 	m := k.mark(slot)
 	for _, e := range []*entry{m.current, m.old} {
-		if e != nil && k.p.told(e) && e.inst != nil && e.inst.Phase == nodes.Running {
+		if e != nil && k.p.runsNow(e) {
 			return e
 		}
 	}
 	return nil
+}
+
+// runsNow is whether the entry's node says that it runs.
+func (p *pass) runsNow(e *entry) bool {
+	return p.told(e) && e.inst != nil && e.inst.Phase == nodes.Running
 }
 
 // orderStep makes the order of a try, and is the try as it is to be recorded.
@@ -155,6 +163,9 @@ func (c *Course) has(order string) bool {
 	return c != nil && !c.Failed && slices.ContainsFunc(c.Tries, func(t Try) bool { return t.Order == order && t.State == TryOrdered })
 }
 
+// follows is whether the course is the one that decides.
+func (out *slotCount) follows(c *Course) bool { return c.Of == out.course || c.Of == out.checks }
+
 // tidySteps ends the orders of steps that have ended, or that nobody waits for
 // any more.
 func (p *pass) tidySteps() {
@@ -164,7 +175,7 @@ func (p *pass) tidySteps() {
 		switch r := p.rollout(e.order.Slot.Workload); {
 		case e.order.Stop:
 			p.forgetIfGone(e)
-		case r == nil || r.Stage != Rolling || !r.Course.has(e.order.ID) || r.Course.Of != p.outcome[p.byName[r.Workload]].course:
+		case r == nil || r.Stage != Rolling || !r.Course.has(e.order.ID) || !p.outcome[p.byName[r.Workload]].follows(r.Course):
 			o := *e.order
 			o.Stop, o.Trace = true, p.in.Trace
 			p.edit(edit{node: e.node, order: o})

@@ -21,6 +21,7 @@ type slotCount struct {
 	started int     // wanted instances that run
 	gate    gate    // what the walk might do
 	course  string  // which course of a runbook decides; "" for none
+	checks  string  // which course the checks of a canary's step are; "" for none
 }
 
 // work walks the i-th workload's slots: first to count, then to act.
@@ -29,7 +30,7 @@ func (p *pass) work(i int) {
 		p.outcome = append(p.outcome, slotCount{})
 	}
 	p.letThrough(i)
-	p.outcome[i] = slotCount{gate: p.gateOf(i), course: p.courseOf(i)}
+	p.outcome[i] = slotCount{gate: p.gateOf(i), course: p.courseOf(i), checks: p.facts.Rollouts[i].checks()}
 	p.marks = p.marks[:0]
 	r := &p.facts.Rollouts[i]
 	if g := &p.outcome[i].gate; !g.open() {
@@ -57,6 +58,7 @@ func (p *pass) work(i int) {
 		p.workService(i, goal)
 	}
 	p.followRunbook(i)
+	p.makeChecks(i)
 	if p.failing(&p.facts.Rollouts[i], &p.outcome[i]) {
 		p.haltForward(i, edits, changes, wants)
 	}

@@ -184,6 +184,12 @@ func setField(w *schema.Workload, k, v string) (err error) {
 	case "canary":
 		w.Update.Strategy = schema.Canary
 		w.Update.Canary, err = parseCanary(v)
+	case "checks": // of the step of a canary: 1:smoke*2,~load@0
+		of, list, _ := strings.Cut(v, ":")
+		var n int
+		if n, err = strconv.Atoi(of); err == nil {
+			w.Update.Canary[n-1].Checks, err = parseSteps(list)
+		}
 	case "strategy":
 		w.Update.Strategy = v
 	case "after":
@@ -206,17 +212,27 @@ func setField(w *schema.Workload, k, v string) (err error) {
 	return err
 }
 
-// hearAll brings nodes of the facts back into an empty roster, running what
-// they were last told.
+// fail is the leader giving way to another, which has heard nobody yet.
+func (w *world) fail() {
+	w.epoch++
+	for _, seen := range w.snap.Nodes {
+		w.told.Nodes = slices.DeleteFunc(w.told.Nodes, func(s nodes.Seen) bool { return s.Report.Node.Name == seen.Report.Node.Name })
+		w.told.Nodes = append(w.told.Nodes, seen)
+	}
+	w.started, w.snap = w.now, nodes.Snapshot{}
+}
+
+// hearAll brings nodes of the facts back into an empty roster: they run what they
+// ran.
 func (w *world) hearAll() {
-	for i := range w.facts.Nodes {
-		f := &w.facts.Nodes[i]
-		if w.snap.Node(f.Name) == nil && !w.down[f.Name] {
-			w.snap.Nodes = append(slices.Clone(w.snap.Nodes), nodes.Seen{At: w.now, Report: nodes.Report{Node: f.Node, Inventory: true}})
-			w.sortNodes()
+	for _, was := range w.told.Nodes {
+		name := was.Report.Node.Name
+		if w.snap.Node(name) == nil && !w.down[name] && nodeFact(&w.facts, name) != nil {
+			w.snap.Nodes = append(slices.Clone(w.snap.Nodes), nodes.Seen{At: w.now, Report: was.Report})
 		}
 	}
-	w.carryOut("", "")
+	w.sortNodes()
+	w.hear()
 }
 
 func (w *world) run(d *datadriven.TestData) {

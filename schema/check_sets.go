@@ -55,5 +55,11 @@ func (c *checker) canaryStep(path []string, s *CanaryStep, before int) int {
 		c.add(path, "the step has %d of %d slots, fewer than the %d of the one before", n, c.w.Replicas, before)
 	}
 	c.atLeast(below(path, "within"), s.Within, millisecond)
+	c.steps(below(path, "checks"), s.Checks, true)
+	for i := range s.Checks {
+		if on := s.Checks[i].Slot; on != nil && *on >= n && *on < c.w.Replicas {
+			c.add(below(path, "checks", strconv.Itoa(i), "slot"), "slot %d is not ahead in this step, which has the %d lowest", *on, n)
+		}
+	}
 	return max(n, before)
 }

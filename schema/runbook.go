@@ -115,18 +115,25 @@ func (u *Update) Turns(slots int) []Phase {
 // InPlace is how many slots of an ordered update may be down at once.
 func (u *Update) InPlace(slots int) int { return max(u.MaxUnavailable.Floor(slots), 1) }
 
+// stepLists are all lists of steps of an update, in their order.
+func (u *Update) stepLists() (lists [][]Step) {
+	if b := u.Runbook; b != nil {
+		lists = append(lists, b.First, b.Before, b.After)
+		for i := range b.Phases {
+			lists = append(lists, b.Phases[i].Before, b.Phases[i].After)
+		}
+		lists = append(lists, b.Last)
+	}
+	for i := range u.Canary {
+		lists = append(lists, u.Canary[i].Checks)
+	}
+	return lists
+}
+
 // OneShots are the containers of the workload's steps, in the order of the
-// runbook. They are the very values that the workload holds.
+// update. They are the very values that the workload holds.
 func (w *Workload) OneShots() (all []*OneShot) {
-	b := w.Update.Runbook
-	if b == nil {
-		return nil
-	}
-	lists := [][]Step{b.First, b.Before, b.After}
-	for i := range b.Phases {
-		lists = append(lists, b.Phases[i].Before, b.Phases[i].After)
-	}
-	for _, list := range append(lists, b.Last) {
+	for _, list := range w.Update.stepLists() {
 		for i := range list {
 			if list[i].Run != nil {
 				all = append(all, list[i].Run)
@@ -142,7 +149,6 @@ func (w Workload) WithOneShots(pin func(*OneShot) string) Workload {
 	if len(w.OneShots()) == 0 {
 		return w
 	}
-	b := *w.Update.Runbook
 	pinned := func(list []Step) []Step {
 		list = slices.Clone(list)
 		for i := range list {
@@ -154,12 +160,24 @@ func (w Workload) WithOneShots(pin func(*OneShot) string) Workload {
 		}
 		return list
 	}
-	b.First, b.Before, b.After, b.Last = pinned(b.First), pinned(b.Before), pinned(b.After), pinned(b.Last)
+	if w.Update.Runbook != nil {
+		w.Update.Runbook = w.Update.Runbook.with(pinned)
+	}
+	w.Update.Canary = slices.Clone(w.Update.Canary)
+	for i := range w.Update.Canary {
+		s := &w.Update.Canary[i]
+		s.Checks = pinned(s.Checks)
+	}
+	return w
+}
+
+// with is the runbook with each list changed.
+func (b Runbook) with(change func([]Step) []Step) *Runbook {
+	b.First, b.Before, b.After, b.Last = change(b.First), change(b.Before), change(b.After), change(b.Last)
 	b.Phases = slices.Clone(b.Phases)
 	for i := range b.Phases {
 		p := &b.Phases[i]
-		p.Before, p.After = pinned(p.Before), pinned(p.After)
+		p.Before, p.After = change(p.Before), change(p.After)
 	}
-	w.Update.Runbook = &b
-	return w
+	return &b
 }

@@ -44,7 +44,7 @@ func (b *BlueGreenUpdate) Manual() bool { return b.Promotion == "manual" }
 func (b *BlueGreenUpdate) Kept() Duration { return max(b.KeepOld, b.Drain) }
 
 // CanaryStep is how many slots are on the new version, and what is waited for
-// before there are more.
+// and asked before there are more.
 type CanaryStep struct {
 	// Count or Percent is set: slots, or a share of all.
 	Count   int `json:"count,omitempty"`
@@ -55,6 +55,9 @@ type CanaryStep struct {
 	// for that.
 	Approve bool     `json:"approve"`
 	Within  Duration `json:"within"`
+	// Checks are made once they were healthy for so long, before anybody is asked.
+	// One that names no slot is about the step's last.
+	Checks []Step `json:"checks,omitempty"`
 }
 
 // Slots are how many of all go ahead in the step, rounded up, at most all.

@@ -102,6 +102,9 @@ func canaryText(w *schema.Workload, slots int) string {
 		if s.Pause > 0 {
 			parts[i] += " for " + s.Pause.String()
 		}
+		if len(s.Checks) > 0 {
+			parts[i] += " checked by " + stepNames(s.Checks)
+		}
 		if s.Approve {
 			parts[i] += fmt.Sprintf(" until bayplan promote %s, within %s", w.Name, s.Within)
 		}

@@ -10,10 +10,11 @@ import (
 	"github.com/bayplan/bayplan/schema"
 )
 
-// Runbook is where an ordered update stands, or stood when it failed.
+// Runbook is where an ordered update stands, or stood when it failed, or a canary
+// in the checks of its step.
 type Runbook struct {
 	// Part is "first", the phase, "last" or "done"; the only phase of a runbook
-	// that names none is "slots".
+	// that names none is "slots". Of a canary's first step it is "canary 1".
 	Part string `json:"part"`
 	// Text is the whole in one sentence.
 	Text string `json:"text"`
@@ -32,7 +33,8 @@ type RunbookTurn struct {
 // RunbookStep is one step and how its newest try stands.
 type RunbookStep struct {
 	Name string `json:"name"`
-	// List is "first", "before", "after" or "last", Slot the one in its turn.
+	// List is "first", "before", "after", "last" or "canary 1", Slot the one in its
+	// turn.
 	List string `json:"list"`
 	Slot string `json:"slot,omitempty"`
 	Kind string `json:"kind"`
@@ -56,7 +58,14 @@ func runbookOf(r *reconciler.Rollout) *Runbook {
 	if c == nil || r.Want == nil || r.Stage == reconciler.Done || r.Stage == reconciler.Reverted || r.Stage == reconciler.Removing {
 		return nil
 	}
+	canary := r.Want.Update.Strategy == schema.Canary
+	if canary && (c.Part > 0 || len(c.Tries) == 0) {
+		return nil
+	}
 	b := &Runbook{Part: partOf(r.Want, c.Part), Turns: []RunbookTurn{}, Steps: []RunbookStep{}}
+	if canary {
+		b.Part = fmt.Sprintf("canary %d", r.Step+1)
+	}
 	for _, t := range c.Turns {
 		b.Turns = append(b.Turns, RunbookTurn{schema.Slot{Workload: r.Workload, Index: t.Slot}.String(), string(t.At)})
 	}
@@ -106,7 +115,10 @@ func stepStatus(r *reconciler.Rollout, t *reconciler.Try) RunbookStep {
 
 // sentence tells the part, the slots in their turns and the step that is open.
 func (b *Runbook) sentence() string {
-	text := "runbook: " + b.Part
+	text := b.Part
+	if !strings.HasPrefix(b.Part, "canary ") {
+		text = "runbook: " + text
+	}
 	for _, t := range b.Turns {
 		if t.At != string(reconciler.TurnEnd) {
 			text += ", " + t.Slot + " " + turnWord(t.At)

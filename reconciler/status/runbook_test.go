@@ -57,6 +57,23 @@ func TestOf_Runbook(t *testing.T) {
 	}
 }
 
+// A canary's checks are told as a runbook's steps are, while they are made.
+func TestOf_CanaryChecks(t *testing.T) {
+	r := ordered(reconciler.TryFailed)
+	r.Want.Update = schema.Update{Strategy: schema.Canary, Canary: []schema.CanaryStep{{Count: 1}, {Count: 2, Checks: []schema.Step{
+		{Name: "smoke", Kind: schema.Check, Retries: 9, HTTP: &schema.HTTPCheck{Path: "/", Port: "http"}}}}}}
+	r.Step, r.Course.Part, r.Course.Turns, r.Course.Tries[0].List = 1, 0, nil, "canary 2"
+	st := status.Of(status.Input{Facts: reconciler.Facts{Rollouts: []reconciler.Rollout{r}}})
+	const text = "canary 2: step smoke on n2, try 3 of 10 failed: lag exited with code 1: lag is 7 MB"
+	if b := st.Workloads[0].Runbook; b == nil || b.Part != "canary 2" || b.Text != text || b.Steps[0].Kind != "check" {
+		t.Fatalf("%+v", b)
+	}
+	r.Course.Part, r.Course.Tries = 1, nil
+	if st := status.Of(status.Input{Facts: reconciler.Facts{Rollouts: []reconciler.Rollout{r}}}); st.Workloads[0].Runbook != nil {
+		t.Error("checks that passed are told of")
+	}
+}
+
 // Each step's end is an event: also of the last of its list, which is forgotten
 // as it passes.
 func TestDecided_TellsStepsThatEnded(t *testing.T) {

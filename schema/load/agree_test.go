@@ -96,7 +96,7 @@ var updates = []string{`strategy: "recreate"`,
 	fmt.Sprintf(`strategy: "ordered", runbook: {first: %[1]s, last: %[1]s, before: %[1]s, after: %[1]s, parallel: 2}`, everyStep),
 	fmt.Sprintf(`strategy: "ordered", runbook: {parallel: 2, phases: [{name: "p", slots: [6, 5], parallel: 2, before: %[1]s, after: %[1]s}, {name: "q", parallel: 2}]}`, everyStep),
 	`strategy: "blueGreen", blueGreen: {soak: "1m", promotion: "manual", within: "1h", keepOld: "5m", drain: "1s"}`,
-	`strategy: "canary", canary: [{count: 1, pause: "1m", approve: true, within: "1h"}, {percent: 50, pause: "1s", approve: true, within: "2h"}]`,
+	`strategy: "canary", canary: [{count: 1, pause: "1m", approve: true, within: "1h"}, {percent: 50, pause: "1s", approve: true, within: "2h", checks: ` + everyStep + `}]`,
 }
 
 // everyStep is a list of one step of each means.
