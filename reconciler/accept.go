@@ -25,6 +25,10 @@ func (p *pass) accept() {
 		p.endAs(d.Revision, Failed, p.in.Refused, nil)
 		return
 	}
+	if p.in.Unverified != "" {
+		p.endAs(d.Revision, Held, p.in.Unverified, nil)
+		return
+	}
 	merged := p.mergeSpec(d)
 	removals := missing(p.facts.Spec.Workloads, merged.Workloads)
 	if reason := p.holdReason(d, &merged, removals); reason != "" {
@@ -34,7 +38,7 @@ func (p *pass) accept() {
 	c := p.commitFor(d.Revision)
 	touched := p.adopt(&merged)
 	c.Touched = union(c.Touched, touched)
-	c.Removals, c.Teams = nil, nil
+	c.Removals, c.Teams, c.Unverified = nil, nil, false
 	// A commit that had ended ends anew: it was approved, or what it asks for
 	// became known.
 	c.Outcome, c.Reason, c.Ended = Progressing, "", time.Time{}
@@ -125,6 +129,7 @@ func (p *pass) endAs(r schema.Revision, outcome Outcome, reason string, removals
 	}
 	c := p.commitFor(r)
 	c.Outcome, c.Reason, c.Removals, c.Ended = outcome, reason, removals, p.in.Now
+	c.Unverified = outcome == Held && p.in.Unverified != ""
 }
 
 // commitFor is the record of the revision in work, begun if it is new: one that

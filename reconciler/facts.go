@@ -80,6 +80,8 @@ type Commit struct {
 	Teams []TeamOutcome `json:"teams,omitempty"`
 	// Removals are the workloads that a Held commit would remove, sorted.
 	Removals []string `json:"removals,omitempty"`
+	// Unverified is whether a Held commit waits for want of a signature.
+	Unverified bool `json:"unverified,omitempty"`
 	// Approved is who let the commit through that was held; nil for one that was not.
 	Approved *Approval `json:"approved,omitempty"`
 	// Seen is when the server saw the commit, Ended when Outcome became an end.
@@ -98,8 +100,9 @@ type TeamOutcome struct {
 
 // PhaseTime is how long one part of a commit's way took.
 type PhaseTime struct {
-	// Name is "detect", "evaluate", "resolve", "plan", "held" (until it was let
-	// through), "order", "pull", "start" or "healthy".
+	// Name is "detect", "verify" (of a commit that nobody vouches for), "evaluate",
+	// "resolve", "plan", "held" (until it was let through), "order", "pull", "start"
+	// or "healthy".
 	Name string          `json:"name"`
 	Took schema.Duration `json:"took"`
 }
@@ -212,11 +215,15 @@ type NodeFact struct {
 	Ahead bool `json:"ahead,omitempty"`
 }
 
-// Approval lets one held commit through.
+// Approval lets one held commit through. What its text would have it held for
+// was not known to those who let it through for its signatures: that is held anew.
 type Approval struct {
 	Commit string    `json:"commit"`
 	Actor  string    `json:"actor"`
 	At     time.Time `json:"at"`
+	// Signature is whether it is about the signatures alone: those of the commit
+	// and of all that it builds on.
+	Signature bool `json:"signature,omitempty"`
 }
 
 // Enrolment is a machine that joined. The newest one of a name holds it: a

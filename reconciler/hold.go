@@ -71,22 +71,30 @@ func allowsRemoval(r schema.Revision, count int) bool {
 	return err == nil && n >= count
 }
 
-// spendApproval uses an approval up: it lets the commit through once, from what
+// spendApproval uses the approvals of a commit up and returns the last: it lets the commit through once, from what
 // is in force now, and not again from wherever the branch goes later.
 func (p *pass) spendApproval(commit string) *Approval {
-	at := p.approvalOf(commit)
-	if at < 0 {
-		return nil
+	var last *Approval
+	for _, a := range p.facts.Approvals {
+		if a.Commit == commit {
+			last = &a
+		}
 	}
-	spent := p.facts.Approvals[at]
-	p.facts.Approvals = slices.DeleteFunc(slices.Clone(p.facts.Approvals), func(a Approval) bool { return a.Commit == commit })
-	return &spent
+	if last != nil {
+		p.facts.Approvals = slices.DeleteFunc(slices.Clone(p.facts.Approvals), func(a Approval) bool { return a.Commit == commit })
+	}
+	return last
 }
 
-func (p *pass) approved(commit string) bool { return p.approvalOf(commit) >= 0 }
+// approved is whether someone let the commit through who knew what it asks for.
+func (p *pass) approved(commit string) bool {
+	return slices.ContainsFunc(p.facts.Approvals, func(a Approval) bool { return a.Commit == commit && !a.Signature })
+}
 
-func (p *pass) approvalOf(commit string) int {
-	return slices.IndexFunc(p.facts.Approvals, func(a Approval) bool { return a.Commit == commit })
+// TrustedBy is whether an operator let the commit through whatever its signatures
+// are. Nothing in the repository can.
+func (f *Facts) TrustedBy(commit string) bool {
+	return slices.ContainsFunc(f.Approvals, func(a Approval) bool { return a.Commit == commit && a.Signature })
 }
 
 // missing are the names in was that are not in is, sorted.

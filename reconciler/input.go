@@ -27,6 +27,9 @@ type Input struct {
 	// empty or cannot be read. The commit has then failed, and what is in force
 	// stays.
 	Refused string
+	// Unverified is why the signatures of Desired's commit do not vouch for it. Its
+	// text was then not looked at, and it is Held (Approval.Signature).
+	Unverified string
 	// Overtaken are commits that Desired's replaced before they were looked at,
 	// oldest first: those that are not known are recorded as superseded by it.
 	Overtaken []schema.Revision

@@ -49,6 +49,7 @@ type world struct {
 	desired      schema.Spec
 	pools        []schema.Pool
 	rewritten    bool
+	unverified   string
 	unresolved   []reconciler.Unresolved
 	facts        reconciler.Facts
 	snap         nodes.Snapshot
@@ -66,13 +67,13 @@ func (w *world) do(t *testing.T, d *datadriven.TestData) string {
 	switch d.Cmd {
 	case "nodes": // a line each: NAME cpu=2 memory=4Gi attr.zone=a
 		return w.addNodes(t, d.Input)
-	case "commit": // commit ID [error=TEAM] [rewritten] [allow=N]; a line each: NAME key=value…
+	case "commit": // commit ID [error=TEAM] [rewritten] [unverified] [allow=N]; a line each: NAME key=value…
 		w.commit(t, d)
 	case "pools": // the pools of the commits that follow, a line each: NAME parent=P weight=2 guarantee=2 limit=1 (cpu) lend=yes
 		w.setPools(t, d.Input)
 		return ""
-	case "approve":
-		w.facts.Approvals = append(w.facts.Approvals, reconciler.Approval{Commit: d.CmdArgs[0].Key, Actor: "ann", At: w.now})
+	case "approve": // approve ID [signature]
+		w.facts.Approvals = append(w.facts.Approvals, reconciler.Approval{Commit: d.CmdArgs[0].Key, Actor: "ann", At: w.now, Signature: d.HasArg("signature")})
 	case "ask": // ask VERB NODE|WORKLOAD [reason="…"] [for=2h] [by=ann]: an operator wishes
 		if text, granted := w.ask(t, d); granted {
 			return text + w.pass()
@@ -228,7 +229,7 @@ func (w *world) hear() {
 }
 
 func (w *world) input() reconciler.Input {
-	return reconciler.Input{Desired: w.desired, Rewritten: w.rewritten, Unresolved: w.unresolved, Observed: w.snap,
+	return reconciler.Input{Desired: w.desired, Rewritten: w.rewritten, Unverified: w.unverified, Unresolved: w.unresolved, Observed: w.snap,
 		Facts: w.facts, Now: w.now, Epoch: w.epoch, Started: w.started, Scratch: &w.scratch}
 }
 

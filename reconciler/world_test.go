@@ -18,7 +18,10 @@ import (
 func (w *world) commit(t *testing.T, d *datadriven.TestData) {
 	id := d.CmdArgs[0].Key
 	spec := schema.Spec{Revision: schema.Revision{Commit: id, Author: "ann", Subject: "change " + id}}
-	w.rewritten = d.HasArg("rewritten")
+	w.rewritten, w.unverified = d.HasArg("rewritten"), ""
+	if d.HasArg("unverified") { // its text is not known
+		w.unverified = "commit " + id + " by eve is not signed"
+	}
 	if d.HasArg("allow") {
 		var n string
 		d.ScanArgs(t, "allow", &n)

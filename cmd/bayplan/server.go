@@ -54,17 +54,9 @@ func newServerCommand() *cobra.Command {
 	f.StringVar(&cfg.ReadyFile, "ready-file", "", "write how to reach the server here (JSON) once it serves")
 	f.IntVar(&cfg.JoinTokens, "join-tokens", 1, "how many join lines to make at the start")
 	f.DurationVar(&cfg.NodeLife, "node-life", wire.DefaultNodeLife, "how long a node's certificate is good; it is renewed after two thirds")
-	f.StringVar(&cfg.Source.URL, "repo", "", "repository: a path, file://, https:// or ssh://")
-	f.StringVar(&cfg.Source.Branch, "branch", "main", "branch that is reconciled")
-	f.StringVar(&cfg.Source.Root, "root", "", "folder of the repository that is reconciled")
+	sourceFlags(cmd, &cfg.Source)
 	f.StringVar(&cfg.RegistryAuth, "registry-auth", "", "docker config file with the registries' passwords (~/.docker/config.json)")
 	f.DurationVar(&cfg.EvalTimeout, "eval-timeout", load.DefaultPackageTime, evalTimeoutUsage)
-	f.DurationVar(&cfg.Source.Poll, "poll", 0, "time between two looks at a remote (15s)")
-	f.StringVar(&cfg.Source.UserFile, "git-user-file", "", "file with the user for https")
-	f.StringVar(&cfg.Source.TokenFile, "git-token-file", "", "file with the token or password for https")
-	f.StringVar(&cfg.Source.CAFile, "git-ca-file", "", "certificates to trust for https, PEM")
-	f.StringVar(&cfg.Source.KeyFile, "git-key-file", "", "private key for ssh")
-	f.StringVar(&cfg.Source.KnownHostsFile, "git-known-hosts", "", "known_hosts for ssh (~/.ssh/known_hosts)")
 	f.BoolVar(&debug, "debug", false, "log more")
 	return cmd
 }

@@ -32,6 +32,10 @@ type site struct {
 
 // newSite starts the server; the first commit is made already.
 func newSite(t *testing.T, evalTimeout time.Duration) *site {
+	return newSiteWith(t, func(_ *site, cfg *server.Config) { cfg.EvalTimeout = evalTimeout })
+}
+
+func newSiteWith(t *testing.T, set func(*site, *server.Config)) *site {
 	if _, err := exec.LookPath("git"); err != nil {
 		t.Skip("no git")
 	}
@@ -45,8 +49,9 @@ func newSite(t *testing.T, evalTimeout time.Duration) *site {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	cfg := server.Config{Dir: filepath.Join(dir, "server"), Listen: "127.0.0.1:0", ReadyFile: ready, EvalTimeout: evalTimeout,
+	cfg := server.Config{Dir: filepath.Join(dir, "server"), Listen: "127.0.0.1:0", ReadyFile: ready,
 		Source: source.Config{URL: s.repo, Branch: "main"}, Log: slog.New(slog.NewTextHandler(t.Output(), nil))}
+	set(s, &cfg)
 	appears := fileIn(t, filepath.Dir(ready))
 	go func() { ended <- server.Run(ctx, cfg, io.Discard) }()
 	t.Cleanup(func() {

@@ -23,6 +23,9 @@ type desired struct {
 	// draft is the newest tip on its way to a wish, and afterwards what the wish
 	// came from; nil where the newest commit was refused.
 	draft *draft
+	// doubted is the newest tip where its signatures do not vouch for it: not
+	// evaluated, until someone lets it through.
+	doubted *draft
 	// newest is the commit that the source told of last, and overtaken are those
 	// before it that may not have been looked at, oldest first.
 	newest    schema.Revision
@@ -45,6 +48,8 @@ type wish struct {
 	unresolved []reconciler.Unresolved
 	// refused is why the commit as a whole asks for nothing, one cause a line.
 	refused []string
+	// unverified is why nobody vouches for the commit.
+	unverified string
 }
 
 // draft is one commit being made ready.
@@ -69,11 +74,15 @@ func (d *desired) tip(ctx context.Context, tip source.Tip) {
 		d.draft.overtaken()
 	}
 	clear(d.known) // what a tag means is asked anew by each commit
-	dr := &draft{tip: tip}
+	d.t.beginCommit(ctx, tip)
+	d.start(ctx, &draft{tip: tip})
+}
+
+// start makes the draft the one in work.
+func (d *desired) start(ctx context.Context, dr *draft) {
 	own, cancel := context.WithCancel(ctx)
 	dr.overtaken = cancel
-	d.draft = dr
-	d.t.beginCommit(ctx, tip)
+	d.draft, d.doubted = dr, nil
 	d.t.wg.Go(func() {
 		defer cancel()
 		d.evaluate(ctx, own, dr)
@@ -105,31 +114,45 @@ func (d *desired) passedOver() []schema.Revision {
 func (d *desired) evaluate(ctx, own context.Context, dr *draft) {
 	d.evaluating.Lock()
 	defer d.evaluating.Unlock()
-	from, ok := d.base(ctx, dr)
+	on, ok := d.base(ctx, dr)
 	if !ok {
 		return
 	}
+	if !on.trusted {
+		if why := d.verify(own, on.from, dr.tip.Revision.Commit); why != "" {
+			d.t.tell(ctx, func(*term) { d.doubt(dr, why) })
+			return
+		}
+	}
 	spec, loadErr := d.t.cfg.Load(own, dr.tip.Files, dr.tip.Revision)
-	rewritten := !d.descends(own, from, dr.tip.Revision.Commit)
+	rewritten := !d.descends(own, on.from, dr.tip.Revision.Commit)
 	d.t.tell(ctx, func(*term) { d.take(ctx, dr, spec, loadErr, rewritten) })
 }
 
-// base is the commit in force that the draft is to descend from; false where the
-// draft was overtaken while it waited for its turn.
-func (d *desired) base(ctx context.Context, dr *draft) (from string, ok bool) {
-	out := make(chan string, 1)
+// ground is what a draft is judged by.
+type ground struct {
+	// from is the commit in force, that the draft is to descend from.
+	from string
+	// trusted is whether it was let through whatever its signatures are.
+	trusted bool
+}
+
+// base is the draft's ground; false where it was overtaken while it waited for
+// its turn.
+func (d *desired) base(ctx context.Context, dr *draft) (g ground, ok bool) {
+	out := make(chan ground, 1)
 	d.t.tell(ctx, func(t *term) {
 		if d.draft == dr {
 			d.begin(ctx, dr)
-			out <- t.facts.Spec.Revision.Commit
+			out <- ground{t.facts.Spec.Revision.Commit, t.facts.TrustedBy(dr.tip.Revision.Commit)}
 		}
 		close(out)
 	})
 	select {
-	case from, ok = <-out:
-		return from, ok
+	case g, ok = <-out:
+		return g, ok
 	case <-ctx.Done():
-		return "", false
+		return g, false
 	}
 }
 
@@ -152,27 +175,6 @@ func (d *desired) long() *status.Evaluating {
 	return &status.Evaluating{Commit: r.Commit, Time: r.Time, Author: r.Author, Subject: r.Subject, Since: d.busySince}
 }
 
-// descendTries is how often the source is asked about a commit's ancestors
-// before the commit is held to be safe.
-const descendTries = 5
-
-func (d *desired) descends(ctx context.Context, from, to string) bool {
-	if from == "" || from == to {
-		return true
-	}
-	for range descendTries {
-		ok, err := d.t.cfg.Source.Descends(ctx, from, to)
-		if err == nil {
-			return ok
-		}
-		d.t.log.Warn("looking for a commit's ancestors", "rev", to, "err", err)
-		if !sleep(ctx, retryAfter) {
-			break
-		}
-	}
-	return false
-}
-
 // take takes in an evaluated Spec, unless a newer tip has come meanwhile.
 func (d *desired) take(ctx context.Context, dr *draft, spec schema.Spec, err error, rewritten bool) {
 	d.busy = nil
@@ -193,9 +195,15 @@ func (d *desired) take(ctx context.Context, dr *draft, spec schema.Spec, err err
 // refuse takes note of a commit that as a whole asks for nothing: it has failed,
 // and what is in force stays.
 func (d *desired) refuse(r schema.Revision, why []string) {
-	d.draft = nil
-	d.wish = wish{spec: schema.Spec{Revision: r}, refused: why}
-	d.wish.spec.Seal()
+	d.draft, d.doubted = nil, nil
+	d.withoutText(r, wish{refused: why})
+}
+
+// withoutText makes a wish of a commit whose text is not known.
+func (d *desired) withoutText(r schema.Revision, w wish) {
+	w.spec.Revision = r
+	w.spec.Seal()
+	d.wish = w
 	d.forget(nil)
 }
 

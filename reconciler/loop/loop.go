@@ -25,6 +25,9 @@ type Source interface {
 	Watch(ctx context.Context, sink func(source.Update)) error
 	// Descends is whether to has from among its ancestors.
 	Descends(ctx context.Context, from, to string) (bool, error)
+	// Verify is why the signatures do not vouch for what to brings on top of from,
+	// which is "" before the first commit; "" where they do or nobody asks.
+	Verify(ctx context.Context, from, to string) (why string, err error)
 }
 
 // Fleet is the nodes; nodes/roster has the real one.

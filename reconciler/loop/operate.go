@@ -36,17 +36,20 @@ func (t *term) approve(ctx context.Context, prefix, actor string) (string, error
 	if n == 0 || t.facts.Commits[n-1].Outcome != reconciler.Held {
 		return "", errdefs.ErrFailedPrecondition.WithMessage("no commit is held; see: bayplan status")
 	}
-	held := t.facts.Commits[n-1].Revision
+	held, unverified := t.facts.Commits[n-1].Revision, t.facts.Commits[n-1].Unverified
 	if prefix == "" || !strings.HasPrefix(held.Commit, prefix) {
 		return "", errdefs.ErrNotFound.WithMessage(fmt.Sprintf("the held commit is %s, not %s", held.Short(), prefix))
 	}
 	now := t.cfg.Now()
 	after := t.facts
-	after.Approvals = append(slices.Clone(t.facts.Approvals), reconciler.Approval{Commit: held.Commit, Actor: actor, At: now})
+	after.Approvals = append(slices.Clone(t.facts.Approvals), reconciler.Approval{Commit: held.Commit, Actor: actor, At: now, Signature: unverified})
 	if extra := len(after.Approvals) - reconciler.MaxCommits; extra > 0 {
 		after.Approvals = after.Approvals[extra:]
 	}
 	event := status.Event{Time: now, Kind: "operator", Commit: held.Commit, Actor: actor, Text: "commit " + held.Short() + " approved by " + actor}
+	if unverified {
+		event.Text += ", whatever its signatures are"
+	}
 	return held.Commit, t.note(ctx, after, event)
 }
 

@@ -159,6 +159,7 @@ func (t *term) sourced(ctx context.Context, u source.Update) {
 // decide passes until nothing changes, tells of it and returns when to look
 // again.
 func (t *term) decide(ctx context.Context) (wake time.Time) {
+	t.desired.reconsider(ctx)
 	wake = t.settle(ctx)
 	if more := t.proclaim(ctx); !more.IsZero() && more.Before(wake) {
 		wake = more
@@ -209,7 +210,7 @@ func (t *term) pass() (plan reconciler.Plan, err error) {
 
 func (t *term) input() reconciler.Input {
 	return reconciler.Input{
-		Desired: t.desired.wish.spec, Refused: reconciler.AndMore(t.desired.wish.refused), Rewritten: t.desired.wish.rewritten,
+		Desired: t.desired.wish.spec, Refused: reconciler.AndMore(t.desired.wish.refused), Rewritten: t.desired.wish.rewritten, Unverified: t.desired.wish.unverified,
 		Unresolved: t.desired.wish.unresolved, Overtaken: t.desired.passedOver(),
 		Observed: t.cfg.Fleet.Snapshot(), Facts: t.facts,
 		Now: t.cfg.Now(), Epoch: t.won.Epoch(), Started: t.started,

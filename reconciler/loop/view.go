@@ -87,7 +87,7 @@ func (l *Loop) Preview(ctx context.Context, spec schema.Spec) (*status.Preview, 
 	in.Unresolved = l.pinForPreview(ctx, &spec, &in.Facts.Spec)
 	spec.Revision = previewRevision(spec.Revision)
 	spec.Seal()
-	in.Desired, in.Rewritten = spec, false
+	in.Desired, in.Rewritten, in.Refused, in.Unverified = spec, false, "", ""
 	before := in.Facts
 	forecast := reconciler.Foresee(in)
 	p := status.PreviewOf(&before, &forecast, in.Unresolved)

@@ -17,6 +17,10 @@
 // Every commit of the branch is told of, once it is there: those that a push or a
 // merge brought with its newest are listed beside that one's Tip.
 //
+// Whose commits count, where Config.Verify asks, is decided by keys that the
+// server's operator named and by nothing in the repository; [Source.Verify] says
+// it, and what a stranger wrote is delivered like any other commit too.
+//
 // A rewritten history is delivered like any other commit: whether it may be
 // applied is the caller's decision, for which it asks [Source.Descends].
 //

@@ -25,6 +25,7 @@ type verdict struct {
 func (s *Source) look(ctx context.Context, began time.Time) (Tip, error) {
 	s.writing.Lock()
 	defer s.writing.Unlock()
+	s.signersChanged()
 	a, err := s.remote.ask(ctx)
 	if err != nil {
 		return Tip{}, err

@@ -26,19 +26,26 @@ func (m *mirror) passed(ctx context.Context, from, to plumbing.Hash) []schema.Re
 	if from == to || to.IsZero() || !m.has(from) {
 		return nil
 	}
-	w := &walk{m: m, had: map[plumbing.Hash]bool{}}
+	w, found := m.walk(ctx, from, to, maxPassed, maxWalk)
+	return w.told(found, to)
+}
+
+// walk finds the commits of to's history that are not in from's, newest first: all
+// of them where the walk's news have come to 0, and else a few more than most. It
+// reads no more than steps.
+func (m *mirror) walk(ctx context.Context, from, to plumbing.Hash, most, steps int) (w *walk, found []*object.Commit) {
+	w = &walk{m: m, had: map[plumbing.Hash]bool{}}
 	w.add(from, true)
 	w.add(to, false)
-	var found []*object.Commit
-	for range maxWalk {
-		if w.news == 0 || len(found) > maxPassed || ctx.Err() != nil {
+	for range steps {
+		if w.news == 0 || len(found) > most || ctx.Err() != nil {
 			break
 		}
 		if c := w.next(); !w.had[c.Hash] {
 			found = append(found, c)
 		}
 	}
-	return w.told(found, to)
+	return w, found
 }
 
 // walk goes down two histories at once, newest commit first, as git does: it
@@ -50,6 +57,8 @@ type walk struct {
 	had   map[plumbing.Hash]bool
 	queue newestFirst
 	news  int // how many in the queue are not had
+	// lost is a commit that is not had and not here.
+	lost plumbing.Hash
 }
 
 // add queues a commit; one that is not here ends its line.
@@ -60,6 +69,9 @@ func (w *walk) add(h plumbing.Hash, had bool) {
 	}
 	c, err := w.m.commit(h)
 	if err != nil {
+		if !had {
+			w.lost = h
+		}
 		return
 	}
 	if met && slices.ContainsFunc(w.queue, func(q *object.Commit) bool { return q.Hash == h }) {

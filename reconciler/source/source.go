@@ -55,6 +55,11 @@ type Config struct {
 	// KnownHostsFile lists the ssh hosts to trust; ~/.ssh/known_hosts if empty.
 	KnownHostsFile string
 
+	// Verify says which commits must be signed: VerifyOff (if empty), VerifyTip or
+	// VerifyRange; Signers says by whom.
+	Verify  string
+	Signers Signers
+
 	// Log is told of fetches, rebuilt mirrors and troubles; may be nil.
 	Log *slog.Logger
 }
@@ -120,6 +125,8 @@ type Source struct {
 	// Tip to be delivered once more since.
 	repaired time.Time
 	again    bool
+	// signers is the stamp of the files of Config.Signers at the last look.
+	signers string
 }
 
 // Open makes or opens the mirror and reads the credentials' form; it does not
@@ -149,6 +156,7 @@ func complete(cfg Config) (Config, error) {
 	cfg.FetchTimeout = cmp.Or(cfg.FetchTimeout, 10*time.Minute)
 	cfg.MaxFile = cmp.Or(cfg.MaxFile, 1<<20)
 	cfg.MaxFetch = cmp.Or(cfg.MaxFetch, 2<<30)
+	cfg.Verify = cmp.Or(cfg.Verify, VerifyOff)
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
@@ -163,7 +171,7 @@ func complete(cfg Config) (Config, error) {
 		return cfg, fmt.Errorf("git source: the root folder %q must be a path below the top of the repository", cfg.Root)
 	}
 	cfg.Root = root
-	return cfg, nil
+	return cfg, cfg.checkVerify()
 }
 
 func branchRef(name string) plumbing.ReferenceName { return plumbing.NewBranchReferenceName(name) }

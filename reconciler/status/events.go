@@ -184,7 +184,8 @@ var outcomeWords = map[reconciler.Outcome]string{
 	reconciler.Held: "held", reconciler.Failed: "failed", reconciler.RolledBack: "rolled back",
 }
 
-// commitEvents tells of commits that are new or have another outcome.
+// commitEvents tells of commits that are new, have another outcome, or are held
+// for another reason.
 func commitEvents(before, after []reconciler.Commit, at time.Time) (events []Event) {
 	// A commit may come into force again: each time is a record of its own.
 	type record struct {
@@ -192,13 +193,13 @@ func commitEvents(before, after []reconciler.Commit, at time.Time) (events []Eve
 		seen   int64
 	}
 	of := func(c *reconciler.Commit) record { return record{c.Revision.Commit, c.Seen.UnixNano()} }
-	was := map[record]reconciler.Outcome{}
+	was := map[record]*reconciler.Commit{}
 	for i := range before {
-		was[of(&before[i])] = before[i].Outcome
+		was[of(&before[i])] = &before[i]
 	}
 	for i := range after {
 		c := &after[i]
-		if outcome, known := was[of(c)]; known && outcome == c.Outcome {
+		if old := was[of(c)]; old != nil && old.Outcome == c.Outcome && (c.Outcome != reconciler.Held || old.Reason == c.Reason) {
 			continue
 		}
 		text := fmt.Sprintf("commit %s is %s", c.Revision.Short(), outcomeWords[c.Outcome])

@@ -23,14 +23,16 @@ type Repo struct {
 	mu      sync.Mutex
 	history []string // of the tip, oldest first
 	commits map[string]schema.Revision
+	doubts  map[string]string // commit → why nobody vouches for it
 	tip     *source.Tip
 	trouble *source.Trouble
 	changed chan struct{}
+	again   bool // the tip is delivered once more
 }
 
 // NewRepo is an empty one.
 func NewRepo() *Repo {
-	return &Repo{commits: map[string]schema.Revision{}, changed: make(chan struct{})}
+	return &Repo{commits: map[string]schema.Revision{}, doubts: map[string]string{}, changed: make(chan struct{})}
 }
 
 // Together is one push of what push commits: of the commits only the tip is
@@ -120,6 +122,9 @@ func (r *Repo) Watch(ctx context.Context, sink func(source.Update)) error {
 	for {
 		r.mu.Lock()
 		u, changed := source.Update{Trouble: r.trouble}, r.changed
+		if r.again {
+			told, r.again = "", false
+		}
 		if r.tip != nil && r.trouble == nil && r.tip.Revision.Commit != told {
 			tip := *r.tip
 			u.Tip, u.Passed = &tip, r.passed(told)
@@ -150,4 +155,24 @@ func (r *Repo) Descends(_ context.Context, from, to string) (bool, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Contains(r.history, from) && slices.Contains(r.history, to), nil
+}
+
+// Doubt has commits with this subject be nobody's who may sign, until why is "";
+// a tip that is one is delivered once more.
+func (r *Repo) Doubt(subject, why string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.doubts[subject] = why
+	r.again = true
+	r.tell()
+}
+
+// Verify is the doubt about to.
+func (r *Repo) Verify(_ context.Context, from, to string) (string, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if from == to {
+		return "", nil
+	}
+	return r.doubts[r.commits[to].Subject], nil
 }

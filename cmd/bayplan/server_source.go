@@ -1,0 +1,33 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/bayplan/bayplan/reconciler/source"
+)
+
+// sourceFlags are those about the repository that is followed.
+func sourceFlags(cmd *cobra.Command, src *source.Config) {
+	f := cmd.Flags()
+	f.StringVar(&src.URL, "repo", "", "repository: a path, file://, https:// or ssh://")
+	f.StringVar(&src.Branch, "branch", "main", "branch that is reconciled")
+	f.StringVar(&src.Root, "root", "", "folder of the repository that is reconciled")
+	f.DurationVar(&src.Poll, "poll", 0, "time between two looks at a remote (15s)")
+	f.StringVar(&src.UserFile, "git-user-file", "", "file with the user for https")
+	f.StringVar(&src.TokenFile, "git-token-file", "", "file with the token or password for https")
+	f.StringVar(&src.CAFile, "git-ca-file", "", "certificates to trust for https, PEM")
+	f.StringVar(&src.KeyFile, "git-key-file", "", "private key for ssh")
+	f.StringVar(&src.KnownHostsFile, "git-known-hosts", "", "known_hosts for ssh (~/.ssh/known_hosts)")
+	f.StringVar(&src.Verify, "verify", source.VerifyOff, "which commits must be signed: off, tip (the newest), range (each since the last one in force)")
+	f.StringVar(&src.Signers.AllowedSigners, "verify-ssh", "", "allowed_signers file of ssh-keygen(1) with the keys that count")
+	f.StringVar(&src.Signers.Revoked, "verify-ssh-revoked", "", "public ssh keys that count no more, one a line")
+	f.StringVar(&src.Signers.OpenPGP, "verify-openpgp", "", "OpenPGP keys that count, armoured")
+	completeFlag(cmd, "verify", source.VerifyOff, source.VerifyTip, source.VerifyRange)
+}
+
+// completeFlag offers the values that a flag may have.
+func completeFlag(cmd *cobra.Command, name string, values ...string) {
+	if err := cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)); err != nil {
+		panic(err) // the flag is not defined
+	}
+}
