@@ -20,6 +20,9 @@ type Forecast struct {
 	Evicted []Change
 	// Blocked is what could not go on at the end.
 	Blocked []Blocked
+	// Peak is the most that was held of each pool on the way, old and new side by
+	// side, as [Used] tells it.
+	Peak []Usage
 	// Refused are the errors of teams that evaluate and would stay as they are all
 	// the same.
 	Refused []string
@@ -39,12 +42,15 @@ const maxForecast = 5000
 // order is carried out at once and every instance is healthy, until nothing
 // changes: the preview of a commit. Silent nodes stay as silent as they are.
 func Foresee(in Input) Forecast {
-	f := Forecast{Scores: map[schema.Slot]scheduler.Score{}}
+	f := Forecast{Scores: map[schema.Slot]scheduler.Score{}, Peak: Used(&in.Facts)}
 	in.Scratch = &Scratch{}
 	for f.Passes < maxForecast {
 		plan := Reconcile(in)
 		f.Passes++
 		in.Facts, f.Facts, f.Blocked = plan.Facts, plan.Facts, plan.Blocked
+		if len(plan.Assignments) > 0 {
+			f.Peak = highest(f.Peak, Used(&plan.Facts))
+		}
 		for _, c := range plan.Changes {
 			if !c.Stop {
 				f.Scores[c.Slot] = c.Score

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"io/fs"
+	"os"
 
 	"connectrpc.com/connect"
 	"github.com/spf13/cobra"
@@ -13,6 +16,7 @@ import (
 	"github.com/bayplan/bayplan/cmd/bayplan/internal/view"
 	"github.com/bayplan/bayplan/reconciler/serve/controlpb"
 	"github.com/bayplan/bayplan/reconciler/status"
+	"github.com/bayplan/bayplan/schema"
 )
 
 // planning is the verb's flags.
@@ -20,66 +24,143 @@ type planning struct {
 	reading
 	evaluating
 	exitCode bool
+	live     bool
+	snapshot string
 }
 
 func newPlanCommand() *cobra.Command {
 	p := &planning{}
 	cmd := &cobra.Command{
-		Use:   "plan [DIR]",
-		Short: "Show what a tree would change on the running cluster, and where it lands",
-		Long: `Plan evaluates a tree as it stands on disk, committed or not, and asks the
-server what it would change: what is created, updated field by field, removed,
-and on which node each slot would be. The server decides with the same function
-that it reconciles with; nothing is changed. Without DIR it reads the top of the
-Git work tree that you are in.
+		Use:   "plan [BASE..HEAD | DIR]",
+		Short: "Show what a tree would change, what that causes, and where it lands",
+		Long: `Plan evaluates a tree and shows what it would change field by field and where
+that stands, which containers that starts, restarts, moves and stops and on which
+node each slot would be, what it would use before, at its peak and after, whom it
+would evict, what finds no place and by how little, what would be pulled from
+where, and what would be Held. It decides with the same function that the server
+reconciles with; nothing is changed.
 
-An image that no registry has is a warning beside its workload: it may come yet.
+There are two modes, and the last line names which one it is. With DIR, or
+without an argument the top of the Git work tree that you are in, committed or
+not, the tree is compared with the live cluster. With BASE..HEAD, two commits of
+the repository that you are in, HEAD is compared with BASE as if BASE had been
+carried out in full; BASE...HEAD begins where HEAD left BASE, and --live compares
+HEAD with the live cluster all the same. The last line also names the state that
+the plan was decided on: the same texts and the same state give the same plan.
+
+With --snapshot no server is asked: the state is the one that bayplan snapshot
+wrote to that file, and the digests of images are those that it knows.
+
+What looks like a secret is not shown, only that it differs. An image that no
+registry has is a warning beside its workload: it may come yet.
 
 Exit codes: 4 when a slot finds no place, 5 when the tree is not valid, and with
 --exit-code 2 when there are changes.`,
-		Example: "  bayplan plan\n  bayplan plan ./deploy --exit-code -o json",
-		Args:    takes("[DIR]"),
+		Example: "  bayplan plan\n  bayplan plan ./deploy --exit-code -o json\n  bayplan plan origin/main...HEAD\n  bayplan plan main..HEAD --snapshot harbour.json",
+		Args:    takes("[BASE..HEAD | DIR]"),
 		RunE:    p.run,
 	}
 	p.reading.addFlags(cmd)
 	p.evaluating.addFlags(cmd)
 	cmd.Flags().BoolVar(&p.exitCode, "exit-code", false, "exit with 2 when there are changes")
+	cmd.Flags().BoolVar(&p.live, "live", false, "compare HEAD with the live cluster, not with BASE")
+	cmd.Flags().StringVar(&p.snapshot, "snapshot", "", "ask no server: decide on the state in this file (bayplan snapshot)")
 	return cmd
 }
 
+// text is one side of a comparison: a tree and what it evaluates to.
+type text struct {
+	files fs.FS
+	spec  schema.Spec
+}
+
 func (p *planning) run(cmd *cobra.Command, args []string) error {
-	dir, err := tree.Root(args)
+	head, base, err := p.texts(cmd, args)
 	if err != nil {
 		return err
 	}
-	spec, err := p.load(cmd, dir)
+	if p.live {
+		base = nil
+	}
+	preview, err := p.ask(cmd.Context(), head, base)
 	if err != nil {
-		return invalid(cmd, dir, err, true)
+		return err
+	}
+	locate(cmd.Context(), preview.Changes, head, base, p.timeout)
+	return p.show(cmd, preview)
+}
+
+// texts evaluates what the verb is about; base is nil for a folder.
+func (e *evaluating) texts(cmd *cobra.Command, args []string) (head, base *text, err error) {
+	if len(args) == 0 || !tree.IsRange(args[0]) {
+		dir, err := tree.Root(args)
+		if err != nil {
+			return nil, nil, err
+		}
+		spec, err := e.load(cmd, dir)
+		if err != nil {
+			return nil, nil, invalid(cmd, dir, err, true)
+		}
+		return &text{os.DirFS(dir), spec}, nil, nil
+	}
+	dir, err := tree.Root(nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	commits, err := tree.ParseRange(cmd.Context(), dir, args[0])
+	if err != nil {
+		return nil, nil, err
+	}
+	if base, err = e.at(cmd, dir, commits.Base); err != nil {
+		return nil, nil, err
+	}
+	head, err = e.at(cmd, dir, commits.Head)
+	return head, base, err
+}
+
+// at evaluates a commit.
+func (e *evaluating) at(cmd *cobra.Command, dir string, r schema.Revision) (*text, error) {
+	files, err := tree.At(cmd.Context(), dir, r.Commit)
+	if err != nil {
+		return nil, err
+	}
+	spec, err := tree.Evaluate(cmd.Context(), files, r, e.timeout)
+	if err != nil {
+		return nil, invalid(cmd, r.Short(), err, true)
+	}
+	return &text{files, spec}, nil
+}
+
+// ask has the plan decided, by the server or on the snapshot.
+func (p *planning) ask(ctx context.Context, head, base *text) (*status.Preview, error) {
+	if p.snapshot != "" {
+		return planOn(p.snapshot, head, base)
 	}
 	c, err := p.conn.Dial()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer c.Close()
-	text, err := json.Marshal(spec)
-	if err != nil {
-		return err
+	request := &controlpb.PlanRequest{}
+	if request.Spec, err = json.Marshal(head.spec); err != nil {
+		return nil, err
 	}
-	r, err := c.Plan(cmd.Context(), connect.NewRequest(&controlpb.PlanRequest{Spec: text}))
-	if err != nil {
-		return err
+	if base != nil {
+		if request.Base, err = json.Marshal(base.spec); err != nil {
+			return nil, err
+		}
 	}
-	return p.show(cmd, r.Msg.Json)
+	r, err := c.Plan(ctx, connect.NewRequest(request))
+	if err != nil {
+		return nil, err
+	}
+	return document[status.Preview](r.Msg.Json)
 }
 
-func (p *planning) show(cmd *cobra.Command, raw []byte) error {
-	preview, err := document[status.Preview](raw)
-	if err != nil {
-		return err
-	}
+func (p *planning) show(cmd *cobra.Command, preview *status.Preview) error {
 	if p.format.People() {
 		view.Preview(cmd.OutOrStdout(), preview, p.look(cmd))
-	} else if err := show.Document(cmd.OutOrStdout(), p.format, raw); err != nil {
+	} else if err := show.Value(cmd.OutOrStdout(), p.format, preview); err != nil {
 		return err
 	}
 	return p.end(preview)
@@ -90,7 +171,7 @@ func (p *planning) end(preview *status.Preview) error {
 	switch n := len(preview.Unplaced); {
 	case n > 0:
 		return &exit.Error{Code: exit.Unplaced, Err: fmt.Errorf("no place for %s", plural(n, "slot")), Next: "ask for less, loosen the constraints, or add a node (`bayplan node token`)"}
-	case p.exitCode && len(preview.Changes) > 0:
+	case p.exitCode && len(preview.Changes)+len(preview.Cluster) > 0:
 		return exit.Silent(exit.Changes)
 	}
 	return nil

@@ -78,26 +78,31 @@ func (l *Loop) Status() (*status.Status, <-chan struct{}) {
 	return v.get(), v.newer
 }
 
-// Preview is what the tree would change on the running cluster.
-func (l *Loop) Preview(ctx context.Context, spec schema.Spec) (*status.Preview, error) {
+// Preview is what head would change on the running cluster, or where there is a
+// base, as if that had been carried out before.
+func (l *Loop) Preview(ctx context.Context, base *schema.Spec, head schema.Spec) (*status.Preview, error) {
 	in := l.current().input
 	if in.Epoch == 0 {
 		return nil, ErrNotLeading
 	}
-	in.Unresolved = l.pinForPreview(ctx, &spec, &in.Facts.Spec)
-	spec.Revision = previewRevision(spec.Revision)
-	spec.Seal()
-	in.Desired, in.Rewritten, in.Refused, in.Unverified = spec, false, "", ""
-	before := in.Facts
-	forecast := reconciler.Foresee(in)
-	p := status.PreviewOf(&before, &forecast, in.Unresolved)
+	accepted := &in.Facts.Spec
+	if base != nil {
+		pinned := *base
+		l.pinForPreview(ctx, &pinned, accepted)
+		base, accepted = &pinned, &pinned
+	}
+	p := status.Plan(in, status.Question{Base: base, Unresolved: l.pinForPreview(ctx, &head, accepted), Head: head})
 	return &p, nil
 }
 
-// previewRevision never equals a commit that the loop knows.
-func previewRevision(r schema.Revision) schema.Revision {
-	r.Commit = "preview-" + r.Commit
-	return r
+// Snapshot is the state that a plan is decided on, to ask it later.
+func (l *Loop) Snapshot(context.Context) (*status.Recording, error) {
+	in := l.current().input
+	if in.Epoch == 0 {
+		return nil, ErrNotLeading
+	}
+	r := status.Record(l.cfg.Cluster, in)
+	return &r, nil
 }
 
 // pinForPreview resolves what it can; a place is foreseen for the rest as well,

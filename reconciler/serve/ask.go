@@ -13,20 +13,43 @@ import (
 	"github.com/bayplan/bayplan/schema"
 )
 
-// Plan answers what a tree would change on the running cluster.
+// Plan answers what a tree would change.
 func (s *server) Plan(ctx context.Context, r *connect.Request[controlpb.PlanRequest]) (*connect.Response[controlpb.Document], error) {
-	var spec schema.Spec
-	if err := json.Unmarshal(r.Msg.Spec, &spec); err != nil {
-		return nil, invalid("the plan's spec: %w", err)
+	head, err := specOf(r.Msg.Spec, "spec")
+	if err != nil {
+		return nil, err
 	}
-	if err := admissible(&spec); err != nil {
-		return nil, invalid("the plan's spec: %w", err)
+	var base *schema.Spec
+	if len(r.Msg.Base) > 0 {
+		if base, err = specOf(r.Msg.Base, "base"); err != nil {
+			return nil, err
+		}
 	}
-	p, err := s.Cluster.Preview(ctx, spec)
+	p, err := s.Cluster.Preview(ctx, base, *head)
 	if err != nil {
 		return nil, coded(err, connect.CodeInternal)
 	}
 	return document(p)
+}
+
+func specOf(text []byte, what string) (*schema.Spec, error) {
+	spec := new(schema.Spec)
+	if err := json.Unmarshal(text, spec); err != nil {
+		return nil, invalid("the plan's %s: %w", what, err)
+	}
+	if err := admissible(spec); err != nil {
+		return nil, invalid("the plan's %s: %w", what, err)
+	}
+	return spec, nil
+}
+
+// Snapshot is the state that a plan is decided on, to ask it without a server.
+func (s *server) Snapshot(ctx context.Context, _ *connect.Request[controlpb.SnapshotRequest]) (*connect.Response[controlpb.Document], error) {
+	r, err := s.Cluster.Snapshot(ctx)
+	if err != nil {
+		return nil, coded(err, connect.CodeInternal)
+	}
+	return document(r)
 }
 
 // Explain tells why a slot is where it is, or why it is nowhere.

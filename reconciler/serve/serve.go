@@ -36,8 +36,11 @@ type Cluster interface {
 	// EventsAfter are those recorded after pos as far as they are kept, the
 	// position after them, and a channel that is closed once there are more.
 	EventsAfter(pos uint64) ([]status.Event, uint64, <-chan struct{})
-	// Preview answers what a Spec would change.
-	Preview(context.Context, schema.Spec) (*status.Preview, error)
+	// Preview answers what head would change, compared with base or, where that is
+	// nil, with the cluster as it is.
+	Preview(ctx context.Context, base *schema.Spec, head schema.Spec) (*status.Preview, error)
+	// Snapshot is the state that a Preview is decided on.
+	Snapshot(context.Context) (*status.Recording, error)
 	// Explain tells why a slot is where it is, or nowhere.
 	Explain(context.Context, schema.Slot) (*status.Explanation, error)
 	// Moves are the slots that would be better placed elsewhere, budget at most.

@@ -1,7 +1,6 @@
 package status
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -11,18 +10,40 @@ import (
 	"github.com/bayplan/bayplan/schema"
 )
 
-// Preview is what a tree would change on the running cluster: the answer of
-// `bayplan plan`.
+// The modes of a preview.
+const (
+	// Live compares a text with what the cluster runs and is on the way to.
+	Live = "live"
+	// OnBase compares it with another text, as if that had been carried out in full
+	// on the same nodes: the same question has the same answer.
+	OnBase = "base"
+)
+
+// Preview is what a tree would change on a cluster: the answer of `bayplan plan`.
 type Preview struct {
 	Schema string `json:"schema"`
-	// Against is the commit that is in force now.
+	// Mode is Live or OnBase.
+	Mode string `json:"mode"`
+	// Commit is the one that is asked about, where it is known.
+	Commit string `json:"commit,omitempty"`
+	// Against is the commit that is in force now, or the base.
 	Against string `json:"against"`
+	// State names the state that it was decided on: nodes, instances and what
+	// operators said. A preview of another state may be another.
+	State string `json:"state"`
+	// Cluster is what differs of pools and registries, by path.
+	Cluster []FieldChange `json:"cluster,omitempty"`
 	// Changes are sorted by workload.
 	Changes []PreviewChange `json:"changes"`
 	// Unplaced is what would find no place, with why.
 	Unplaced []PreviewUnplaced `json:"unplaced"`
 	// Evictions are the instances that would end to make room for others.
 	Evictions []PreviewEviction `json:"evictions,omitempty"`
+	// Pools are the use of the cluster, and of the pools by name, before, after and
+	// at its peak, where it changes.
+	Pools []PreviewPool `json:"pools,omitempty"`
+	// Pulls are the images and archives that nodes would fetch, sorted.
+	Pulls []PreviewPull `json:"pulls,omitempty"`
 	// Held is why the commit would be held; empty when it would not.
 	Held string `json:"held,omitempty"`
 	// Warnings are what the preview could not know: images that no registry
@@ -49,21 +70,17 @@ type PreviewChange struct {
 	Warnings []string `json:"warnings,omitempty"`
 }
 
-// FieldChange is one field that differs; an absent value is "".
-type FieldChange struct {
-	Path string `json:"path"`
-	From string `json:"from"`
-	To   string `json:"to"`
-}
-
 // PreviewSlot is where a slot would be: From is empty for a new one, To for one
 // that goes, both are equal for one that stays.
 type PreviewSlot struct {
-	Slot  string         `json:"slot"`
-	From  string         `json:"from,omitempty"`
-	To    string         `json:"to,omitempty"`
-	Ports map[string]int `json:"ports,omitempty"`
-	Score int            `json:"score,omitempty"`
+	Slot string `json:"slot"`
+	From string `json:"from,omitempty"`
+	To   string `json:"to,omitempty"`
+	// Effect is what becomes of its container: "new", "stop", "restart" where it is,
+	// "move" to another node; empty where it stays as it is.
+	Effect string         `json:"effect,omitempty"`
+	Ports  map[string]int `json:"ports,omitempty"`
+	Score  int            `json:"score,omitempty"`
 }
 
 // PreviewUnplaced is a slot that would find no place.
@@ -98,8 +115,9 @@ type Explanation struct {
 // PreviewOf compares the facts before with where a forecast leads. unresolved
 // has images in the place of workloads: what several ask for is told once.
 func PreviewOf(before *reconciler.Facts, f *reconciler.Forecast, unresolved []reconciler.Unresolved) Preview {
-	p := Preview{Schema: Schema, Against: before.Spec.Revision.Commit, Held: f.Held,
-		Changes: []PreviewChange{}, Unplaced: []PreviewUnplaced{}}
+	p := Preview{Schema: Schema, Mode: Live, Against: before.Spec.Revision.Commit, Held: f.Held,
+		Cluster: clusterChanges(&before.Spec, &f.Facts.Spec), Changes: []PreviewChange{}, Unplaced: []PreviewUnplaced{},
+		Pools: poolUse(before, f), Pulls: pulls(before, &f.Facts)}
 	was, is := placesOf(before), placesOf(&f.Facts)
 	for _, name := range names(before, &f.Facts) {
 		c := PreviewChange{Workload: name}
@@ -249,6 +267,7 @@ type place struct {
 	node   string
 	ports  map[string]int
 	digest schema.Digest
+	id     string
 }
 
 // placesOf are the wanted instances by workload and slot.
@@ -263,7 +282,7 @@ func placesOf(f *reconciler.Facts) map[string]map[schema.Slot]place {
 			if all[o.Slot.Workload] == nil {
 				all[o.Slot.Workload] = map[schema.Slot]place{}
 			}
-			all[o.Slot.Workload][o.Slot] = place{f.Nodes[i].Name, o.Ports, o.Digest}
+			all[o.Slot.Workload][o.Slot] = place{f.Nodes[i].Name, o.Ports, o.Digest, o.ID}
 		}
 	}
 	return all
@@ -292,13 +311,28 @@ func slotChanges(was, is map[schema.Slot]place, f *reconciler.Forecast) (all []P
 		set[s] = true
 	}
 	for _, s := range slices.SortedFunc(maps.Keys(set), schema.Slot.Compare) {
-		c := PreviewSlot{Slot: s.String(), From: was[s].node, To: is[s].node, Ports: is[s].ports}
+		c := PreviewSlot{Slot: s.String(), From: was[s].node, To: is[s].node, Effect: effect(was[s], is[s]), Ports: is[s].ports}
 		if score, ok := f.Scores[s]; ok && is[s].digest != was[s].digest || is[s].node != was[s].node {
 			c.Score = score.Total()
 		}
 		all = append(all, c)
 	}
 	return all
+}
+
+// effect is what becomes of a slot's container.
+func effect(was, is place) string {
+	switch {
+	case was.node == "":
+		return "new"
+	case is.node == "":
+		return "stop"
+	case was.node != is.node:
+		return "move"
+	case was.id != is.id || !maps.Equal(was.ports, is.ports):
+		return "restart"
+	}
+	return ""
 }
 
 func moves(slots []PreviewSlot) bool {
@@ -311,45 +345,4 @@ func unplacedOf(b *reconciler.Blocked) PreviewUnplaced {
 		u.Why = append(u.Why, fmt.Sprintf("%d refused by %s: %s", r.Nodes, r.Filter, r.Nearest))
 	}
 	return u
-}
-
-// fieldChanges are the leaves of the two texts that differ, by path.
-func fieldChanges(old, new *schema.Workload) (all []FieldChange) {
-	a, b := map[string]string{}, map[string]string{}
-	flatten("", treeOf(old), a)
-	flatten("", treeOf(new), b)
-	set := maps.Clone(a)
-	maps.Copy(set, b)
-	for _, path := range slices.Sorted(maps.Keys(set)) {
-		if a[path] != b[path] {
-			all = append(all, FieldChange{path, a[path], b[path]})
-		}
-	}
-	return all
-}
-
-func treeOf(w *schema.Workload) (tree any) {
-	b, err := json.Marshal(w)
-	if err == nil {
-		err = json.Unmarshal(b, &tree)
-	}
-	if err != nil {
-		panic("status: a workload is always JSON: " + err.Error())
-	}
-	return tree
-}
-
-func flatten(path string, v any, into map[string]string) {
-	switch v := v.(type) {
-	case map[string]any:
-		for k, x := range v {
-			flatten(strings.TrimPrefix(path+"."+k, "."), x, into)
-		}
-	case []any:
-		for i, x := range v {
-			flatten(fmt.Sprintf("%s[%d]", path, i), x, into)
-		}
-	default:
-		into[path] = fmt.Sprint(v)
-	}
 }

@@ -1,12 +1,15 @@
 package fakecluster
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
 	"sort"
 
+	"github.com/bayplan/bayplan/nodes"
+	"github.com/bayplan/bayplan/reconciler"
 	"github.com/bayplan/bayplan/reconciler/status"
 	"github.com/bayplan/bayplan/schema"
 )
@@ -76,28 +79,51 @@ func ports(want map[string]schema.Port, node string, next map[string]int) map[st
 	return got
 }
 
-// Preview compares spec with the one in force.
-func (c *Cluster) Preview(_ context.Context, spec schema.Spec) (*status.Preview, error) {
+// Preview compares spec with the base, or the one in force.
+func (c *Cluster) Preview(_ context.Context, base *schema.Spec, spec schema.Spec) (*status.Preview, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	mode, force, against := status.Live, c.spec, c.st.Revision.Commit
+	if base != nil {
+		mode, force, against = status.OnBase, *base, base.Revision.Commit
+	}
 	seats, homeless := place(spec, c.st.Nodes)
-	old, _ := place(c.spec, c.st.Nodes)
-	p := &status.Preview{Schema: status.Schema, Against: c.st.Revision.Commit, Changes: []status.PreviewChange{}, Unplaced: homeless}
+	old, _ := place(force, c.st.Nodes)
+	p := &status.Preview{Schema: status.Schema, Mode: mode, Commit: spec.Revision.Commit, Against: against, State: "5ca1ab1e", Changes: []status.PreviewChange{}, Unplaced: homeless}
 	for i := range spec.Workloads {
 		w := &spec.Workloads[i]
-		if ch, differs := compare(c.spec.Workload(w.Name), w); differs {
+		if ch, differs := compare(force.Workload(w.Name), w); differs {
 			ch.Slots = moves(w.Name, old, seats, w.Replicas)
 			p.Changes = append(p.Changes, ch)
 		}
 	}
-	for i := range c.spec.Workloads {
-		w := &c.spec.Workloads[i]
+	for i := range force.Workloads {
+		w := &force.Workloads[i]
 		if spec.Workload(w.Name) == nil {
 			p.Changes = append(p.Changes, status.PreviewChange{Workload: w.Name, Action: "remove", From: w.Digest(), Slots: moves(w.Name, old, nil, w.Replicas)})
 		}
 	}
 	slices.SortFunc(p.Changes, byWorkload)
 	return p, nil
+}
+
+// Snapshot is the state of a cluster of these nodes in which the text in force was
+// carried out: by the real decision, for it is asked of that.
+func (c *Cluster) Snapshot(context.Context) (*status.Recording, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	in := reconciler.Input{Desired: c.spec, Now: c.now, Started: c.now, Epoch: 1}
+	for i := range c.st.Nodes {
+		n := &c.st.Nodes[i]
+		in.Observed.Nodes = append(in.Observed.Nodes, nodes.Seen{At: c.now, Report: nodes.Report{Inventory: true, Now: c.now, Node: nodes.Node{
+			Name: n.Name, Address: n.Address, Attributes: n.Attributes, Allocatable: n.Allocatable, PortMin: firstPort, PortMax: firstPort + 999, Runtime: n.Runtime, Version: n.Version}}})
+	}
+	in.Desired.Revision.Commit = cmp.Or(c.st.Revision.Commit, "none")
+	in.Desired.Seal()
+	in.Facts = reconciler.Foresee(in).Facts
+	in.Observed = reconciler.Ideal(&in.Facts, in.Observed, c.now)
+	r := status.Record(c.st.Cluster, in)
+	return &r, nil
 }
 
 func compare(old, want *schema.Workload) (status.PreviewChange, bool) {

@@ -824,7 +824,9 @@ func (x *ExecEnd) GetError() string {
 type PlanRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// schema.Spec, as schema/load gives it for the tree.
-	Spec          []byte `protobuf:"bytes,1,opt,name=spec,proto3" json:"spec,omitempty"`
+	Spec []byte `protobuf:"bytes,1,opt,name=spec,proto3" json:"spec,omitempty"`
+	// The text to compare with, as spec; empty is the cluster as it is.
+	Base          []byte `protobuf:"bytes,2,opt,name=base,proto3" json:"base,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -866,6 +868,49 @@ func (x *PlanRequest) GetSpec() []byte {
 	return nil
 }
 
+func (x *PlanRequest) GetBase() []byte {
+	if x != nil {
+		return x.Base
+	}
+	return nil
+}
+
+type SnapshotRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SnapshotRequest) Reset() {
+	*x = SnapshotRequest{}
+	mi := &file_control_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SnapshotRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SnapshotRequest) ProtoMessage() {}
+
+func (x *SnapshotRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_control_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SnapshotRequest.ProtoReflect.Descriptor instead.
+func (*SnapshotRequest) Descriptor() ([]byte, []int) {
+	return file_control_proto_rawDescGZIP(), []int{13}
+}
+
 type ExplainRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Slot          string                 `protobuf:"bytes,1,opt,name=slot,proto3" json:"slot,omitempty"`
@@ -875,7 +920,7 @@ type ExplainRequest struct {
 
 func (x *ExplainRequest) Reset() {
 	*x = ExplainRequest{}
-	mi := &file_control_proto_msgTypes[13]
+	mi := &file_control_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -887,7 +932,7 @@ func (x *ExplainRequest) String() string {
 func (*ExplainRequest) ProtoMessage() {}
 
 func (x *ExplainRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_control_proto_msgTypes[13]
+	mi := &file_control_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -900,7 +945,7 @@ func (x *ExplainRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainRequest.ProtoReflect.Descriptor instead.
 func (*ExplainRequest) Descriptor() ([]byte, []int) {
-	return file_control_proto_rawDescGZIP(), []int{13}
+	return file_control_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ExplainRequest) GetSlot() string {
@@ -920,7 +965,7 @@ type MovesRequest struct {
 
 func (x *MovesRequest) Reset() {
 	*x = MovesRequest{}
-	mi := &file_control_proto_msgTypes[14]
+	mi := &file_control_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -932,7 +977,7 @@ func (x *MovesRequest) String() string {
 func (*MovesRequest) ProtoMessage() {}
 
 func (x *MovesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_control_proto_msgTypes[14]
+	mi := &file_control_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -945,7 +990,7 @@ func (x *MovesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MovesRequest.ProtoReflect.Descriptor instead.
 func (*MovesRequest) Descriptor() ([]byte, []int) {
-	return file_control_proto_rawDescGZIP(), []int{14}
+	return file_control_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *MovesRequest) GetBudget() uint32 {
@@ -966,7 +1011,7 @@ type ApproveRequest struct {
 
 func (x *ApproveRequest) Reset() {
 	*x = ApproveRequest{}
-	mi := &file_control_proto_msgTypes[15]
+	mi := &file_control_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -978,7 +1023,7 @@ func (x *ApproveRequest) String() string {
 func (*ApproveRequest) ProtoMessage() {}
 
 func (x *ApproveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_control_proto_msgTypes[15]
+	mi := &file_control_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -991,7 +1036,7 @@ func (x *ApproveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveRequest.ProtoReflect.Descriptor instead.
 func (*ApproveRequest) Descriptor() ([]byte, []int) {
-	return file_control_proto_rawDescGZIP(), []int{15}
+	return file_control_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ApproveRequest) GetCommit() string {
@@ -1017,7 +1062,7 @@ type ApproveResponse struct {
 
 func (x *ApproveResponse) Reset() {
 	*x = ApproveResponse{}
-	mi := &file_control_proto_msgTypes[16]
+	mi := &file_control_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1029,7 +1074,7 @@ func (x *ApproveResponse) String() string {
 func (*ApproveResponse) ProtoMessage() {}
 
 func (x *ApproveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_control_proto_msgTypes[16]
+	mi := &file_control_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1042,7 +1087,7 @@ func (x *ApproveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveResponse.ProtoReflect.Descriptor instead.
 func (*ApproveResponse) Descriptor() ([]byte, []int) {
-	return file_control_proto_rawDescGZIP(), []int{16}
+	return file_control_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ApproveResponse) GetCommit() string {
@@ -1062,7 +1107,7 @@ type HistoryRequest struct {
 
 func (x *HistoryRequest) Reset() {
 	*x = HistoryRequest{}
-	mi := &file_control_proto_msgTypes[17]
+	mi := &file_control_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1074,7 +1119,7 @@ func (x *HistoryRequest) String() string {
 func (*HistoryRequest) ProtoMessage() {}
 
 func (x *HistoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_control_proto_msgTypes[17]
+	mi := &file_control_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1087,7 +1132,7 @@ func (x *HistoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryRequest.ProtoReflect.Descriptor instead.
 func (*HistoryRequest) Descriptor() ([]byte, []int) {
-	return file_control_proto_rawDescGZIP(), []int{17}
+	return file_control_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *HistoryRequest) GetWorkload() string {
@@ -1116,7 +1161,7 @@ type OperateRequest struct {
 
 func (x *OperateRequest) Reset() {
 	*x = OperateRequest{}
-	mi := &file_control_proto_msgTypes[18]
+	mi := &file_control_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1128,7 +1173,7 @@ func (x *OperateRequest) String() string {
 func (*OperateRequest) ProtoMessage() {}
 
 func (x *OperateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_control_proto_msgTypes[18]
+	mi := &file_control_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1141,7 +1186,7 @@ func (x *OperateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OperateRequest.ProtoReflect.Descriptor instead.
 func (*OperateRequest) Descriptor() ([]byte, []int) {
-	return file_control_proto_rawDescGZIP(), []int{18}
+	return file_control_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *OperateRequest) GetVerb() string {
@@ -1190,7 +1235,7 @@ type OperateResponse struct {
 
 func (x *OperateResponse) Reset() {
 	*x = OperateResponse{}
-	mi := &file_control_proto_msgTypes[19]
+	mi := &file_control_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1202,7 +1247,7 @@ func (x *OperateResponse) String() string {
 func (*OperateResponse) ProtoMessage() {}
 
 func (x *OperateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_control_proto_msgTypes[19]
+	mi := &file_control_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1215,7 +1260,7 @@ func (x *OperateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OperateResponse.ProtoReflect.Descriptor instead.
 func (*OperateResponse) Descriptor() ([]byte, []int) {
-	return file_control_proto_rawDescGZIP(), []int{19}
+	return file_control_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *OperateResponse) GetText() string {
@@ -1241,7 +1286,7 @@ type JoinTokenRequest struct {
 
 func (x *JoinTokenRequest) Reset() {
 	*x = JoinTokenRequest{}
-	mi := &file_control_proto_msgTypes[20]
+	mi := &file_control_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1253,7 +1298,7 @@ func (x *JoinTokenRequest) String() string {
 func (*JoinTokenRequest) ProtoMessage() {}
 
 func (x *JoinTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_control_proto_msgTypes[20]
+	mi := &file_control_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1266,7 +1311,7 @@ func (x *JoinTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinTokenRequest.ProtoReflect.Descriptor instead.
 func (*JoinTokenRequest) Descriptor() ([]byte, []int) {
-	return file_control_proto_rawDescGZIP(), []int{20}
+	return file_control_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *JoinTokenRequest) GetTtlSeconds() int64 {
@@ -1287,7 +1332,7 @@ type JoinTokenResponse struct {
 
 func (x *JoinTokenResponse) Reset() {
 	*x = JoinTokenResponse{}
-	mi := &file_control_proto_msgTypes[21]
+	mi := &file_control_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1299,7 +1344,7 @@ func (x *JoinTokenResponse) String() string {
 func (*JoinTokenResponse) ProtoMessage() {}
 
 func (x *JoinTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_control_proto_msgTypes[21]
+	mi := &file_control_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1312,7 +1357,7 @@ func (x *JoinTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinTokenResponse.ProtoReflect.Descriptor instead.
 func (*JoinTokenResponse) Descriptor() ([]byte, []int) {
-	return file_control_proto_rawDescGZIP(), []int{21}
+	return file_control_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *JoinTokenResponse) GetLine() string {
@@ -1342,7 +1387,7 @@ type RemoveNodeRequest struct {
 
 func (x *RemoveNodeRequest) Reset() {
 	*x = RemoveNodeRequest{}
-	mi := &file_control_proto_msgTypes[22]
+	mi := &file_control_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1354,7 +1399,7 @@ func (x *RemoveNodeRequest) String() string {
 func (*RemoveNodeRequest) ProtoMessage() {}
 
 func (x *RemoveNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_control_proto_msgTypes[22]
+	mi := &file_control_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1367,7 +1412,7 @@ func (x *RemoveNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveNodeRequest.ProtoReflect.Descriptor instead.
 func (*RemoveNodeRequest) Descriptor() ([]byte, []int) {
-	return file_control_proto_rawDescGZIP(), []int{22}
+	return file_control_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *RemoveNodeRequest) GetNode() string {
@@ -1399,7 +1444,7 @@ type RemoveNodeResponse struct {
 
 func (x *RemoveNodeResponse) Reset() {
 	*x = RemoveNodeResponse{}
-	mi := &file_control_proto_msgTypes[23]
+	mi := &file_control_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1411,7 +1456,7 @@ func (x *RemoveNodeResponse) String() string {
 func (*RemoveNodeResponse) ProtoMessage() {}
 
 func (x *RemoveNodeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_control_proto_msgTypes[23]
+	mi := &file_control_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1424,7 +1469,7 @@ func (x *RemoveNodeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveNodeResponse.ProtoReflect.Descriptor instead.
 func (*RemoveNodeResponse) Descriptor() ([]byte, []int) {
-	return file_control_proto_rawDescGZIP(), []int{23}
+	return file_control_proto_rawDescGZIP(), []int{24}
 }
 
 type ImagesRequest struct {
@@ -1437,7 +1482,7 @@ type ImagesRequest struct {
 
 func (x *ImagesRequest) Reset() {
 	*x = ImagesRequest{}
-	mi := &file_control_proto_msgTypes[24]
+	mi := &file_control_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1449,7 +1494,7 @@ func (x *ImagesRequest) String() string {
 func (*ImagesRequest) ProtoMessage() {}
 
 func (x *ImagesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_control_proto_msgTypes[24]
+	mi := &file_control_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1462,7 +1507,7 @@ func (x *ImagesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImagesRequest.ProtoReflect.Descriptor instead.
 func (*ImagesRequest) Descriptor() ([]byte, []int) {
-	return file_control_proto_rawDescGZIP(), []int{24}
+	return file_control_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ImagesRequest) GetNode() string {
@@ -1486,7 +1531,7 @@ type PruneImagesRequest struct {
 
 func (x *PruneImagesRequest) Reset() {
 	*x = PruneImagesRequest{}
-	mi := &file_control_proto_msgTypes[25]
+	mi := &file_control_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1498,7 +1543,7 @@ func (x *PruneImagesRequest) String() string {
 func (*PruneImagesRequest) ProtoMessage() {}
 
 func (x *PruneImagesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_control_proto_msgTypes[25]
+	mi := &file_control_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1511,7 +1556,7 @@ func (x *PruneImagesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PruneImagesRequest.ProtoReflect.Descriptor instead.
 func (*PruneImagesRequest) Descriptor() ([]byte, []int) {
-	return file_control_proto_rawDescGZIP(), []int{25}
+	return file_control_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *PruneImagesRequest) GetNode() string {
@@ -1590,9 +1635,11 @@ const file_control_proto_rawDesc = "" +
 	"\x04body\"<\n" +
 	"\aExecEnd\x12\x1b\n" +
 	"\texit_code\x18\x01 \x01(\x05R\bexitCode\x12\x14\n" +
-	"\x05error\x18\x02 \x01(\tR\x05error\"!\n" +
+	"\x05error\x18\x02 \x01(\tR\x05error\"5\n" +
 	"\vPlanRequest\x12\x12\n" +
-	"\x04spec\x18\x01 \x01(\fR\x04spec\"$\n" +
+	"\x04spec\x18\x01 \x01(\fR\x04spec\x12\x12\n" +
+	"\x04base\x18\x02 \x01(\fR\x04base\"\x11\n" +
+	"\x0fSnapshotRequest\"$\n" +
 	"\x0eExplainRequest\x12\x12\n" +
 	"\x04slot\x18\x01 \x01(\tR\x04slot\"&\n" +
 	"\fMovesRequest\x12\x16\n" +
@@ -1629,7 +1676,8 @@ const file_control_proto_rawDesc = "" +
 	"\x12PruneImagesRequest\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12%\n" +
 	"\x0eunused_seconds\x18\x02 \x01(\x03R\runusedSeconds\x12\x14\n" +
-	"\x05actor\x18\x03 \x01(\tR\x05actor2\xfb\t\n" +
+	"\x05actor\x18\x03 \x01(\tR\x05actor2\xca\n" +
+	"\n" +
 	"\aControl\x12I\n" +
 	"\x04Info\x12\x1f.bayplan.control.v1.InfoRequest\x1a .bayplan.control.v1.InfoResponse\x12I\n" +
 	"\x06Status\x12!.bayplan.control.v1.StatusRequest\x1a\x1c.bayplan.control.v1.Document\x12P\n" +
@@ -1637,7 +1685,8 @@ const file_control_proto_rawDesc = "" +
 	"\x06Events\x12!.bayplan.control.v1.EventsRequest\x1a\x1c.bayplan.control.v1.Document0\x01\x12G\n" +
 	"\x04Logs\x12\x1f.bayplan.control.v1.LogsRequest\x1a\x1c.bayplan.control.v1.LogChunk0\x01\x12I\n" +
 	"\x04Exec\x12\x1d.bayplan.control.v1.ExecInput\x1a\x1e.bayplan.control.v1.ExecOutput(\x010\x01\x12E\n" +
-	"\x04Plan\x12\x1f.bayplan.control.v1.PlanRequest\x1a\x1c.bayplan.control.v1.Document\x12K\n" +
+	"\x04Plan\x12\x1f.bayplan.control.v1.PlanRequest\x1a\x1c.bayplan.control.v1.Document\x12M\n" +
+	"\bSnapshot\x12#.bayplan.control.v1.SnapshotRequest\x1a\x1c.bayplan.control.v1.Document\x12K\n" +
 	"\aExplain\x12\".bayplan.control.v1.ExplainRequest\x1a\x1c.bayplan.control.v1.Document\x12G\n" +
 	"\x05Moves\x12 .bayplan.control.v1.MovesRequest\x1a\x1c.bayplan.control.v1.Document\x12R\n" +
 	"\aApprove\x12\".bayplan.control.v1.ApproveRequest\x1a#.bayplan.control.v1.ApproveResponse\x12K\n" +
@@ -1661,7 +1710,7 @@ func file_control_proto_rawDescGZIP() []byte {
 	return file_control_proto_rawDescData
 }
 
-var file_control_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
+var file_control_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_control_proto_goTypes = []any{
 	(*Document)(nil),           // 0: bayplan.control.v1.Document
 	(*InfoRequest)(nil),        // 1: bayplan.control.v1.InfoRequest
@@ -1676,19 +1725,20 @@ var file_control_proto_goTypes = []any{
 	(*ExecOutput)(nil),         // 10: bayplan.control.v1.ExecOutput
 	(*ExecEnd)(nil),            // 11: bayplan.control.v1.ExecEnd
 	(*PlanRequest)(nil),        // 12: bayplan.control.v1.PlanRequest
-	(*ExplainRequest)(nil),     // 13: bayplan.control.v1.ExplainRequest
-	(*MovesRequest)(nil),       // 14: bayplan.control.v1.MovesRequest
-	(*ApproveRequest)(nil),     // 15: bayplan.control.v1.ApproveRequest
-	(*ApproveResponse)(nil),    // 16: bayplan.control.v1.ApproveResponse
-	(*HistoryRequest)(nil),     // 17: bayplan.control.v1.HistoryRequest
-	(*OperateRequest)(nil),     // 18: bayplan.control.v1.OperateRequest
-	(*OperateResponse)(nil),    // 19: bayplan.control.v1.OperateResponse
-	(*JoinTokenRequest)(nil),   // 20: bayplan.control.v1.JoinTokenRequest
-	(*JoinTokenResponse)(nil),  // 21: bayplan.control.v1.JoinTokenResponse
-	(*RemoveNodeRequest)(nil),  // 22: bayplan.control.v1.RemoveNodeRequest
-	(*RemoveNodeResponse)(nil), // 23: bayplan.control.v1.RemoveNodeResponse
-	(*ImagesRequest)(nil),      // 24: bayplan.control.v1.ImagesRequest
-	(*PruneImagesRequest)(nil), // 25: bayplan.control.v1.PruneImagesRequest
+	(*SnapshotRequest)(nil),    // 13: bayplan.control.v1.SnapshotRequest
+	(*ExplainRequest)(nil),     // 14: bayplan.control.v1.ExplainRequest
+	(*MovesRequest)(nil),       // 15: bayplan.control.v1.MovesRequest
+	(*ApproveRequest)(nil),     // 16: bayplan.control.v1.ApproveRequest
+	(*ApproveResponse)(nil),    // 17: bayplan.control.v1.ApproveResponse
+	(*HistoryRequest)(nil),     // 18: bayplan.control.v1.HistoryRequest
+	(*OperateRequest)(nil),     // 19: bayplan.control.v1.OperateRequest
+	(*OperateResponse)(nil),    // 20: bayplan.control.v1.OperateResponse
+	(*JoinTokenRequest)(nil),   // 21: bayplan.control.v1.JoinTokenRequest
+	(*JoinTokenResponse)(nil),  // 22: bayplan.control.v1.JoinTokenResponse
+	(*RemoveNodeRequest)(nil),  // 23: bayplan.control.v1.RemoveNodeRequest
+	(*RemoveNodeResponse)(nil), // 24: bayplan.control.v1.RemoveNodeResponse
+	(*ImagesRequest)(nil),      // 25: bayplan.control.v1.ImagesRequest
+	(*PruneImagesRequest)(nil), // 26: bayplan.control.v1.PruneImagesRequest
 }
 var file_control_proto_depIdxs = []int32{
 	8,  // 0: bayplan.control.v1.ExecInput.start:type_name -> bayplan.control.v1.ExecStart
@@ -1702,33 +1752,35 @@ var file_control_proto_depIdxs = []int32{
 	5,  // 8: bayplan.control.v1.Control.Logs:input_type -> bayplan.control.v1.LogsRequest
 	7,  // 9: bayplan.control.v1.Control.Exec:input_type -> bayplan.control.v1.ExecInput
 	12, // 10: bayplan.control.v1.Control.Plan:input_type -> bayplan.control.v1.PlanRequest
-	13, // 11: bayplan.control.v1.Control.Explain:input_type -> bayplan.control.v1.ExplainRequest
-	14, // 12: bayplan.control.v1.Control.Moves:input_type -> bayplan.control.v1.MovesRequest
-	15, // 13: bayplan.control.v1.Control.Approve:input_type -> bayplan.control.v1.ApproveRequest
-	17, // 14: bayplan.control.v1.Control.History:input_type -> bayplan.control.v1.HistoryRequest
-	18, // 15: bayplan.control.v1.Control.Operate:input_type -> bayplan.control.v1.OperateRequest
-	20, // 16: bayplan.control.v1.Control.JoinToken:input_type -> bayplan.control.v1.JoinTokenRequest
-	22, // 17: bayplan.control.v1.Control.RemoveNode:input_type -> bayplan.control.v1.RemoveNodeRequest
-	24, // 18: bayplan.control.v1.Control.Images:input_type -> bayplan.control.v1.ImagesRequest
-	25, // 19: bayplan.control.v1.Control.PruneImages:input_type -> bayplan.control.v1.PruneImagesRequest
-	2,  // 20: bayplan.control.v1.Control.Info:output_type -> bayplan.control.v1.InfoResponse
-	0,  // 21: bayplan.control.v1.Control.Status:output_type -> bayplan.control.v1.Document
-	0,  // 22: bayplan.control.v1.Control.WatchStatus:output_type -> bayplan.control.v1.Document
-	0,  // 23: bayplan.control.v1.Control.Events:output_type -> bayplan.control.v1.Document
-	6,  // 24: bayplan.control.v1.Control.Logs:output_type -> bayplan.control.v1.LogChunk
-	10, // 25: bayplan.control.v1.Control.Exec:output_type -> bayplan.control.v1.ExecOutput
-	0,  // 26: bayplan.control.v1.Control.Plan:output_type -> bayplan.control.v1.Document
-	0,  // 27: bayplan.control.v1.Control.Explain:output_type -> bayplan.control.v1.Document
-	0,  // 28: bayplan.control.v1.Control.Moves:output_type -> bayplan.control.v1.Document
-	16, // 29: bayplan.control.v1.Control.Approve:output_type -> bayplan.control.v1.ApproveResponse
-	0,  // 30: bayplan.control.v1.Control.History:output_type -> bayplan.control.v1.Document
-	19, // 31: bayplan.control.v1.Control.Operate:output_type -> bayplan.control.v1.OperateResponse
-	21, // 32: bayplan.control.v1.Control.JoinToken:output_type -> bayplan.control.v1.JoinTokenResponse
-	23, // 33: bayplan.control.v1.Control.RemoveNode:output_type -> bayplan.control.v1.RemoveNodeResponse
-	0,  // 34: bayplan.control.v1.Control.Images:output_type -> bayplan.control.v1.Document
-	0,  // 35: bayplan.control.v1.Control.PruneImages:output_type -> bayplan.control.v1.Document
-	20, // [20:36] is the sub-list for method output_type
-	4,  // [4:20] is the sub-list for method input_type
+	13, // 11: bayplan.control.v1.Control.Snapshot:input_type -> bayplan.control.v1.SnapshotRequest
+	14, // 12: bayplan.control.v1.Control.Explain:input_type -> bayplan.control.v1.ExplainRequest
+	15, // 13: bayplan.control.v1.Control.Moves:input_type -> bayplan.control.v1.MovesRequest
+	16, // 14: bayplan.control.v1.Control.Approve:input_type -> bayplan.control.v1.ApproveRequest
+	18, // 15: bayplan.control.v1.Control.History:input_type -> bayplan.control.v1.HistoryRequest
+	19, // 16: bayplan.control.v1.Control.Operate:input_type -> bayplan.control.v1.OperateRequest
+	21, // 17: bayplan.control.v1.Control.JoinToken:input_type -> bayplan.control.v1.JoinTokenRequest
+	23, // 18: bayplan.control.v1.Control.RemoveNode:input_type -> bayplan.control.v1.RemoveNodeRequest
+	25, // 19: bayplan.control.v1.Control.Images:input_type -> bayplan.control.v1.ImagesRequest
+	26, // 20: bayplan.control.v1.Control.PruneImages:input_type -> bayplan.control.v1.PruneImagesRequest
+	2,  // 21: bayplan.control.v1.Control.Info:output_type -> bayplan.control.v1.InfoResponse
+	0,  // 22: bayplan.control.v1.Control.Status:output_type -> bayplan.control.v1.Document
+	0,  // 23: bayplan.control.v1.Control.WatchStatus:output_type -> bayplan.control.v1.Document
+	0,  // 24: bayplan.control.v1.Control.Events:output_type -> bayplan.control.v1.Document
+	6,  // 25: bayplan.control.v1.Control.Logs:output_type -> bayplan.control.v1.LogChunk
+	10, // 26: bayplan.control.v1.Control.Exec:output_type -> bayplan.control.v1.ExecOutput
+	0,  // 27: bayplan.control.v1.Control.Plan:output_type -> bayplan.control.v1.Document
+	0,  // 28: bayplan.control.v1.Control.Snapshot:output_type -> bayplan.control.v1.Document
+	0,  // 29: bayplan.control.v1.Control.Explain:output_type -> bayplan.control.v1.Document
+	0,  // 30: bayplan.control.v1.Control.Moves:output_type -> bayplan.control.v1.Document
+	17, // 31: bayplan.control.v1.Control.Approve:output_type -> bayplan.control.v1.ApproveResponse
+	0,  // 32: bayplan.control.v1.Control.History:output_type -> bayplan.control.v1.Document
+	20, // 33: bayplan.control.v1.Control.Operate:output_type -> bayplan.control.v1.OperateResponse
+	22, // 34: bayplan.control.v1.Control.JoinToken:output_type -> bayplan.control.v1.JoinTokenResponse
+	24, // 35: bayplan.control.v1.Control.RemoveNode:output_type -> bayplan.control.v1.RemoveNodeResponse
+	0,  // 36: bayplan.control.v1.Control.Images:output_type -> bayplan.control.v1.Document
+	0,  // 37: bayplan.control.v1.Control.PruneImages:output_type -> bayplan.control.v1.Document
+	21, // [21:38] is the sub-list for method output_type
+	4,  // [4:21] is the sub-list for method input_type
 	4,  // [4:4] is the sub-list for extension type_name
 	4,  // [4:4] is the sub-list for extension extendee
 	0,  // [0:4] is the sub-list for field type_name
@@ -1756,7 +1808,7 @@ func file_control_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_control_proto_rawDesc), len(file_control_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   26,
+			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -48,7 +47,12 @@ func Root(args []string) (string, error) {
 // Load evaluates the tree under dir as it stands on disk, each folder for as
 // long as within says. It ends with ctx, whose error it then returns.
 func Load(ctx context.Context, dir string, within time.Duration) (schema.Spec, error) {
-	return load.LoadContext(ctx, os.DirFS(dir), Revision(ctx, dir), load.WithLimits(load.Limits{PackageTime: within}))
+	return Evaluate(ctx, os.DirFS(dir), Revision(ctx, dir), within)
+}
+
+// Evaluate is Load of files that need not be on disk.
+func Evaluate(ctx context.Context, files fs.FS, rev schema.Revision, within time.Duration) (schema.Spec, error) {
+	return load.LoadContext(ctx, files, rev, load.WithLimits(load.Limits{PackageTime: within}))
 }
 
 // gitPatience bounds the question to git: its answer is welcome, not needed.
@@ -57,18 +61,11 @@ const gitPatience = 5 * time.Second
 // Revision is the commit that dir's work tree stands on, so that a plan heeds
 // its trailers. It is empty where git is missing or dir is in no work tree.
 func Revision(ctx context.Context, dir string) schema.Revision {
-	ctx, cancel := context.WithTimeout(ctx, gitPatience)
-	defer cancel()
-	out, err := exec.CommandContext(ctx, "git", "-C", dir, "log", "-1", "--format=%H%x00%cI%x00%an <%ae>%x00%s%x00%b").Output()
-	parts := strings.SplitN(string(out), "\x00", 5)
-	if err != nil || len(parts) != 5 {
-		return schema.Revision{Subject: "a tree outside Git"}
+	r := revisionAt(ctx, dir, "HEAD")
+	if r.Commit == "" {
+		r.Subject = "a tree outside Git"
 	}
-	at, err := time.Parse(time.RFC3339, parts[1])
-	if err != nil {
-		at = time.Time{}
-	}
-	return schema.Revision{Commit: parts[0], Time: at, Author: parts[2], Subject: parts[3], Body: parts[4]}
+	return r
 }
 
 // Finding is one error of a tree, as `validate -o json` lists it.

@@ -62,15 +62,21 @@ func held() *status.Status {
 
 func preview() *status.Preview {
 	return &status.Preview{
-		Against: "3f2a9c1d2e4b5a697887", Held: "it would remove 2 of 3 workloads",
+		Mode: status.Live, Commit: "aa11bb22cc33dd44ee55", Against: "3f2a9c1d2e4b5a697887", State: "5ca1ab1e", Held: "it would remove 2 of 3 workloads",
 		Changes: []status.PreviewChange{
 			{Workload: "shop/api", Action: "create", Slots: []status.PreviewSlot{{Slot: "shop/api.0", To: "n1", Ports: map[string]int{"http": 31000}, Score: 730}}},
 			{Workload: "shop/db", Action: "settings", Fields: []status.FieldChange{{Path: "stop.grace", From: "10s", To: "30s"}}},
 			{Workload: "shop/old", Action: "remove", Slots: []status.PreviewSlot{{Slot: "shop/old.0", From: "n2"}}},
 			{Workload: "shop/web", Action: "update", Strategy: "rolling, 1 at a time beside the old", Fields: []status.FieldChange{
-				{Path: "env.DEBUG", To: "1"}, {Path: "image", From: "web:1", To: "web:2"}, {Path: "user", From: "root"},
-			}, Warnings: []string{"image web:2 does not exist in registry docker.io"}, Slots: []status.PreviewSlot{{Slot: "shop/web.0", From: "n1", To: "n1"}, {Slot: "shop/web.1", From: "n1", To: "n2"}}},
+				{Path: "env.DEBUG", To: "1"}, {Path: "image", From: "web:1", To: "web:2", At: "shop/web.cue:5"}, {Path: "user", From: "root"},
+			}, Warnings: []string{"image web:2 does not exist in registry docker.io"}, Slots: []status.PreviewSlot{{Slot: "shop/web.0", From: "n1", To: "n1", Effect: "restart"}, {Slot: "shop/web.1", From: "n1", To: "n2", Effect: "move"}}},
 		},
+		Cluster: []status.FieldChange{{Path: "pools.shop.weight", From: "1", To: "2"}},
+		Pools: []status.PreviewPool{
+			{Before: schema.Quantity{CPU: 1000}, Peak: schema.Quantity{CPU: 2500, Memory: 1 << 30}, After: schema.Quantity{CPU: 2000, Memory: 1 << 30}, Whole: &schema.Quantity{CPU: 8000, Memory: 16 << 30}},
+			{Name: "shop", After: schema.Quantity{CPU: 1000}, Peak: schema.Quantity{CPU: 1500}, Limit: &schema.Quantity{CPU: 4000}},
+		},
+		Pulls:    []status.PreviewPull{{What: "docker.io/web@sha256:2", Nodes: []string{"n1", "n2", "n3", "n4", "n5", "n6", "n7"}, From: []string{"mirror.example:5000", "docker.io"}}},
 		Warnings: []string{"image old:1: its registry asks for a password", "image web:2 does not exist in registry docker.io"},
 		Unplaced: []status.PreviewUnplaced{{Slot: "shop/web.2", Text: "none of 2 nodes can take it", Why: []string{"cpu: 2 nodes, nearest n1 lacks 1500m"}}},
 	}

@@ -51,6 +51,8 @@ const (
 	ControlExecProcedure = "/bayplan.control.v1.Control/Exec"
 	// ControlPlanProcedure is the fully-qualified name of the Control's Plan RPC.
 	ControlPlanProcedure = "/bayplan.control.v1.Control/Plan"
+	// ControlSnapshotProcedure is the fully-qualified name of the Control's Snapshot RPC.
+	ControlSnapshotProcedure = "/bayplan.control.v1.Control/Snapshot"
 	// ControlExplainProcedure is the fully-qualified name of the Control's Explain RPC.
 	ControlExplainProcedure = "/bayplan.control.v1.Control/Explain"
 	// ControlMovesProcedure is the fully-qualified name of the Control's Moves RPC.
@@ -85,8 +87,11 @@ type ControlClient interface {
 	Logs(context.Context, *connect.Request[controlpb.LogsRequest]) (*connect.ServerStreamForClient[controlpb.LogChunk], error)
 	// Exec runs a command in a slot's running container.
 	Exec(context.Context) *connect.BidiStreamForClient[controlpb.ExecInput, controlpb.ExecOutput]
-	// Plan answers what a tree would change on the running cluster.
+	// Plan answers what a tree would change: status.Preview.
 	Plan(context.Context, *connect.Request[controlpb.PlanRequest]) (*connect.Response[controlpb.Document], error)
+	// Snapshot is the cluster's state as a plan without a server needs it:
+	// status.Recording.
+	Snapshot(context.Context, *connect.Request[controlpb.SnapshotRequest]) (*connect.Response[controlpb.Document], error)
 	// Explain tells why a slot is where it is, or why it is nowhere.
 	Explain(context.Context, *connect.Request[controlpb.ExplainRequest]) (*connect.Response[controlpb.Document], error)
 	// Moves are the running slots that would be better placed elsewhere:
@@ -162,6 +167,12 @@ func NewControlClient(httpClient connect.HTTPClient, baseURL string, opts ...con
 			connect.WithSchema(controlMethods.ByName("Plan")),
 			connect.WithClientOptions(opts...),
 		),
+		snapshot: connect.NewClient[controlpb.SnapshotRequest, controlpb.Document](
+			httpClient,
+			baseURL+ControlSnapshotProcedure,
+			connect.WithSchema(controlMethods.ByName("Snapshot")),
+			connect.WithClientOptions(opts...),
+		),
 		explain: connect.NewClient[controlpb.ExplainRequest, controlpb.Document](
 			httpClient,
 			baseURL+ControlExplainProcedure,
@@ -228,6 +239,7 @@ type controlClient struct {
 	logs        *connect.Client[controlpb.LogsRequest, controlpb.LogChunk]
 	exec        *connect.Client[controlpb.ExecInput, controlpb.ExecOutput]
 	plan        *connect.Client[controlpb.PlanRequest, controlpb.Document]
+	snapshot    *connect.Client[controlpb.SnapshotRequest, controlpb.Document]
 	explain     *connect.Client[controlpb.ExplainRequest, controlpb.Document]
 	moves       *connect.Client[controlpb.MovesRequest, controlpb.Document]
 	approve     *connect.Client[controlpb.ApproveRequest, controlpb.ApproveResponse]
@@ -272,6 +284,11 @@ func (c *controlClient) Exec(ctx context.Context) *connect.BidiStreamForClient[c
 // Plan calls bayplan.control.v1.Control.Plan.
 func (c *controlClient) Plan(ctx context.Context, req *connect.Request[controlpb.PlanRequest]) (*connect.Response[controlpb.Document], error) {
 	return c.plan.CallUnary(ctx, req)
+}
+
+// Snapshot calls bayplan.control.v1.Control.Snapshot.
+func (c *controlClient) Snapshot(ctx context.Context, req *connect.Request[controlpb.SnapshotRequest]) (*connect.Response[controlpb.Document], error) {
+	return c.snapshot.CallUnary(ctx, req)
 }
 
 // Explain calls bayplan.control.v1.Control.Explain.
@@ -333,8 +350,11 @@ type ControlHandler interface {
 	Logs(context.Context, *connect.Request[controlpb.LogsRequest], *connect.ServerStream[controlpb.LogChunk]) error
 	// Exec runs a command in a slot's running container.
 	Exec(context.Context, *connect.BidiStream[controlpb.ExecInput, controlpb.ExecOutput]) error
-	// Plan answers what a tree would change on the running cluster.
+	// Plan answers what a tree would change: status.Preview.
 	Plan(context.Context, *connect.Request[controlpb.PlanRequest]) (*connect.Response[controlpb.Document], error)
+	// Snapshot is the cluster's state as a plan without a server needs it:
+	// status.Recording.
+	Snapshot(context.Context, *connect.Request[controlpb.SnapshotRequest]) (*connect.Response[controlpb.Document], error)
 	// Explain tells why a slot is where it is, or why it is nowhere.
 	Explain(context.Context, *connect.Request[controlpb.ExplainRequest]) (*connect.Response[controlpb.Document], error)
 	// Moves are the running slots that would be better placed elsewhere:
@@ -404,6 +424,12 @@ func NewControlHandler(svc ControlHandler, opts ...connect.HandlerOption) (strin
 		ControlPlanProcedure,
 		svc.Plan,
 		connect.WithSchema(controlMethods.ByName("Plan")),
+		connect.WithHandlerOptions(opts...),
+	)
+	controlSnapshotHandler := connect.NewUnaryHandler(
+		ControlSnapshotProcedure,
+		svc.Snapshot,
+		connect.WithSchema(controlMethods.ByName("Snapshot")),
 		connect.WithHandlerOptions(opts...),
 	)
 	controlExplainHandler := connect.NewUnaryHandler(
@@ -476,6 +502,8 @@ func NewControlHandler(svc ControlHandler, opts ...connect.HandlerOption) (strin
 			controlExecHandler.ServeHTTP(w, r)
 		case ControlPlanProcedure:
 			controlPlanHandler.ServeHTTP(w, r)
+		case ControlSnapshotProcedure:
+			controlSnapshotHandler.ServeHTTP(w, r)
 		case ControlExplainProcedure:
 			controlExplainHandler.ServeHTTP(w, r)
 		case ControlMovesProcedure:
@@ -529,6 +557,10 @@ func (UnimplementedControlHandler) Exec(context.Context, *connect.BidiStream[con
 
 func (UnimplementedControlHandler) Plan(context.Context, *connect.Request[controlpb.PlanRequest]) (*connect.Response[controlpb.Document], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("bayplan.control.v1.Control.Plan is not implemented"))
+}
+
+func (UnimplementedControlHandler) Snapshot(context.Context, *connect.Request[controlpb.SnapshotRequest]) (*connect.Response[controlpb.Document], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("bayplan.control.v1.Control.Snapshot is not implemented"))
 }
 
 func (UnimplementedControlHandler) Explain(context.Context, *connect.Request[controlpb.ExplainRequest]) (*connect.Response[controlpb.Document], error) {

@@ -1,0 +1,148 @@
+package status
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"time"
+
+	"github.com/bayplan/bayplan/nodes"
+	"github.com/bayplan/bayplan/reconciler"
+	"github.com/bayplan/bayplan/schema"
+)
+
+// Question is what a plan is asked: what a text would change.
+type Question struct {
+	// Base is the text to compare with, as if it had been carried out in full; nil
+	// is the cluster as it is.
+	Base *schema.Spec
+	Head schema.Spec
+	// Unresolved has images in the place of workloads.
+	Unresolved []reconciler.Unresolved
+}
+
+// Plan answers it by the decision that the server takes, played forward on the
+// state that in holds; in.Desired does not matter. Texts are pinned before.
+func Plan(in reconciler.Input, q Question) Preview {
+	state := StateOf(&in)
+	in.Rewritten, in.Refused, in.Unverified, in.Overtaken, in.Unresolved = false, "", "", nil, q.Unresolved
+	if q.Base != nil {
+		in.Desired = preview(*q.Base, "base-")
+		in.Facts = reconciler.Foresee(in).Facts
+		in.Observed = reconciler.Ideal(&in.Facts, in.Observed, in.Now)
+	}
+	before := in.Facts
+	in.Desired = preview(q.Head, "")
+	f := reconciler.Foresee(in)
+	p := PreviewOf(&before, &f, q.Unresolved)
+	p.Commit, p.State = q.Head.Revision.Commit, state
+	if q.Base != nil {
+		p.Mode, p.Against = OnBase, q.Base.Revision.Commit
+	}
+	return p
+}
+
+// preview is the text under a commit that never equals one that a cluster knows:
+// no approval of it is spent.
+func preview(s schema.Spec, as string) schema.Spec {
+	s.Revision.Commit = "preview-" + as + s.Revision.Commit
+	s.Seal()
+	return s
+}
+
+// StateOf names what a plan is decided on: equal states give equal plans. It is
+// the beginning of a hash over the text in force, the nodes and whether they are
+// heard, the orders, and what operators said.
+func StateOf(in *reconciler.Input) string {
+	type order struct {
+		ID   string
+		Stop bool
+	}
+	type node struct {
+		Node   nodes.Node
+		Heard  bool
+		Orders []order
+	}
+	type rollout struct {
+		Workload string
+		Stage    reconciler.Stage
+		Target   schema.Digest
+		Good     schema.Digest
+		Paused   bool
+	}
+	f := &in.Facts
+	var all struct {
+		Spec     string
+		Nodes    []node
+		Rollouts []rollout
+		Cordons  []reconciler.Cordon
+		Holds    []reconciler.Hold
+		Volumes  []reconciler.VolumeFact
+	}
+	all.Spec, all.Cordons, all.Holds, all.Volumes = f.Accepted, f.Cordons, f.Holds, f.Volumes
+	for i := range f.Nodes {
+		n := node{Node: f.Nodes[i].Node, Heard: heard(in, f.Nodes[i].Name)}
+		for j := range f.Nodes[i].Assignment.Orders {
+			o := &f.Nodes[i].Assignment.Orders[j]
+			n.Orders = append(n.Orders, order{o.ID, o.Stop})
+		}
+		all.Nodes = append(all.Nodes, n)
+	}
+	for i := range f.Rollouts {
+		r := &f.Rollouts[i]
+		all.Rollouts = append(all.Rollouts, rollout{r.Workload, r.Stage, r.Target, r.GoodDigest, r.Paused != nil})
+	}
+	b, err := json.Marshal(all)
+	if err != nil {
+		panic("status: a state is always JSON: " + err.Error())
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:6])
+}
+
+func heard(in *reconciler.Input, name string) bool {
+	n := in.Observed.Node(name)
+	return n != nil && in.Now.Sub(n.At) < reconciler.UnreachableAfter
+}
+
+// Recording is a cluster's state as a plan needs it, to be asked without a server:
+// what `bayplan snapshot` writes. It holds the workloads' whole texts.
+type Recording struct {
+	Schema  string `json:"schema"`
+	Cluster string `json:"cluster"`
+	// State is what StateOf says of it.
+	State   string           `json:"state"`
+	At      time.Time        `json:"at"`
+	Started time.Time        `json:"started"`
+	Epoch   int64            `json:"epoch"`
+	Facts   reconciler.Facts `json:"facts"`
+	Nodes   []RecordedNode   `json:"nodes"`
+}
+
+// RecordedNode is a node as it was heard.
+type RecordedNode struct {
+	Report nodes.Report `json:"report"`
+	At     time.Time    `json:"at"`
+}
+
+// Record makes one of what a pass is given. Who joined and what became of former
+// commits is left out: no plan needs it.
+func Record(cluster string, in reconciler.Input) Recording {
+	r := Recording{Schema: Schema, Cluster: cluster, State: StateOf(&in), At: in.Now, Started: in.Started, Epoch: in.Epoch, Facts: in.Facts, Nodes: []RecordedNode{}}
+	r.Facts.Enrolments, r.Facts.Ends = nil, nil
+	r.Facts.Commits = r.Facts.Commits[max(0, len(r.Facts.Commits)-1):]
+	for i := range in.Observed.Nodes {
+		n := &in.Observed.Nodes[i]
+		r.Nodes = append(r.Nodes, RecordedNode{n.Report, n.At})
+	}
+	return r
+}
+
+// Input is what a pass is given, as it was recorded.
+func (r *Recording) Input() reconciler.Input {
+	in := reconciler.Input{Facts: r.Facts, Now: r.At, Started: r.Started, Epoch: r.Epoch}
+	for _, n := range r.Nodes {
+		in.Observed.Nodes = append(in.Observed.Nodes, nodes.Seen{Report: n.Report, At: n.At})
+	}
+	return in
+}
