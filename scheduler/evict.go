@@ -43,7 +43,8 @@ type Victim struct {
 // may be taken down, and counts down. Of a gang all find room or none does. What
 // is found is reserved in t: the Table is of no use after it.
 func (t *Table) Evict(requests []Request, held func(node int) []Held, spare map[string]int) (all []Eviction) {
-	e := evictor{t: t, spare: spare, held: make([][]Held, len(t.nodes)), steps: mostSteps}
+	e := evictor{t: t, spare: spare, held: make([][]Held, len(t.nodes)), steps: mostSteps,
+		guarantees: slices.ContainsFunc(t.tree, func(p schema.Pool) bool { return p.Guarantee != nil })}
 	t.hold(nil)
 	for i := range t.nodes {
 		e.held[i] = slices.Clone(held(i))
@@ -86,6 +87,8 @@ type evictor struct {
 	t     *Table
 	spare map[string]int
 	held  [][]Held
+	// guarantees is whether any pool has one.
+	guarantees bool
 	// steps is how many sets of victims may still be looked at.
 	steps int
 	// hopeless is the last request for which nobody could go. Until somebody does,

@@ -117,6 +117,21 @@ func TestEvict_Guarantee(t *testing.T) {
 	}
 }
 
+// TestEvict_KeptForTheVictim: who would come back first, since what is guaranteed
+// to its pool is kept for it once it is gone, does not go.
+func TestEvict_KeptForTheVictim(t *testing.T) {
+	tree := scheduler.Tree{{Name: "default", Weight: 1}, {Name: "other", Parent: "default", Weight: 1}, {Name: "sure", Parent: "default", Weight: 1, Guarantee: &schema.Quantity{CPU: 500}, Lend: true}}
+	ask := request(held("b/new", 900, inPool("other")).Workload, 0)
+	on := [][]scheduler.Held{{held("a/lent", 900, inPool("sure"), revocable), held("c/rest", 700, inPool("other"))}}
+	if got := evict(tree, map[string]int{}, on, ask); got != "" {
+		t.Errorf("it goes and comes back: %s", got)
+	}
+	ask.Workload.Resources.CPU = 600
+	if got, want := evict(tree, map[string]int{}, on, ask), "b/new.0 on n0, a/lent.0 (revocable)"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 // TestEvict_NoVictimWithoutNeed: with any victim left where it is the request
 // would not fit, all of them may be evicted, and no workload loses more than it
 // can spare.

@@ -171,7 +171,7 @@ func (s *search) greedy() {
 		return
 	}
 	for i := len(some) - 1; i >= 0; i-- {
-		if fewer := slices.Delete(slices.Clone(some), i, i+1); len(fewer) > 0 && s.fitsWithout(fewer) {
+		if fewer := slices.Delete(slices.Clone(some), i, i+1); len(fewer) > 0 && s.fitsWithout(fewer) && s.mayHave(fewer) {
 			some = fewer
 		}
 	}
@@ -236,7 +236,32 @@ func (s *search) pop(count int) {
 }
 
 // fits is whether the node takes the request with the set off it.
-func (s *search) fits() bool { return len(s.set) > 0 && !s.lacks(s.free) && s.fitsWithout(s.set) }
+func (s *search) fits() bool {
+	if len(s.set) == 0 || s.lacks(s.free) || !s.fitsWithout(s.set) {
+		return false
+	}
+	shares := s.e.t.shares
+	for _, c := range s.set { // as mayHave takes them off itself
+		shares.lower(c.leaf, amounts{}.minus(c.amounts))
+		defer shares.lower(c.leaf, c.amounts)
+	}
+	return s.mayHave(s.set)
+}
+
+// mayHave is whether the request's pool may have what it asks for with the set
+// off: what is guaranteed to their pools is idle then, and kept for who comes
+// back. Where it may not, they would go for nothing, again and again.
+func (s *search) mayHave(set []*candidate) bool {
+	if !s.e.guarantees {
+		return true
+	}
+	shares := s.e.t.shares
+	for _, c := range set {
+		shares.count(c.leaf, amounts{}.minus(c.amounts), -1)
+		defer shares.count(c.leaf, c.amounts, 1)
+	}
+	return shares.forbid(s.leaf, s.r.Workload, 0) == nil
+}
 
 // fitsWithout asks the one rule.
 func (s *search) fitsWithout(set []*candidate) bool {
