@@ -38,6 +38,7 @@ type fleet struct {
 	asked        []reconciler.Wish // granted, in their order
 	quiet        bool              // nothing happens any more but what was decided
 	replaced     map[string]bool   // orders to stop whose slots may have another home, as their nodes were lost
+	arrived      map[string]arrival
 	past         history
 	jobsOnly     bool
 }
@@ -55,7 +56,7 @@ type machine struct {
 
 func newFleet(t testing.TB) *fleet {
 	now := time.Date(2026, 1, 2, 3, 0, 0, 0, time.UTC)
-	return &fleet{t: t, now: now, started: now, epoch: 1, commits: map[string]schema.Spec{}, ran: map[string]int{}, replaced: map[string]bool{}}
+	return &fleet{t: t, now: now, started: now, epoch: 1, commits: map[string]schema.Spec{}, ran: map[string]int{}, replaced: map[string]bool{}, arrived: map[string]arrival{}}
 }
 
 func (f *fleet) add(name, zone string) {

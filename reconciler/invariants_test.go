@@ -29,7 +29,7 @@ func (f *fleet) check(in reconciler.Input, p *reconciler.Plan) {
 	f.checkStops(in, p)
 	f.checkDown(in, p)
 	f.checkSpec(in, p)
-	f.checkWriters(p)
+	f.checkWriters(in, p)
 	f.checkSteps(in, p)
 	f.checkVolumes(in, p)
 	f.checkCordons(in, p)

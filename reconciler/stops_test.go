@@ -113,7 +113,7 @@ func (f *fleet) wrongStop(n, was *reconciler.NodeFact, old, o *nodes.Order, p *r
 		if f.silence(n.Name) < max(goal.LostAfter.D(), reconciler.UnreachableAfter) {
 			return "the node is not lost (I22)"
 		}
-		if (goal.Kind == schema.Stateful || keepsVolumes(goal)) && goal.OnLost != schema.ReplaceElsewhere {
+		if keepsPlace(goal) && goal.OnLost != schema.ReplaceElsewhere {
 			return "it is to wait for its node (I2)"
 		}
 		if len(after[o.Slot]) == 0 {

@@ -99,24 +99,45 @@ func (f *fleet) checkVolumes(in reconciler.Input, p *reconciler.Plan) {
 // that stop and those on silent nodes; only where its workload says so may
 // another have taken the place of one on a lost node. It runs where it is at home
 // (I2).
-func (f *fleet) checkWriters(p *reconciler.Plan) {
+func (f *fleet) checkWriters(in reconciler.Input, p *reconciler.Plan) {
 	writers := map[schema.Slot]string{}
 	for i := range p.Facts.Nodes {
 		n := &p.Facts.Nodes[i]
 		for _, o := range n.Assignment.Orders {
-			w := o.Workload
-			if w == nil || w.Kind != schema.Stateful && !keepsVolumes(w) || f.givenUp(n.Name, &o, p) {
+			w, key := o.Workload, o.ID+" on "+n.Name
+			if orderOf(nodeFact(&in.Facts, n.Name), o.ID) == nil {
+				f.arrived[key] = arrival{at: f.checks, alone: keepsPlace(w)}
+			}
+			if !keepsPlace(w) || f.givenUp(n.Name, &o, p) {
 				continue
 			}
-			if was, ok := writers[o.Slot]; ok {
-				f.t.Fatalf("I2: %s has writers %s and %s on %s: %s", o.Slot, was, o.ID, n.Name, encode(f.t, rolloutOf(&p.Facts, o.Slot.Workload)))
+			if was, ok := writers[o.Slot]; ok && f.clash(was, key) {
+				f.t.Fatalf("I2: %s has writers %s and %s: %s", o.Slot, was, key, encode(f.t, rolloutOf(&p.Facts, o.Slot.Workload)))
 			}
-			writers[o.Slot] = o.ID + " on " + n.Name
+			writers[o.Slot] = key
 			if home := volumeFact(&p.Facts, o.Slot, n.Name); !o.Stop && (home == nil || !home.Retired.IsZero() || home.Deleting != nil) && f.wantedNow(p, o.Slot, n.Name) {
 				f.t.Fatalf("I2: %s runs on %s, which is not its home: %s", o.ID, n.Name, encode(f.t, p.Facts.Volumes))
 			}
 		}
 	}
+}
+
+// arrival is when an order was first seen, and whether its text had then to be
+// alone in its slot. A plain service's may come beside what is still ending of a
+// stateful one's; a later text that makes it stateful finds both there.
+type arrival struct {
+	at    int
+	alone bool
+}
+
+// clash is whether the one of two orders that came later should have waited.
+func (f *fleet) clash(a, b string) bool {
+	x, y := f.arrived[a], f.arrived[b]
+	return x.at >= y.at && x.alone || y.at >= x.at && y.alone
+}
+
+func keepsPlace(w *schema.Workload) bool {
+	return w != nil && (w.Kind == schema.Stateful || keepsVolumes(w))
 }
 
 // givenUp is whether another may be in the place of what the order runs, since its
@@ -148,7 +169,7 @@ func (f *fleet) wantedNow(p *reconciler.Plan, slot schema.Slot, node string) boo
 	if mayReplace(goal) && f.silence(node) >= goal.LostAfter.D() {
 		return false // another home was found for it, and it has not come there yet
 	}
-	return !p.FactsChanged && goal != nil && (goal.Kind == schema.Stateful || keepsVolumes(goal)) && slot.Index < goal.Replicas
+	return !p.FactsChanged && keepsPlace(goal) && slot.Index < goal.Replicas
 }
 
 // checkQuorum: nothing that is done leaves a workload with fewer slots that may
