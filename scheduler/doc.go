@@ -10,6 +10,7 @@
 //
 //	types.go             what goes in and comes out
 //	place.go gang.go     one call of Place: groups, whose turn it is, all or none
+//	refit.go packing.go alike.go ways.go  room for what was left out, by other places
 //	share.go turn.go     pools, their shares, and who is served next
 //	quota.go             limits and guarantees
 //	run.go next.go       one group of equal requests

@@ -67,7 +67,7 @@ func TestPlace_StrategyProof(t *testing.T) {
 }
 
 // TestPlace_AnotherNode: a node more never takes a place away from requests of
-// one size.
+// one size, however many.
 func TestPlace_AnotherNode(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		pool := oddPool(rt)
@@ -90,24 +90,36 @@ func TestPlace_AnotherNode(t *testing.T) {
 	})
 }
 
-// TestPlace_LeavesOutNothing: of requests that are alike, as many get a place as
-// any way of placing them could give.
+// TestPlace_LeavesOutNothing: of requests of one size or many, with neighbours and
+// ports, as many get a place as any way of placing them in their order could give.
 func TestPlace_LeavesOutNothing(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		pool := scheduler.Pool{}
-		for i := range rapid.IntRange(1, 4).Draw(rt, "nodes") {
+		for i := range rapid.IntRange(1, 3).Draw(rt, "nodes") {
 			n := node(fmt.Sprintf("n%d", i))
+			n.Node.PortMax = n.Node.PortMin + 1
 			n.Reserved = nodes.Capacity{CPU: schema.CPU(rapid.IntRange(0, 20).Draw(rt, "cpu") * 100), Memory: schema.Bytes(rapid.IntRange(0, 8).Draw(rt, "memory")) << 29}
 			n.Node.Attributes["zone"] = rapid.SampledFrom([]string{"a", "b"}).Draw(rt, "zone")
 			pool.Nodes = append(pool.Nodes, n)
 		}
-		w := work("a/web")
-		w.Resources = schema.Resources{CPU: 400, Memory: 1 << 29}
-		w.MaxPer = map[string]int{rapid.SampledFrom([]string{"zone", "node"}).Draw(rt, "over"): rapid.IntRange(1, 3).Draw(rt, "most")}
+		over := func() string { return rapid.SampledFrom([]string{"zone", "node"}).Draw(rt, "over") }
 		var requests []scheduler.Request
-		for i := range rapid.IntRange(1, 6).Draw(rt, "slots") {
-			requests = append(requests, request(w, i))
+		for k := range rapid.IntRange(1, 4).Draw(rt, "workloads") {
+			w := work(fmt.Sprintf("a/w%d", k))
+			w.Resources = schema.Resources{CPU: schema.CPU(rapid.IntRange(1, 9).Draw(rt, "cpu") * 100), Memory: schema.Bytes(rapid.IntRange(0, 4).Draw(rt, "memory")) << 29}
+			switch rapid.IntRange(0, 4).Draw(rt, "rule") {
+			case 0:
+				w.MaxPer = map[string]int{over(): rapid.IntRange(1, 3).Draw(rt, "most")}
+			case 1:
+				w.Near = []schema.Near{{Workload: "a/w0", Over: over(), Must: true, Apart: rapid.Bool().Draw(rt, "apart")}}
+			case 2:
+				w.Ports = map[string]schema.Port{"p": {Container: 80, Host: rapid.SampledFrom([]int{0, 80, 81}).Draw(rt, "host")}}
+			}
+			for i := range rapid.IntRange(1, 3).Draw(rt, "slots") {
+				requests = append(requests, request(w, i))
+			}
 		}
+		requests = requests[:min(len(requests), 7)]
 		placed, _ := scheduler.Place(pool, requests)
 		if most := bestOfAll(pool, requests, nil); len(placed) < most {
 			rt.Fatalf("%d have a place, %d could have one", len(placed), most)
@@ -115,27 +127,26 @@ func TestPlace_LeavesOutNothing(t *testing.T) {
 	})
 }
 
-// bestOfAll tries every node for every request, and none.
-func bestOfAll(pool scheduler.Pool, left []scheduler.Request, chosen []string) (most int) {
+// bestOfAll tries every node for every request, and none. chosen have theirs.
+func bestOfAll(pool scheduler.Pool, left, chosen []scheduler.Request) (most int) {
 	if len(left) == 0 {
 		return 0
 	}
-	most = bestOfAll(pool, left[1:], chosen)
 	t := scheduler.Open(pool)
-	for i, name := range chosen { // what was chosen before is taken again
-		r := left[0]
-		r.Slot.Index, r.Only = 100+i, name
-		if _, ok := t.Take(&r); !ok {
-			return 0
+	for i := range chosen {
+		if _, ok := t.Take(&chosen[i]); !ok {
+			panic("what was chosen before is no more to be had")
 		}
 	}
 	for i, v := range t.AskAll(&left[0]) {
 		if v.Fits {
-			most = max(most, 1+bestOfAll(pool, left[1:], append(slices.Clone(chosen), t.Name(i))))
+			r := left[0]
+			r.Only = t.Name(i)
+			most = max(most, 1+bestOfAll(pool, left[1:], append(slices.Clone(chosen), r)))
 			if most == len(left) {
 				return most
 			}
 		}
 	}
-	return most
+	return max(most, bestOfAll(pool, left[1:], chosen))
 }

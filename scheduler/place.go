@@ -117,6 +117,9 @@ func (d *deal) queue() {
 // wanted is the workload that a group asks for.
 func (d *deal) wanted(a asked) *schema.Workload { return d.first(a).Workload }
 
+// wantedBy is the workload that a group asks for.
+func (d *deal) wantedBy(g *group) *schema.Workload { return d.requests[g.from].Workload }
+
 // first is the first request of a group.
 func (d *deal) first(a asked) *Request { return &d.requests[d.groups[a.group()].from] }
 
@@ -154,6 +157,7 @@ func (d *deal) serve() {
 		}
 	}
 	d.again()
+	d.refit()
 }
 
 // one serves the first request of a leaf's queue, or all of a gang.

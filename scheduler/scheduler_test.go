@@ -351,39 +351,47 @@ func anyRequests(t *rapid.T) (all []scheduler.Request) {
 	return all
 }
 
+// checkPlaced asks the one rule about every placement in its turn, and that nobody
+// without a place would have one beside them; and no port is given twice.
 func checkPlaced(t *rapid.T, pool scheduler.Pool, requests []scheduler.Request, placed []scheduler.Placement, unplaced []scheduler.Unplaced) {
+	t.Helper()
+	if len(placed)+len(unplaced) != len(requests) {
+		t.Fatalf("%d placed and %d not, of %d", len(placed), len(unplaced), len(requests))
+	}
 	left := scheduler.Open(pool)
 	given := map[string]bool{}
 	for i := range requests {
-		r := &requests[i]
-		if len(placed) > 0 && placed[0].Slot == r.Slot {
-			at := slices.IndexFunc(pool.Nodes, func(n scheduler.Node) bool { return n.Node.Name == placed[0].Node })
-			if v := left.Ask(at, r); !v.Fits {
-				t.Fatalf("%s is placed on %s: %s: %s", r.Slot, placed[0].Node, v.Filter, v.Miss)
+		r := requests[i]
+		if len(placed) == 0 || placed[0].Slot != r.Slot {
+			if len(unplaced) == 0 || unplaced[0].Slot != r.Slot {
+				t.Fatalf("%s is neither placed nor refused in its turn", r.Slot)
 			}
-			for _, port := range placed[0].Ports {
-				key := fmt.Sprint(placed[0].Node, port)
-				if given[key] || slices.Contains(pool.Nodes[at].Ports, port) {
-					t.Fatalf("port %d of %s is given twice", port, placed[0].Node)
-				}
-				given[key] = true
-			}
-			left.Take(&scheduler.Request{Slot: r.Slot, Workload: r.Workload, Only: placed[0].Node})
-			placed = placed[1:]
+			defer checkLeftOut(t, left, &r)
+			unplaced = unplaced[1:]
 			continue
 		}
-		if len(unplaced) == 0 || unplaced[0].Slot != r.Slot {
-			t.Fatalf("%s is neither placed nor refused in its turn", r.Slot)
+		at := slices.IndexFunc(pool.Nodes, func(n scheduler.Node) bool { return n.Node.Name == placed[0].Node })
+		if v := left.Ask(at, &r); !v.Fits {
+			t.Fatalf("%s is placed on %s: %s: %s", r.Slot, placed[0].Node, v.Filter, v.Miss)
 		}
-		for j, v := range left.AskAll(r) {
-			if v.Fits {
-				t.Fatalf("%s is refused, but %s would take it", r.Slot, left.Name(j))
+		for _, port := range placed[0].Ports {
+			key := fmt.Sprint(placed[0].Node, port)
+			if given[key] || slices.Contains(pool.Nodes[at].Ports, port) {
+				t.Fatalf("port %d of %s is given twice", port, placed[0].Node)
 			}
+			given[key] = true
 		}
-		unplaced = unplaced[1:]
+		r.Only = placed[0].Node
+		left.Take(&r)
+		placed = placed[1:]
 	}
-	if len(placed)+len(unplaced) > 0 {
-		t.Fatal("more is told than was asked")
+}
+
+func checkLeftOut(t *rapid.T, left *scheduler.Table, r *scheduler.Request) {
+	for j, v := range left.AskAll(r) {
+		if v.Fits {
+			t.Fatalf("%s is refused, but %s would take it", r.Slot, left.Name(j))
+		}
 	}
 }
 
