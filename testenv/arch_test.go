@@ -49,6 +49,7 @@ var mayImport = []struct {
 	{"reconciler/status", []string{"schema", "nodes", "reconciler"}},
 	{"reconciler/source", []string{"schema", "reconciler/source/internal/..."}},
 	{"reconciler/source/internal/...", nil},
+	{"reconciler/evaluate", []string{"schema", "schema/load"}},
 	{"reconciler/registry", []string{"schema", "nodes", "nodes/registries"}},
 	{"reconciler/ledger", []string{"schema", "nodes", "scheduler", "reconciler", "reconciler/status"}},
 	{"reconciler/loop", []string{"schema", "nodes", "scheduler", "reconciler", "reconciler/status", "reconciler/source"}},

@@ -58,6 +58,7 @@ func newRoot() *cobra.Command {
 			root.AddCommand(v)
 		}
 	}
+	root.AddCommand(newWorkerCommand())
 	root.SetHelpCommandGroupID("help")
 	root.SetCompletionCommandGroupID("help")
 	return root

@@ -10,6 +10,8 @@ import (
 	"github.com/bayplan/bayplan/cmd/bayplan/internal/server"
 	"github.com/bayplan/bayplan/cmd/bayplan/internal/telemetry"
 	"github.com/bayplan/bayplan/nodes/wire"
+	"github.com/bayplan/bayplan/reconciler/evaluate"
+	"github.com/bayplan/bayplan/schema"
 	"github.com/bayplan/bayplan/schema/load"
 )
 
@@ -56,7 +58,8 @@ func newServerCommand() *cobra.Command {
 	f.DurationVar(&cfg.NodeLife, "node-life", wire.DefaultNodeLife, "how long a node's certificate is good; it is renewed after two thirds")
 	sourceFlags(cmd, &cfg.Source)
 	f.StringVar(&cfg.RegistryAuth, "registry-auth", "", "docker config file with the registries' passwords (~/.docker/config.json)")
-	f.DurationVar(&cfg.EvalTimeout, "eval-timeout", load.DefaultPackageTime, evalTimeoutUsage)
+	f.DurationVar(&cfg.EvalTimeout, "eval-timeout", load.DefaultPackageTime, "how much processor time one folder may take to evaluate")
+	f.TextVar(&cfg.EvalMemory, "eval-memory", schema.Bytes(evaluate.DefaultMemory), "how much memory one folder may take to evaluate")
 	f.BoolVar(&debug, "debug", false, "log more")
 	return cmd
 }

@@ -92,3 +92,7 @@ func (t *tree) fail(err error) {
 		t.err = err
 	}
 }
+
+// Warm reads the embedded schema, which the first evaluation of a process does
+// otherwise.
+func Warm() { rules() }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/bayplan/bayplan/reconciler/source"
+	"github.com/bayplan/bayplan/schema"
 )
 
 // Config is what `bayplan server` was told. Dir and Source.URL are required.
@@ -34,9 +35,12 @@ type Config struct {
 	// NodeLife is how long a node's certificate is good, of which it uses two
 	// thirds; zero is wire.DefaultNodeLife.
 	NodeLife time.Duration
-	// EvalTimeout is how long one folder of a commit may be evaluated; zero is
-	// the loader's default.
+	// EvalTimeout is how much processor time one folder of a commit may be evaluated
+	// for; zero is the loader's default.
 	EvalTimeout time.Duration
+	// EvalMemory is how much one folder may take meanwhile; zero is
+	// evaluate.DefaultMemory, and less than minEvalMemory is refused.
+	EvalMemory schema.Bytes
 	// RegistryAuth is a docker config file with the registries' passwords; empty
 	// is Docker's own.
 	RegistryAuth string
@@ -48,6 +52,9 @@ type Config struct {
 // minNodeLife leaves a node seconds to renew its certificate in.
 const minNodeLife = 5 * time.Second
 
+// minEvalMemory is what a process that evaluates has use for before it sees a file.
+const minEvalMemory = 128 << 20
+
 // JoinLife is how long a join line is good.
 const JoinLife = 24 * time.Hour
 
@@ -57,6 +64,9 @@ func (c *Config) check() error {
 	}
 	if c.NodeLife != 0 && c.NodeLife < minNodeLife {
 		return fmt.Errorf("a node's certificate cannot live for %s: %s is the least", c.NodeLife, minNodeLife)
+	}
+	if c.EvalMemory != 0 && c.EvalMemory < minEvalMemory {
+		return errors.New("a folder cannot be evaluated in so little memory: --eval-memory is 128Mi at least")
 	}
 	if c.Name == "" {
 		c.Name = "bayplan"

@@ -23,6 +23,7 @@ import (
 	"github.com/bayplan/bayplan/nodes/roster"
 	"github.com/bayplan/bayplan/nodes/wire"
 	"github.com/bayplan/bayplan/reconciler"
+	"github.com/bayplan/bayplan/reconciler/evaluate"
 	"github.com/bayplan/bayplan/reconciler/ledger"
 	"github.com/bayplan/bayplan/reconciler/loop"
 	"github.com/bayplan/bayplan/reconciler/registry"
@@ -60,6 +61,7 @@ type server struct {
 	roster   *roster.Roster
 	fleet    *wire.Server
 	loop     *loop.Loop
+	workers  *evaluate.Pool
 	joiner   joiner
 	operator operatorFiles
 	tls      *tls.Config
@@ -103,7 +105,7 @@ func (s *server) openLoop(ctx context.Context, ca *wire.CA) (err error) {
 		Enrolled: s.enrolled, Admit: s.admit, NodeLife: s.NodeLife})
 	s.loop, err = loop.New(loop.Config{
 		Cluster: s.cluster.ID, Source: s.source, Fleet: s.roster, Ledger: memory{s.ledger},
-		Resolver: registry.Resolver{AuthFile: s.RegistryAuth}, Load: evaluator(s.EvalTimeout), Troubles: s.troubles, Log: s.Log, Metrics: s.registry,
+		Resolver: registry.Resolver{AuthFile: s.RegistryAuth}, Load: s.evaluator(), Troubles: s.troubles, Log: s.Log, Metrics: s.registry,
 	})
 	if err != nil {
 		return err
@@ -115,15 +117,17 @@ func (s *server) openLoop(ctx context.Context, ca *wire.CA) (err error) {
 	return err
 }
 
-// evaluator is the loader with a memory of what did not change. One tree at a
-// time: evaluating is bound by the processor.
-func evaluator(within time.Duration) func(context.Context, fs.FS, schema.Revision) (schema.Spec, error) {
-	cache := new(load.Cache)
+// evaluator is the loader with a memory of what did not change, and with workers
+// that evaluate what did. One tree at a time: evaluating is bound by the processor.
+func (s *server) evaluator() func(context.Context, fs.FS, schema.Revision) (schema.Spec, error) {
+	s.workers = evaluate.New(evaluate.Config{Memory: int64(s.EvalMemory), Log: s.Log})
+	opts := []load.Option{load.WithCache(new(load.Cache)), load.WithEvaluator(s.workers.Evaluate),
+		load.WithLimits(load.Limits{PackageTime: s.EvalTimeout})}
 	var one sync.Mutex
 	return func(ctx context.Context, files fs.FS, rev schema.Revision) (schema.Spec, error) {
 		one.Lock()
 		defer one.Unlock()
-		return load.LoadContext(ctx, files, rev, load.WithCache(cache), load.WithLimits(load.Limits{PackageTime: within}))
+		return load.LoadContext(ctx, files, rev, opts...)
 	}
 }
 
@@ -282,6 +286,9 @@ func (s *server) watchLedger(ctx context.Context) error {
 }
 
 func (s *server) close() {
+	if s.workers != nil {
+		s.workers.Close()
+	}
 	if s.source != nil {
 		_ = s.source.Close()
 	}
