@@ -156,14 +156,15 @@ func (p *pass) commitFor(r schema.Revision) *Commit {
 }
 
 // untold are the workloads of a commit that gives way which have not come to a
-// good end, and whose end no record tells of: its own does if it was in force and
-// waited for them. So each change that fails is the outcome of one commit.
+// good end, or may yet go back from it, and whose end no record tells of: its own
+// does if it was in force and waited for them. So each change that fails is the
+// outcome of one commit.
 func (p *pass) untold(c *Commit) (names []string) {
 	if c.Outcome.Ended() && c.Revision.Commit == p.facts.Spec.Revision.Commit {
 		return nil
 	}
 	for _, name := range c.Touched {
-		if r := p.rollout(name); p.unresolved(name) == nil && r != nil && r.Stage != Done && r.Stage != Keeping {
+		if r := p.rollout(name); p.unresolved(name) == nil && r != nil && r.Stage != Done {
 			names = append(names, name)
 		}
 	}
@@ -204,7 +205,7 @@ func (p *pass) adopt(s *schema.Spec) (touched []string) {
 func (p *pass) removeOne(i int, commit string) {
 	p.editRollouts()
 	r := &p.facts.Rollouts[i]
-	r.Want, r.Target, r.Stage, r.Reason, r.Serving, r.Paused = nil, "", Removing, "", "", nil
+	r.Want, r.Target, r.Stage, r.Reason, r.Serving, r.Paused, r.Quarantined = nil, "", Removing, "", "", nil, nil
 	r.Commit, r.Began, r.Moved = commit, p.in.Now, p.in.Now
 }
 
@@ -219,6 +220,10 @@ func (p *pass) adoptOne(w *schema.Workload, commit string) bool {
 		p.facts.Rollouts = slices.Insert(p.facts.Rollouts, at, Rollout{Workload: w.Name})
 	}
 	r := &p.facts.Rollouts[at]
+	if r.stillAside(w, commit) {
+		return true
+	}
+	r.Quarantined = nil
 	w = r.recount(w)
 	target := w.Digest()
 	// A digest that was rolled back stays quarantined until it changes.

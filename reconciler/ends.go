@@ -74,6 +74,11 @@ func (p *pass) recordEnds() {
 func endOf(was, is *Rollout, now time.Time) (e End, ended bool) {
 	same := was != nil && was.Target == is.Target && was.Began.Equal(is.Began)
 	switch {
+	case was != nil && was.Quarantined != nil && is.Quarantined == nil && is.Target == was.Quarantined.Target && is.Stage == Reverted:
+		e = End{From: was.GoodDigest, To: was.Target, Commit: was.Commit, Outcome: Applied, Began: was.Began, Ended: now}
+		if is.GoodDigest != was.Target {
+			e.Outcome, e.Reason = RolledBack, was.Reason
+		}
 	case is.ended() && (!same || was.Stage != is.Stage):
 		e = End{To: is.Target, Commit: is.Commit, Outcome: outcomeOf(is.Stage), Reason: is.Reason, Began: is.Began, Ended: now}
 		if was != nil && was.GoodDigest != is.Target {

@@ -146,6 +146,9 @@ type Rollout struct {
 	GoodDigest schema.Digest    `json:"goodDigest,omitempty"`
 	// GoodCommit is the revision that had set Good.
 	GoodCommit string `json:"goodCommit,omitempty"`
+	// Quarantined is what the repository asks for and failed, while Want is Good
+	// anew, since an operator has that restarted; nil otherwise.
+	Quarantined *Quarantine `json:"quarantined,omitempty"`
 	// Before is what was Good before another text of the repository became so,
 	// for who wants to go back; nil for none.
 	Before       *schema.Workload `json:"before,omitempty"`

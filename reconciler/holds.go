@@ -134,7 +134,8 @@ func (p *pass) late(r *Rollout) bool {
 
 // lateText is whether the rollout steers to another text than w.
 func lateText(r *Rollout, w *schema.Workload) bool {
-	return r.Want == nil || !sameText(r.Want, restarted(w, r.Restarts))
+	want, restarts := r.asks()
+	return want == nil || !sameText(want, restarted(w, restarts))
 }
 
 // keepStill walks a workload that is held: what was told to stop is seen to its

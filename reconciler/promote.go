@@ -94,20 +94,3 @@ func (r *Rollout) notAborted() string {
 	}
 	return ""
 }
-
-// takeBack makes a commit that was applied one that was rolled back, since one of
-// its workloads goes back after all.
-func (f *Facts) takeBack(r *Rollout) {
-	for i := len(f.Commits) - 1; i >= 0; i-- {
-		c := &f.Commits[i]
-		if c.Revision.Commit != r.Commit {
-			continue
-		}
-		if c.Outcome == Applied {
-			f.Commits = slices.Clone(f.Commits)
-			c = &f.Commits[i]
-			c.Outcome, c.Reason, c.Ended = RolledBack, r.Workload+": "+r.Reason, r.Moved
-		}
-		return
-	}
-}

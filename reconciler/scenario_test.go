@@ -112,6 +112,8 @@ func (w *world) do(t *testing.T, d *datadriven.TestData) string {
 		w.addStray(d)
 	case "busy": // busy NODE PORT: a program outside has it; who was given it fails
 		w.setBusy(t, d)
+	case "commits": // what became of each
+		return w.commits()
 	case "history": // history WORKLOAD
 		return w.history(d.CmdArgs[0].Key)
 	case "state":

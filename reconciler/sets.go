@@ -145,7 +145,7 @@ func (r Rollout) reverted(now time.Time) Rollout {
 	if r.Want != nil && r.Want.Update.Strategy == schema.BlueGreen {
 		r.direct(r.GoodDigest, now)
 	}
-	return r
+	return r.takeUp()
 }
 
 // done is the rollout at its end.
@@ -153,7 +153,7 @@ func (r Rollout) done(now time.Time) Rollout {
 	r.Stage, r.Reason, r.Ready, r.Paused = Done, "", time.Time{}, nil
 	r.succeed()
 	r.direct(r.served(), now)
-	return r
+	return r.takeUp()
 }
 
 // versionOf is what a slot of the i-th rollout is to run: while canaries are

@@ -135,8 +135,7 @@ func resume(f *Facts, w *Wish) (Granted, error) {
 }
 
 // restart counts the workload's restarts up, which is another version of the
-// same text. One that went back is not: a restart goes from what is good to the
-// text that is asked for, and that is the one that failed.
+// same text: of the one that it runs, be that what it went back to.
 func restart(f *Facts, w *Wish) (Granted, error) {
 	r, err := rolloutOf(f, w.Of)
 	switch {
@@ -148,8 +147,10 @@ func restart(f *Facts, w *Wish) (Granted, error) {
 		return Granted{}, refuse("%s is a %s: it runs to its end, and there is nothing to keep running; see: bayplan status %s", w.Of, r.Want.Kind, w.Of)
 	case !r.ended():
 		return Granted{}, refuse("%s has a rollout under way (%s); wait for its end first: bayplan rollout %s -w", w.Of, r.doing(), w.Of)
-	case r.Stage == Reverted:
-		return Granted{}, refuse("%s went back to version %s, and a restart would go on to what failed; mend it and push, or try it again: bayplan retry %s", w.Of, r.GoodDigest.Short(), w.Of)
+	case r.Stage == Reverted && r.Good.Kind.Runs():
+		return Granted{}, refuse("%s went back to a %s, which runs to its end, and there is nothing to keep running; see: bayplan status %s", w.Of, r.Good.Kind, w.Of)
+	case r.Stage == Reverted && !r.Restarting():
+		r.setAside()
 	}
 	r.Restarts++
 	r.Want = restarted(plain(r.Want), r.Restarts)

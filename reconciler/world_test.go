@@ -323,6 +323,20 @@ func (w *world) history(workload string) string {
 	return b.String()
 }
 
+// commits are all that were seen, with what became of each.
+func (w *world) commits() string {
+	var b strings.Builder
+	for i := range w.facts.Commits {
+		c := &w.facts.Commits[i]
+		fmt.Fprintf(&b, "%s %s", c.Revision.Commit, c.Outcome)
+		if c.Reason != "" {
+			fmt.Fprintf(&b, ": %s", c.Reason)
+		}
+		fmt.Fprintln(&b)
+	}
+	return b.String()
+}
+
 // state is every node's orders and every rollout.
 func (w *world) state() string {
 	var b strings.Builder

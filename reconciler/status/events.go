@@ -233,6 +233,9 @@ func rolloutEvents(before, after []reconciler.Rollout, at time.Time) (events []E
 			continue
 		}
 		e := Event{Time: at, Kind: "rollout", Workload: r.Workload, Commit: r.Commit, Text: rolloutText(r)}
+		if was != nil && was.Quarantined != nil && r.Stage == reconciler.Reverted {
+			e.Text = fmt.Sprintf("%s is on %s; %s stays in quarantine", r.Workload, r.GoodDigest.Short(), r.Target.Short())
+		}
 		if r.Stage == reconciler.Reverting || r.Stage == reconciler.Stuck {
 			e.Log = lastLines(r)
 		}
