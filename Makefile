@@ -25,7 +25,7 @@ demo: build
 # Everything but the long tests (make e2e), with the race detector and an engine.
 # The first line says what cannot be tested here and why.
 test: check
-	$(ENGINE) run $(GO) test -race -timeout 10m ./...
+	$(ENGINE) run $(GO) test -race -timeout 20m ./...
 
 check:
 	@$(ENGINE) check
