@@ -88,8 +88,8 @@ func (a *Agent) trouble() string {
 //
 // and one of a stateful workload who its fellows are (see introduce).
 //
-// Nothing of it changes with a commit, so that a commit alone changes no
-// container. The workload's own env wins.
+// Nothing of it changes with a commit but what a label tells, so that a commit
+// alone changes no container. The workload's own env wins.
 func containerOf(o *nodes.Order, node, address string) Container {
 	env := map[string]string{
 		"BAYPLAN_WORKLOAD": o.Workload.Name,
@@ -107,7 +107,7 @@ func containerOf(o *nodes.Order, node, address string) Container {
 			env["HOST_PORT_"+schema.EnvName(name)] = decimal(host)
 		}
 	}
-	c := Container{ID: o.ID, Slot: o.Slot, Digest: o.Digest, Workload: o.Workload, Ports: o.Ports, Env: env}
+	c := Container{ID: o.ID, Slot: o.Slot, Digest: o.Digest, Commit: o.Commit, Workload: o.Workload, Ports: o.Ports, Env: env}
 	if o.Workload.Kind == schema.Stateful {
 		c.introduce(o.Peers)
 	}

@@ -76,6 +76,10 @@ type Container struct {
 	ID     string
 	Slot   schema.Slot
 	Digest schema.Digest
+	// Commit is the revision that asked for the container; empty is not known. It
+	// is told by a label and makes no container another: one of an earlier commit
+	// that is else the same is kept with the commit that it was made for.
+	Commit string
 	// Workload says what runs; its Env is complete but for Env here.
 	Workload *schema.Workload
 	// Ports are the host ports by name.

@@ -19,6 +19,10 @@ const (
 	labelID      = "io.bayplan.id"
 	labelSlot    = "io.bayplan.slot"
 	labelDigest  = "io.bayplan.digest"
+	// labelWorkload and labelCommit are for people and their tools: nothing is
+	// found by them, and another commit alone changes no container.
+	labelWorkload = "io.bayplan.workload"
+	labelCommit   = "io.bayplan.commit"
 	// labelPorts holds the host ports by name, as JSON.
 	labelPorts = "io.bayplan.ports"
 	// labelPeers tells apart what a container was told of its fellows.
@@ -35,7 +39,10 @@ func (r *Runtime) labels(c agent.Container) map[string]string {
 	}
 	all[labelCluster], all[labelNode] = r.cfg.Cluster, r.cfg.Node
 	all[labelID], all[labelSlot], all[labelDigest] = c.ID, c.Slot.String(), string(c.Digest)
-	all[labelPorts] = portsText(c.Ports)
+	all[labelPorts], all[labelWorkload] = portsText(c.Ports), c.Slot.Workload
+	if c.Commit != "" {
+		all[labelCommit] = c.Commit
+	}
 	if c.Hostname != "" {
 		all[labelPeers] = peersSum(c)
 	}

@@ -35,7 +35,7 @@ func TestSpec_SaysAllOfAWorkload(t *testing.T) {
 		Labels:    map[string]string{"tier": "data", "io.bayplan.node": "forged"},
 	}
 	c := agent.Container{
-		ID: "shop/db.0@abc", Slot: schema.Slot{Workload: "shop/db"}, Digest: "abc", Workload: w,
+		ID: "shop/db.0@abc", Slot: schema.Slot{Workload: "shop/db"}, Digest: "abc", Commit: "c0ffee", Workload: w,
 		Ports: map[string]int{"sql": 30001, "gossip": 30002}, Env: map[string]string{"BAYPLAN_NODE": "n1"},
 	}
 	spec, err := nowhere(t, "prod", "n1").Spec(c)

@@ -32,7 +32,7 @@ func (r *Runtime) config(c agent.Container, on ground) (bundle.Config, error) {
 	}
 	folder := r.names.folder(c.ID)
 	cfg := bundle.Config{
-		ID: c.ID, Cluster: r.cfg.Cluster, Node: r.cfg.Node, Slot: c.Slot.String(), Digest: string(c.Digest), Ports: c.Ports,
+		ID: c.ID, Cluster: r.cfg.Cluster, Node: r.cfg.Node, Slot: c.Slot.String(), Digest: string(c.Digest), Ports: c.Ports, Labels: labels(c),
 		Image: image.Digest, Archive: on.tree, Base: filepath.Join(r.names.dir, baseDir), Layers: image.Layers, ReadOnly: w.ReadOnlyRoot,
 		Args: args, Workdir: cmp.Or(w.Workdir, image.Config.WorkingDir, "/"), User: cmp.Or(w.User, image.Config.User),
 		Init:     true, // a program as PID 1 would ignore the stop signal unless it handles it
@@ -43,6 +43,20 @@ func (r *Runtime) config(c agent.Container, on ground) (bundle.Config, error) {
 	volumes, err := r.volumes(c)
 	cfg.Ground, cfg.Mounts = on.mounts, slices.Concat(volumes, tmpfs(w))
 	return cfg, err
+}
+
+// labels are the workload's own and ours over them, by the names that they have
+// with the other engine.
+func labels(c agent.Container) map[string]string {
+	all := maps.Clone(c.Workload.Labels)
+	if all == nil {
+		all = map[string]string{}
+	}
+	all["io.bayplan.workload"], all["io.bayplan.slot"], all["io.bayplan.digest"] = c.Slot.Workload, c.Slot.String(), string(c.Digest)
+	if c.Commit != "" {
+		all["io.bayplan.commit"] = c.Commit
+	}
+	return all
 }
 
 // checkPorts refuses an order that cannot be met.

@@ -34,7 +34,7 @@ func testRuntime(t *testing.T) *Runtime {
 
 func database() agent.Container {
 	return agent.Container{
-		ID: "shop/db.2@0123456789ab", Slot: schema.Slot{Workload: "shop/db", Index: 2}, Digest: "0123456789ab",
+		ID: "shop/db.2@0123456789ab", Slot: schema.Slot{Workload: "shop/db", Index: 2}, Digest: "0123456789ab", Commit: "c0ffee",
 		Workload: &schema.Workload{
 			Name: "shop/db", Image: "db:1", Args: []string{"--fast"}, Env: map[string]string{"MODE": "prod", "LANG": "C"},
 			Ports: map[string]schema.Port{"sql": {Container: 5432, Protocol: "tcp"}},

@@ -57,6 +57,7 @@ func startExited(r *rig) {
 	c := r.container("job", 0, "echo", "a life", "exit", "3")
 	first := r.run(c)
 	ended := r.awaitExit(c.ID)
+	c.Commit = "c0ffee" // another commit alone makes no other container
 	second := r.run(c)
 	if second.Container != first.Container || !second.Started.After(first.Started) {
 		r.Errorf("a Start after the exit made\n%+v of\n%+v", second, ended)

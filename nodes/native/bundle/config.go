@@ -15,6 +15,9 @@ type Config struct {
 	Slot    string         `json:"slot"`
 	Digest  string         `json:"digest"`
 	Ports   map[string]int `json:"ports,omitempty"`
+	// Labels are the workload's own and, over them, what the container is of:
+	// workload, slot, digest and commit. They are for people and their tools.
+	Labels map[string]string `json:"labels,omitempty"`
 
 	// Image is the digest of the image whose layers these are.
 	Image string `json:"image,omitempty"`
