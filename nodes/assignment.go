@@ -75,6 +75,9 @@ type Order struct {
 	// Stop asks for the instance to be ended and removed. It stays in the
 	// Assignment until a report shows that the instance is gone.
 	Stop bool `json:"stop,omitempty"`
+	// Leased is whether the agent ends it by itself once the server has not heard
+	// the node for LeaseTime, and has it as ordered again once the server does.
+	Leased bool `json:"leased,omitempty"`
 	// Reason is why it was placed, or why it is stopped.
 	Reason Reason `json:"reason"`
 	// Commit is the revision that caused the order.

@@ -160,6 +160,8 @@ func alter(t *testing.T, v reflect.Value) {
 		v.SetInt(1)
 	case v.CanUint():
 		v.SetUint(1)
+	case v.Kind() == reflect.Bool:
+		v.SetBool(true)
 	case v.Kind() == reflect.String:
 		v.SetString("x")
 	default:

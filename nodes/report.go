@@ -31,6 +31,9 @@ type Node struct {
 	Runtime string `json:"runtime"`
 	// Version is the agent's.
 	Version string `json:"version"`
+	// Leases is whether the agent knows what a leased order is. The server notes
+	// it as the agent says hello; a Report does not tell.
+	Leases bool `json:"leases,omitempty"`
 	// Trouble is why the node cannot start containers now (its engine does not
 	// answer, its disk is full); empty when it can.
 	Trouble string `json:"trouble,omitempty"`
@@ -118,6 +121,8 @@ const (
 	EngineDown          FailureCode = "engine-down"
 	DiskFull            FailureCode = "disk-full"
 	VolumeUnavailable   FailureCode = "volume-unavailable"
+	// LeaseExpired is told of what the agent ended since the server was not heard.
+	LeaseExpired FailureCode = "lease-expired"
 	// VolumeFull is told of a program that runs on, as far as it can.
 	VolumeFull FailureCode = "volume-full"
 )
@@ -211,6 +216,6 @@ func (s *Snapshot) Node(name string) *Seen {
 func (n *Node) Equal(m *Node) bool {
 	return n.Name == m.Name && n.Address == m.Address && n.Allocatable == m.Allocatable &&
 		n.PortMin == m.PortMin && n.PortMax == m.PortMax && n.Runtime == m.Runtime &&
-		n.Version == m.Version && n.Trouble == m.Trouble &&
+		n.Version == m.Version && n.Leases == m.Leases && n.Trouble == m.Trouble &&
 		maps.Equal(n.Attributes, m.Attributes) && slices.Equal(n.BusyPorts, m.BusyPorts)
 }

@@ -139,7 +139,7 @@ func (p *pass) observeStop(i, at, k, s int, e *entry) {
 // lostForGood is whether the attempt's node is lost, and the run may go on as if
 // the attempt had ended.
 func (p *pass) lostForGood(e *entry, r *Run) bool {
-	return !p.paused && r.retries() && p.lost(&p.nodes[e.node], r.Work)
+	return !p.paused && r.retries() && p.over(e, r.Work)
 }
 
 // observeStart gives an attempt up that cannot be started, since only the server
@@ -164,7 +164,11 @@ func (p *pass) observeStart(i, at, k, s int, e *entry) {
 // still be running there.
 func (p *pass) tellWait(i int, e *entry, r *Run) {
 	n := &p.nodes[e.node]
-	if r.retries() || !p.lost(n, r.Work) {
+	if r.retries() {
+		p.tellLease(e, r.Work)
+		return
+	}
+	if !p.lost(n, r.Work) {
 		return
 	}
 	name := n.fact.Name

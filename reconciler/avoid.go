@@ -40,5 +40,5 @@ func (p *pass) failedOn(rollout int) (names []string) {
 // maybeTheNodes is whether a failure could be the node's: an image that no
 // registry has is missing everywhere.
 func maybeTheNodes(f *nodes.Failure) bool {
-	return f != nil && f.Code != nodes.ImageNotFound && f.Code != nodes.ImageUnauthorized && f.Code != nodes.PortInUse && f.Code != nodes.VolumeFull
+	return f != nil && f.Code != nodes.ImageNotFound && f.Code != nodes.ImageUnauthorized && f.Code != nodes.PortInUse && f.Code != nodes.VolumeFull && f.Code != nodes.LeaseExpired
 }

@@ -216,6 +216,9 @@ type NodeFact struct {
 	// ledger does not know, being an older copy. It lasts until the node shows
 	// that nothing runs there that nobody ordered.
 	Ahead bool `json:"ahead,omitempty"`
+	// Unaware are the IDs of its orders that were given a lease after they were
+	// first ordered, and of which it has not shown yet that it knows, sorted.
+	Unaware []string `json:"unaware,omitempty"`
 }
 
 // Approval lets one held commit through. What its text would have it held for

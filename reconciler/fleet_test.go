@@ -62,7 +62,7 @@ func newFleet(t testing.TB) *fleet {
 func (f *fleet) add(name, zone string) {
 	f.machines = append(f.machines, &machine{insts: map[string]*nodes.Instance{}, volumes: map[schema.Slot]bool{}, node: nodes.Node{Name: name,
 		Attributes: map[string]string{"zone": zone}, Allocatable: nodes.Capacity{CPU: 2000, Memory: 4 << 30},
-		PortMin: 20000, PortMax: 20009, Runtime: "test 1"}})
+		PortMin: 20000, PortMax: 20009, Runtime: "test 1", Leases: true}})
 	slices.SortFunc(f.machines, func(a, b *machine) int { return strings.Compare(a.node.Name, b.node.Name) })
 }
 

@@ -40,6 +40,12 @@ func (p *pass) learnNodes() {
 			fact := NodeFact{Name: r.Node.Name, Node: r.Node, Assignment: nodes.Assignment{Node: r.Node.Name}}
 			p.facts.Nodes = slices.Insert(p.facts.Nodes, at, fact)
 		}
+		if f := &p.facts.Nodes[at]; len(f.Unaware) > 0 {
+			if ids := aware(f, r); len(ids) < len(f.Unaware) {
+				p.editNodes()
+				p.facts.Nodes[at].Unaware = ids
+			}
+		}
 		ahead := ahead(&p.facts.Nodes[at], r)
 		if f := &p.facts.Nodes[at]; f.Ahead != ahead || !f.Node.Equal(&r.Node) {
 			p.editNodes()

@@ -226,6 +226,7 @@ func (p *pass) order(w *want, got scheduler.Placement) {
 	if w.reorder != nil {
 		o.Placed = w.reorder.order.Placed
 	}
+	o.Leased = p.nodes[node].leases(goal)
 	if keepsPlace(goal) {
 		p.settleAt(goal, got.Slot, got.Node, o.Ports)
 		o.Peers = p.peers(goal, goal)

@@ -104,6 +104,7 @@ func (p *pass) assignments() (all []nodes.Assignment) {
 		at, _ := slices.BinarySearchFunc(p.facts.Nodes, all[i].Node, compareNodeFact)
 		f := &p.facts.Nodes[at]
 		// What a node knew cannot be told any more once it is ordered anew.
+		f.Unaware = unaware(f, &all[i])
 		f.Ahead = f.Ahead || f.Assignment.Version.Epoch != p.in.Epoch && p.nodes[at].seen == nil
 		f.Assignment = all[i]
 	}

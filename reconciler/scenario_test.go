@@ -120,6 +120,8 @@ func (w *world) do(t *testing.T, d *datadriven.TestData) string {
 		return w.state()
 	case "volumes": // where slots are at home, and what is kept
 		return w.volumes()
+	case "leases": // which orders have one
+		return w.leases()
 	case "peers": // peers SLOT: what its order says of the others
 		return w.peers(d.CmdArgs[0].Key)
 	default:
@@ -132,7 +134,7 @@ func (w *world) addNodes(t *testing.T, input string) string {
 	for line := range strings.Lines(input) {
 		f := strings.Fields(line)
 		n := nodes.Node{Name: f[0], Address: "10.0.0.1", Attributes: map[string]string{"node": f[0]},
-			Allocatable: nodes.Capacity{CPU: 2000, Memory: 4 << 30}, PortMin: 20000, PortMax: 20999, Runtime: "test 1"}
+			Allocatable: nodes.Capacity{CPU: 2000, Memory: 4 << 30}, PortMin: 20000, PortMax: 20999, Runtime: "test 1", Leases: true}
 		for _, kv := range f[1:] {
 			k, v, _ := strings.Cut(kv, "=")
 			var err error
@@ -141,6 +143,8 @@ func (w *world) addNodes(t *testing.T, input string) string {
 				n.Allocatable.CPU, err = schema.ParseCPU(v)
 			case k == "memory":
 				n.Allocatable.Memory, err = schema.ParseBytes(v)
+			case k == "leases": // no: its agent knows none
+				n.Leases = v == "yes"
 			case strings.HasPrefix(k, "attr."):
 				n.Attributes[strings.TrimPrefix(k, "attr.")] = v
 			}

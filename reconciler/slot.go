@@ -44,7 +44,7 @@ type slotView struct {
 // is lost. It is told to stop once it has been replaced, not before: a node that
 // returns to a fleet without room for what it ran goes on with it.
 func (p *pass) givenUp(e *entry, goal *schema.Workload) bool {
-	return !p.paused && replacedWhenLost(goal) && p.lost(&p.nodes[e.node], goal)
+	return !p.paused && replacedWhenLost(goal) && p.over(e, goal)
 }
 
 // viewSlot sorts out the instances of one slot. Orders that are done with are
@@ -61,7 +61,10 @@ func (p *pass) viewSlot(goal *schema.Workload, digest schema.Digest, slot schema
 		switch {
 		case e.order.Stop:
 			ending := !p.forgetIfGone(e)
-			v.ending, v.stopping = v.ending || ending, v.stopping || ending && !p.lost(n, goal)
+			v.ending, v.stopping = v.ending || ending, v.stopping || ending && !p.over(e, goal)
+			if ending && hasLease(goal) {
+				p.tellLease(e, goal)
+			}
 			if r := e.order.Reason; r == nodes.NodeLost || r == nodes.Moved || r == nodes.Evicted {
 				v.left = r
 			}
@@ -69,6 +72,8 @@ func (p *pass) viewSlot(goal *schema.Workload, digest schema.Digest, slot schema
 		case p.givenUp(e, goal):
 			v.left = nodes.NodeLost
 			continue
+		case hasLease(goal):
+			p.tellLease(e, goal)
 		case keepsPlace(goal) && p.lost(n, goal):
 			p.waitForVolume(e, n, goal)
 		}
@@ -147,6 +152,9 @@ func (p *pass) lost(n *nodeView, w *schema.Workload) bool {
 	after := lostAfter
 	if w != nil {
 		after = max(w.LostAfter.D(), UnreachableAfter)
+		if hasLease(w) {
+			after = max(after, nodes.LeaseWait)
+		}
 	}
 	if n.silence < after {
 		if n.silence >= UnreachableAfter || !n.fresh() {
@@ -192,12 +200,12 @@ func (p *pass) refresh(i int, e *entry, what version) {
 		p.wants = append(p.wants, want{version: what, request: p.requestAt(e, goal), rollout: i, reorder: e, reason: nodes.PortConflict})
 		return
 	}
-	told := p.knowsPeers(o, goal, goal)
-	if told && (o.Workload == goal || sameText(o.Workload, goal)) {
+	told, leased := p.knowsPeers(o, goal, goal), p.nodes[e.node].leases(goal)
+	if told && leased == o.Leased && (o.Workload == goal || sameText(o.Workload, goal)) {
 		return
 	}
 	fresh := *o
-	fresh.Workload = goal
+	fresh.Workload, fresh.Leased = goal, leased
 	if !told {
 		fresh.Peers = p.peers(goal, goal)
 	}

@@ -85,7 +85,7 @@ func (p *pass) house(i int, goal *schema.Workload) (housed bool) {
 			p.settleAt(goal, v.slot, p.nodes[e.node].fact.Name, e.order.Ports)
 			at = p.homeAt(v.slot)
 		}
-		if at >= 0 && !p.leaves(at, goal) && p.portsComplete(at, goal) {
+		if at >= 0 && !p.leaves(v, at, goal) && p.portsComplete(at, goal) {
 			continue
 		}
 		housed = false
@@ -105,15 +105,17 @@ func (v *slotView) there() *entry {
 }
 
 // leaves is whether a home is to be had elsewhere: its node is lost and onLost says
-// so, or the slot never came up there and the node is not for it any more.
-func (p *pass) leaves(at int, goal *schema.Workload) bool {
+// so, or the slot never came up there and the node is not for it any more. What may
+// still be at work there stays at home.
+func (p *pass) leaves(v *slotView, at int, goal *schema.Workload) bool {
 	f := &p.facts.Volumes[at]
 	node, known := p.nodeAt(f.Node)
 	if !known {
 		return true
 	}
 	n := &p.nodes[node]
-	return !p.paused && replacedWhenLost(goal) && p.lost(n, goal) || !f.Up && !p.matches(n, goal) && !p.uses(n, f.Slot)
+	atWork := slices.ContainsFunc(v.entries, func(e entry) bool { return int(e.node) == node && e.order != nil && !p.over(&e, goal) })
+	return !p.paused && replacedWhenLost(goal) && p.lost(n, goal) && !atWork || !f.Up && !p.matches(n, goal) && !p.uses(n, f.Slot)
 }
 
 func (p *pass) homeIsLost(at int, goal *schema.Workload) bool {
@@ -137,7 +139,7 @@ func (p *pass) askHome(i int, v *slotView, at int, goal *schema.Workload) {
 	w := want{version: p.wanted(i), rollout: i, home: true, lost: v.entries}
 	w.request = p.request(w.version, v, "")
 	w.request.Except, w.request.Leaves = p.deletingOn(v.slot), ""
-	if at < 0 || p.leaves(at, goal) {
+	if at < 0 || p.leaves(v, at, goal) {
 		w.request.Only, w.request.Stays, w.request.Home, w.request.Ports, w.request.Together = "", false, false, nil, true
 	}
 	p.wants = append(p.wants, w)

@@ -337,6 +337,20 @@ func (w *world) commits() string {
 	return b.String()
 }
 
+// leases are the orders that have one, and of which the node may not know.
+func (w *world) leases() string {
+	var b strings.Builder
+	for i := range w.facts.Nodes {
+		f := &w.facts.Nodes[i]
+		for _, o := range f.Assignment.Orders {
+			if o.Leased {
+				fmt.Fprintf(&b, "%s on %s, told %v\n", o.Slot, f.Name, !slices.Contains(f.Unaware, o.ID))
+			}
+		}
+	}
+	return b.String()
+}
+
 // state is every node's orders and every rollout.
 func (w *world) state() string {
 	var b strings.Builder

@@ -49,6 +49,10 @@ type Config struct {
 	Metrics prometheus.Registerer
 	// Dial connects health probes; nil is the net package's.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// SinceBoot reads a clock that runs while the machine sleeps, and BootID names
+	// the boot that it counts from; nil and "" are the machine's.
+	SinceBoot func() time.Duration
+	BootID    string
 }
 
 // The range of host ports where the Config says none.
@@ -93,6 +97,11 @@ type Agent struct {
 	asked bool
 	node  nodes.Node
 	shown []nodes.Instance
+	// lease is until when what is leased may run; leased whether anything is.
+	lease  Mark
+	leased bool
+	// leaseTold is whether it was told that the lease cannot be written down.
+	leaseTold bool
 	// engineTrouble and diskTrouble are why the node cannot take on more.
 	engineTrouble, diskTrouble string
 }
@@ -107,6 +116,11 @@ func New(cfg Config) (*Agent, error) {
 	if err != nil {
 		return nil, fmt.Errorf("agent %s: %w", cfg.Node, err)
 	}
+	lease, err := st.readLease(cfg.BootID)
+	if err != nil {
+		st.close()
+		return nil, fmt.Errorf("agent %s: %w", cfg.Node, err)
+	}
 	if kept.Assignment.Node != "" && kept.Assignment.Node != cfg.Node {
 		st.close()
 		return nil, fmt.Errorf("agent %s: %s belongs to node %s: choose another folder", cfg.Node, cfg.Dir, kept.Assignment.Node)
@@ -116,6 +130,7 @@ func New(cfg Config) (*Agent, error) {
 		prober: newProber(cfg), runtime: newGroups(cfg.Runtime), clock: newClock(), changed: make(chan struct{}, 1),
 		relist: make(chan struct{}, 1), durable: make(chan struct{}, 1), news: make(chan struct{}, 1), first: make(chan struct{}),
 		cancels: map[string]context.CancelCauseFunc{}, local: NewLocal(kept.Memory), held: kept.Assignment, settings: kept.Settings, info: kept.Info,
+		lease: lease,
 	}
 	a.prober.runtime = a.runtime
 	a.tel.assigned(a.held.Version)
@@ -140,6 +155,15 @@ func (c *Config) fill() error {
 	}
 	if c.Dial == nil {
 		c.Dial = (&net.Dialer{}).DialContext
+	}
+	if c.SinceBoot == nil {
+		c.SinceBoot = sinceBoot
+	}
+	if c.BootID == "" {
+		var err error
+		if c.BootID, err = bootID(); err != nil {
+			return fmt.Errorf("agent: %w", err)
+		}
 	}
 	c.Attributes = maps.Clone(c.Attributes)
 	return c.bound()

@@ -22,6 +22,7 @@ func (a *Agent) step(in Input) {
 	}
 	in.Local, in.Orders, in.Deletions = a.local, a.held.Orders, a.held.Deletions
 	in.Now, in.Wall = a.clock.read()
+	in.Lease = a.leaseEnd(in.Now)
 	out := Step(in)
 	for _, act := range out.Actions {
 		a.begin(act)
@@ -37,8 +38,12 @@ func (a *Agent) step(in Input) {
 	if out.List {
 		poke(a.relist)
 	}
-	if !out.Wake.IsZero() {
-		a.wake.Reset(out.Wake.Sub(in.Now))
+	a.depends(out.Leased)
+	if wait := out.Wake.Sub(in.Now); !out.Wake.IsZero() {
+		if out.Leased {
+			wait = min(wait, leaseLook)
+		}
+		a.wake.Reset(wait)
 	}
 }
 

@@ -29,6 +29,7 @@ import (
 //	fetched IMAGE DONE TOTAL   how far a pull is, in bytes
 //	settle            every action under way ends well, until none is left
 //	tick D            time passes, with the steps that were asked for
+//	renew [D]         the server has heard what was sent D ago, now without it
 //	down              the engine does not answer
 //	restart           the agent starts again with its kept memories
 type rig struct {
@@ -47,6 +48,7 @@ type rig struct {
 	busy      string
 	disk      string
 	wake      time.Time
+	lease     time.Time
 	made      int
 	wrote     []string // what the step that ends now has to say
 	out       strings.Builder
@@ -105,6 +107,10 @@ func (r *rig) do(t *testing.T, command string, lines []string) string {
 			t.Fatal(err)
 		}
 		r.tick(d)
+	case "renew":
+		ago, _ := time.ParseDuration(strings.Join(args[1:], ""))
+		r.lease = r.now.Add(nodes.LeaseTime - ago)
+		r.step(agent.Input{})
 	case "down":
 		r.step(agent.Input{EngineDown: true})
 	case "restart":
@@ -130,6 +136,7 @@ func (r *rig) wall() time.Time { return r.now.Add(r.ahead) }
 // step calls Step and tells what it said.
 func (r *rig) step(in agent.Input) agent.Output {
 	in.Local, in.Orders, in.Deletions, in.Now, in.Wall = r.local, r.orders, r.deletions, r.now, r.wall()
+	in.Lease = r.lease
 	out := agent.Step(in)
 	for _, a := range out.Actions {
 		r.say("%s", tellAction(a))
@@ -395,6 +402,8 @@ func setOrder(t fataler, o *nodes.Order, w *schema.Workload, k, v string) {
 		w.PostStop = &schema.PostStop{Part: schema.Part{Name: v, Image: "post:" + v}, Timeout: schema.Duration(10 * time.Second)}
 	case "stop":
 		o.Stop = true
+	case "leased":
+		o.Leased = true
 	case "policy":
 		w.Restart.Policy = v
 	case "backoff":

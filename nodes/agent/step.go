@@ -14,9 +14,9 @@ import (
 // step is one call of Step.
 type step struct {
 	*Local
-	// now and wall are the Input's.
-	now, wall time.Time
-	out       Output
+	// now, wall and lease are the Input's.
+	now, wall, lease time.Time
+	out              Output
 	// starts and pulls want to begin; their order is their turn.
 	starts []*berth
 	pulls  []*image
@@ -31,7 +31,7 @@ type step struct {
 // Given the same Local, Orders, Listing, Results and Now it decides the same.
 // An action is issued once; the next for its instance waits for its Result.
 func Step(in Input) Output {
-	s := step{Local: in.Local, now: in.Now, wall: in.Wall}
+	s := step{Local: in.Local, now: in.Now, wall: in.Wall, lease: in.Lease}
 	if s.wall.IsZero() {
 		s.wall = s.now
 	}
@@ -110,6 +110,8 @@ func (s *step) decide() {
 			l.watch(s.now)
 		case l.order.Stop || l.misfit():
 			s.end(l)
+		case l.order.Leased && !s.leases():
+			s.lapse(l)
 		case l.order.Step != nil:
 			s.perform(l)
 		default:

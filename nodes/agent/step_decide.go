@@ -54,6 +54,8 @@ func (s *step) end(l *berth) {
 		s.wake(l.endTry.next)
 	case l.box.State == StateRunning || l.box.State == StatePreparing || l.box.Left:
 		s.stop(l)
+	case l.order.Leased && lastWords(l.order) > 0 && !s.leases():
+		l.advance(nodes.Stopped, s.now) // its post-stop waits as it would
 	default:
 		l.advance(nodes.Stopped, s.now)
 		l.busy, l.touched = Remove, s.pass
@@ -70,15 +72,22 @@ func lastWords(o *nodes.Order) time.Duration {
 }
 
 func (s *step) stop(l *berth) {
-	if s.underway[Stop] >= stopsAtOnce {
-		return
+	if s.underway[Stop] < stopsAtOnce {
+		s.stopNow(l)
 	}
+}
+
+// stopNow stops whatever else is under way.
+func (s *step) stopNow(l *berth) {
 	signal, grace := "", 10*time.Second // where an orphan's order has no workload
 	if w := l.order.Workload; w != nil {
 		signal, grace = w.Stop.Signal, w.Stop.Grace.D()
 	}
 	if signal == "" {
 		signal = "SIGTERM"
+	}
+	if l.order.Leased {
+		grace = min(grace, max(s.lease.Sub(s.now), leaseGrace))
 	}
 	s.underway[Stop]++
 	l.busy, l.touched, l.mem.Halted = Stop, s.pass, true

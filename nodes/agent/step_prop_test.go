@@ -14,7 +14,7 @@ import (
 )
 
 // TestStep_Properties plays a node with an unlucky life against Step, and
-// checks after every step what must always hold (I4, I10, I28, I33), and in the
+// checks after every step what must always hold (I4, I10, I25, I28, I33), and in the
 // end that luck brings it where it should be (I15, I34).
 func TestStep_Properties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -30,6 +30,7 @@ func TestStep_Properties(t *testing.T) {
 			"lost":    w.lost,
 			"tick":    w.tick,
 			"down":    func(*rapid.T) { w.see(w.rig.step(agent.Input{EngineDown: true})); w.up = false },
+			"renew":   w.renew,
 			"restart": w.restart,
 			"":        w.check,
 		})
@@ -59,6 +60,9 @@ func (w *world) assign(t *rapid.T) {
 			line += fmt.Sprintf(" ports=http:%d", 20000+i*2+rapid.IntRange(0, 1).Draw(t, "port"))
 		case 3:
 			line += fmt.Sprintf(" ports=http:%d health=http", 20000+i*2)
+		}
+		if i%2 == 1 {
+			line += " leased"
 		}
 		orders = append(orders, parseOrder(w.t, line))
 	}
@@ -138,6 +142,30 @@ func (w *world) restart(t *rapid.T) {
 	w.see(w.rig.step(agent.Input{}))
 }
 
+func (w *world) renew(*rapid.T) {
+	w.lease = w.now.Add(nodes.LeaseTime)
+	w.see(w.rig.step(agent.Input{}))
+}
+
+// lapsed is whether the instance may not run now, although it is ordered.
+func (w *world) lapsed(o *nodes.Order) bool { return o.Leased && !w.now.Before(w.lease) }
+
+// checkLeases: once the lease is over nothing that is leased runs, but what is
+// being ended or is to be ended again.
+func (w *world) checkLeases() {
+	for i := range w.orders {
+		o := &w.orders[i]
+		b := w.boxes[o.ID]
+		if !w.up || !w.lapsed(o) || b == nil || b.State != agent.StateRunning {
+			continue
+		}
+		ending := slices.ContainsFunc(w.underway, func(a agent.Action) bool { return a.ID == o.ID && a.Verb != agent.Probe && a.Verb != agent.Quote })
+		if x := slices.IndexFunc(w.last, func(i nodes.Instance) bool { return i.ID == o.ID }); !ending && x >= 0 && w.last[x].Phase == nodes.Running {
+			w.t.Fatalf("I25: %s runs on although its lease is over", o.ID)
+		}
+	}
+}
+
 func (w *world) order(id string) *nodes.Order {
 	for i := range w.orders {
 		if w.orders[i].ID == id {
@@ -184,12 +212,15 @@ func (w *world) seeAction(a agent.Action) {
 		if o == nil {
 			w.t.Fatalf("I4: %s without an order", tellAction(a))
 		}
-		if !o.Stop && b != nil && o.Ports["http"] == b.Ports["http"] {
+		if !o.Stop && b != nil && o.Ports["http"] == b.Ports["http"] && !w.lapsed(o) {
 			w.t.Fatalf("I33: %s without a cause", tellAction(a))
 		}
 	case agent.Start:
 		if o == nil || o.Stop {
 			w.t.Fatalf("%s without an order", tellAction(a))
+		}
+		if w.lapsed(o) {
+			w.t.Fatalf("I25: %s without a lease", tellAction(a))
 		}
 		for _, m := range w.local.Memories() {
 			if m.ID == a.ID && m.Next.After(w.now) {
@@ -201,6 +232,7 @@ func (w *world) seeAction(a agent.Action) {
 
 // check is what holds between steps.
 func (w *world) check(*rapid.T) {
+	w.checkLeases()
 	count, busy := map[agent.Verb]int{}, map[string]bool{}
 	for _, a := range w.underway {
 		count[a.Verb]++
@@ -231,7 +263,7 @@ func (w *world) check(*rapid.T) {
 // settle lets all go well: then what runs is what was ordered, and replaying
 // it changes nothing.
 func (w *world) settle() {
-	w.up = true
+	w.up, w.lease = true, w.now.Add(2*nodes.LeaseTime)
 	for range 60 {
 		w.see(w.rig.step(agent.Input{Listing: w.listing()}))
 		for len(w.underway) > 0 {

@@ -137,6 +137,9 @@ type Input struct {
 	// Now never goes back within one process. Wall is the machine's clock at the
 	// same instant, by which the engine's times are read; zero is Now.
 	Now, Wall time.Time
+	// Lease is until when what is leased may run, read on Now's clock; where it is
+	// not after Now, nothing that is leased may.
+	Lease time.Time
 }
 
 // Output is what a step decided.
@@ -151,6 +154,8 @@ type Output struct {
 	Durable bool
 	// List asks for a Listing soon: something waits to be verified.
 	List bool
+	// Leased is whether anything runs, or could, for as long as the Lease alone.
+	Leased bool
 	// Wake is the next instant at which a step could decide otherwise on the
 	// same input; zero is never.
 	Wake time.Time

@@ -26,6 +26,8 @@ type Roster struct {
 	// take their place.
 	settings  *nodes.Settings
 	resettled chan struct{}
+	// decided is the instant as of which all decisions are parked; zero is never.
+	decided time.Time
 	// snapshot is the last one taken; nil once something differs from it.
 	snapshot []nodes.Seen
 }
@@ -33,10 +35,12 @@ type Roster struct {
 // entry is one node. It may exist for its Assignment alone, before the node is
 // heard.
 type entry struct {
-	name   string
-	heard  bool
-	seen   nodes.Seen
-	clock  clock
+	name  string
+	heard bool
+	seen  nodes.Seen
+	clock clock
+	// back is when it was heard again after a silence, or for the first time.
+	back   time.Time
 	parked nodes.Assignment
 	// newer is closed when an Assignment takes the place of parked.
 	newer chan struct{}
@@ -59,6 +63,9 @@ func (r *Roster) Report(node string, rep nodes.Report) {
 	defer r.mu.Unlock()
 	e, now := r.entry(node), r.now()
 	e.clock.set(now, rep.Now)
+	if !e.heard || now.Sub(e.seen.At) > Silence {
+		e.back = now
+	}
 	e.heard = true
 	e.seen.At, e.seen.Report = now, e.clock.move(rep, now)
 	r.snapshot = nil
@@ -76,8 +83,27 @@ func (r *Roster) Heard(node string) {
 	silent := now.Sub(e.seen.At)
 	e.seen.At, r.snapshot = now, nil
 	if silent > Silence {
+		e.back = now
 		r.signal()
 	}
+}
+
+// Decided says that whatever follows from the Snapshot of that instant, or an
+// earlier one, has been parked; zero that nobody decides here any more.
+func (r *Roster) Decided(at time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.decided = at
+}
+
+// Trusted is whether the node may run what is leased: it is heard, and nothing is
+// to come that was decided while it was not. The newest Assignment that is parked
+// after it was asked has all of that.
+func (r *Roster) Trusted(node string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	k, known := r.find(node)
+	return known && r.nodes[k].heard && r.nodes[k].back.Before(r.decided)
 }
 
 // Refused notes why the node does not take over an Assignment. It stands until

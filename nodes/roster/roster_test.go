@@ -253,3 +253,44 @@ func BenchmarkSnapshot_Unchanged(b *testing.B) {
 		r.Snapshot()
 	}
 }
+
+// A node that was not heard may run what is leased only once what was decided
+// meanwhile is parked (I2, I25).
+func TestTrusted_AfterADecisionThatKnewOfIt(t *testing.T) {
+	h := newHand()
+	r := New(h.now)
+	want := func(what string, is bool) {
+		t.Helper()
+		if r.Trusted("n1") != is {
+			t.Errorf("%s: trusted %v", what, !is)
+		}
+	}
+	decide := func() {
+		h.pass(time.Second)
+		r.Decided(h.t)
+	}
+	decide()
+	want("never heard", false)
+	r.Report("n1", report("n1", h.t))
+	want("heard after the decision", false)
+	before := h.t
+	h.pass(time.Second)
+	r.Decided(before)
+	want("the decision was from before", false)
+	decide()
+	want("decided since", true)
+	h.pass(Silence - 5*time.Second)
+	r.Heard("n1")
+	want("it was no silence", true)
+	h.pass(Silence + time.Second)
+	r.Heard("n1")
+	want("back after a silence", false)
+	decide()
+	want("decided since it is back", true)
+	h.pass(Silence + time.Second)
+	r.Report("n1", report("n1", h.t))
+	want("back with a report", false)
+	decide()
+	r.Decided(time.Time{})
+	want("nobody decides here", false)
+}

@@ -179,6 +179,7 @@ func (c *Client) session(ctx context.Context, n agent.Node) error {
 	defer l.close()
 	u := &uplink{
 		c: c, node: n, name: creds.Name, due: renewAt(o.leaf), expires: o.leaf.NotAfter, consoles: map[string]context.CancelFunc{},
+		tenant: c.tenant(n),
 		rpc:    wirepbconnect.NewFleetClient(l.client, "https://"+c.cfg.Server, connect.WithReadMaxBytes(c.cfg.MaxMessage)),
 		resync: make(chan struct{}, 1), refusals: make(chan *wirepb.Refused, 1), welcome: make(chan *wirepb.Welcome, 1),
 	}

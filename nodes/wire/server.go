@@ -32,6 +32,9 @@ type Roster interface {
 	Report(node string, r nodes.Report)
 	// Heard notes that the node lives.
 	Heard(node string)
+	// Trusted is whether the node may run what is leased, by an Assignment that is
+	// no older than the one that is parked afterwards.
+	Trusted(node string) bool
 	// Refused notes why the node does not take over an Assignment; an empty
 	// why withdraws that.
 	Refused(node string, v nodes.Version, why string)

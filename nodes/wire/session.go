@@ -38,6 +38,10 @@ type session struct {
 	shared bool
 	// images is whether its consoles tell of images.
 	images bool
+	// leases is whether the agent keeps leases; answers has the number of the
+	// newest heartbeat that is to be answered for their sake.
+	leases  bool
+	answers chan uint64
 
 	// control carries what is neither report nor Assignment. It is bounded:
 	// where it is full the node does not listen.
@@ -82,6 +86,7 @@ func (f fleet) Session(ctx context.Context, stream *sessionStream) error {
 	e := &session{
 		s: f.s, peer: peer, stream: stream, cancel: cancel, log: f.s.cfg.Log.With("node", peer.Name),
 		done: make(chan struct{}), control: make(chan *wirepb.ServerMessage, controlQueue), again: make(chan struct{}, 1),
+		answers: make(chan uint64, 1),
 	}
 	defer hangUpWhen(ctx)()
 	e.watch = time.AfterFunc(e.silence(), func() { cancel(errSilent) })
@@ -125,7 +130,7 @@ func (e *session) hello() error {
 			"the agent (%s) speaks protocol %d, this server %d: upgrade the older of the two", h.Version, h.Protocol, Protocol))
 	}
 	e.shared = h.Shared && !e.s.cfg.plain
-	e.images = h.Images
+	e.images, e.leases = h.Images, h.Leases && !e.s.cfg.plain
 	return nil
 }
 
@@ -206,6 +211,7 @@ func (e *session) write(ctx context.Context) error {
 		Run: e.s.run, HeartbeatMs: uint32(e.s.cfg.Heartbeat.Milliseconds()), Cluster: e.s.cfg.CA.Cluster(),
 	}}})
 	var told *nodes.Settings
+	var answer uint64 // 0 is none
 	for again := false; err == nil; {
 		a, newer := e.s.cfg.Roster.Parked(e.peer.Name)
 		// They are no older than the Assignment, which may need them.
@@ -221,7 +227,12 @@ func (e *session) write(ctx context.Context) error {
 				return err
 			}
 		}
-		again = false
+		if answer > 0 {
+			if err = send(heard(answer, a.Version)); err != nil {
+				return err
+			}
+		}
+		again, answer = false, 0
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
@@ -229,11 +240,16 @@ func (e *session) write(ctx context.Context) error {
 		case <-resettled:
 		case <-e.again:
 			again = true
+		case answer = <-e.answers:
 		case m := <-e.control:
 			err = send(m)
 		}
 	}
 	return err
+}
+
+func heard(seq uint64, newest nodes.Version) *wirepb.ServerMessage {
+	return &wirepb.ServerMessage{Body: &wirepb.ServerMessage_Heard{Heard: &wirepb.Heard{Seq: seq, Epoch: newest.Epoch, Serial: newest.Serial}}}
 }
 
 func (e *session) settle(s *nodes.Settings, send func(*wirepb.ServerMessage) error) error {

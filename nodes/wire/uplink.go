@@ -34,8 +34,10 @@ type uplinkStream = connect.BidiStreamForClient[wirepb.AgentMessage, wirepb.Serv
 type uplink struct {
 	c    *Client
 	node agent.Node
-	name string
-	rpc  wirepbconnect.FleetClient
+	// tenant is the node where it keeps leases; nil where it does not.
+	tenant agent.Tenant
+	name   string
+	rpc    wirepbconnect.FleetClient
 	// due is when the certificate wants to be renewed, expires when it is too
 	// late for that.
 	due, expires time.Time
@@ -45,7 +47,9 @@ type uplink struct {
 	resync   chan struct{}
 	refusals chan *wirepb.Refused
 
-	mu       sync.Mutex
+	mu sync.Mutex
+	// marks are of the heartbeats that were not answered, oldest first.
+	marks    []mark
 	consoles map[string]context.CancelFunc
 	work     sync.WaitGroup
 
@@ -84,7 +88,7 @@ func closeWhen(ctx context.Context, s interface{ CloseRequest() error }) (stop f
 // lives.
 func (u *uplink) write(ctx context.Context, cancel context.CancelCauseFunc) error {
 	err := u.send(&wirepb.AgentMessage{Body: &wirepb.AgentMessage_Hello{Hello: &wirepb.Hello{
-		Version: u.c.cfg.Version, Protocol: Protocol, Shared: !u.c.cfg.plain, Images: !u.c.cfg.plain,
+		Version: u.c.cfg.Version, Protocol: Protocol, Shared: !u.c.cfg.plain, Images: !u.c.cfg.plain, Leases: u.tenant != nil,
 	}}})
 	if err != nil {
 		return err
@@ -170,6 +174,7 @@ func (u *uplink) heartbeat() error {
 		u.holds, u.held = a.Version, a.Sum()
 	}
 	said := u.sent.Sum()
+	u.mark()
 	return u.send(&wirepb.AgentMessage{Body: &wirepb.AgentMessage_Heartbeat{Heartbeat: &wirepb.Heartbeat{
 		ReportDigest: said[:], AssignmentDigest: u.held[:],
 	}}})
@@ -203,6 +208,8 @@ func (u *uplink) handle(ctx context.Context, m *wirepb.ServerMessage) {
 		u.assign(decodeShared(b.SharedAssignment, u.name))
 	case *wirepb.ServerMessage_Settings:
 		u.settle(b.Settings)
+	case *wirepb.ServerMessage_Heard:
+		u.heard(b.Heard)
 	case *wirepb.ServerMessage_Resync:
 		put(u.resync, struct{}{})
 	case *wirepb.ServerMessage_OpenConsole:

@@ -41,6 +41,9 @@ type Fleet interface {
 	// Settle says what holds for every node, before the Assignments that may
 	// need it.
 	Settle(nodes.Settings)
+	// Decided says that whatever follows from the Snapshot as of then is assigned;
+	// zero that this server decides no more.
+	Decided(at time.Time)
 }
 
 // Ledger is the durable memory; reconciler/ledger has the real one.

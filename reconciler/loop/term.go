@@ -60,6 +60,7 @@ func (t *term) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer t.wg.Wait()
 	defer cancel()
+	defer t.cfg.Fleet.Decided(time.Time{})
 	t.settleNodes()
 	for i := range t.facts.Nodes {
 		if a := t.facts.Nodes[i].Assignment; a.Version != (nodes.Version{}) {
@@ -185,6 +186,7 @@ func (t *term) settle(ctx context.Context) (wake time.Time) {
 			return t.cfg.Now().Add(retryAfter)
 		}
 		t.failing = nil
+		t.cfg.Fleet.Decided(began)
 		if wake = plan.Wake; !plan.FactsChanged {
 			break
 		}

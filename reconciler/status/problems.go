@@ -225,6 +225,8 @@ func failureNext(s *Slot) string {
 		return "correct the workload's command, or its image"
 	case nodes.OOMKilled:
 		return "raise resources.limit.memory"
+	case nodes.LeaseExpired:
+		return "it starts again by itself; see why node " + s.Node + " did not reach the server: bayplan events"
 	case nodes.VolumeFull:
 		return "raise the volume's size, or remove what it holds: bayplan exec " + s.Slot + " -- …"
 	case nodes.EngineDown, nodes.DiskFull, nodes.VolumeUnavailable:

@@ -162,7 +162,8 @@ func (c *Cluster) StartAgent(name string) {
 	to, _ := c.links[""].state()
 	link := NewLink(to)
 	c.links[name] = link
-	a, err := agent.New(agent.Config{Runtime: c.Engine.Runtime("test", name), Dir: filepath.Join(c.dir, name),
+	a, err := agent.New(agent.Config{SinceBoot: func() time.Duration { return time.Duration(time.Now().UnixNano()) }, BootID: "b",
+		Runtime: c.Engine.Runtime("test", name), Dir: filepath.Join(c.dir, name),
 		Node: name, Address: "10.0.0.1", Log: slog.New(slog.DiscardHandler), Dial: c.Engine.Dial, Capacity: nodes.Capacity{CPU: 4000, Memory: 8 << 30}})
 	if err != nil {
 		c.t.Fatal(err)

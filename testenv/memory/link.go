@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/bayplan/bayplan/nodes"
 	"github.com/bayplan/bayplan/nodes/agent"
 	"github.com/bayplan/bayplan/nodes/roster"
 )
@@ -56,10 +57,10 @@ func (l *Link) Run(ctx context.Context, n agent.Node) error {
 
 func session(ctx context.Context, n agent.Node, to *roster.Roster, moved <-chan struct{}) {
 	name := n.Report().Node.Name
-	to.Report(name, n.Report())
+	to.Report(name, told(n))
 	tick := time.NewTicker(heartbeat)
 	defer tick.Stop()
-	for {
+	for renew := func() {}; ; {
 		parked, newer := to.Parked(name)
 		settings, resettled := to.Settings()
 		if s, ok := n.(agent.Settled); ok && settings != nil {
@@ -70,17 +71,45 @@ func session(ctx context.Context, n agent.Node, to *roster.Roster, moved <-chan 
 				to.Refused(name, parked.Version, err.Error())
 			}
 		}
+		renew()
+		renew = func() {}
 		select {
 		case <-ctx.Done():
 			return
 		case <-moved:
 			return
 		case <-n.Changed():
-			to.Report(name, n.Report())
+			to.Report(name, told(n))
 		case <-tick.C:
-			to.Heard(name)
+			renew = beat(n, to, name)
 		case <-newer:
 		case <-resettled:
 		}
+	}
+}
+
+// told is the report as the server hears it.
+func told(n agent.Node) nodes.Report {
+	r := n.Report()
+	_, r.Node.Leases = n.(agent.Tenant)
+	return r
+}
+
+// beat is a heartbeat; what it returns is the answer, which comes after what is
+// parked by then.
+func beat(n agent.Node, to *roster.Roster, name string) (answer func()) {
+	t, keeps := n.(agent.Tenant)
+	if !keeps {
+		to.Heard(name)
+		return func() {}
+	}
+	mark := t.Mark()
+	to.Heard(name)
+	if !to.Trusted(name) {
+		return func() {}
+	}
+	return func() {
+		newest, _ := to.Parked(name)
+		t.Renew(mark, newest.Version)
 	}
 }

@@ -352,7 +352,9 @@ type Hello struct {
 	// Whether it takes a SharedAssignment in place of an assignment.
 	Shared bool `protobuf:"varint,3,opt,name=shared,proto3" json:"shared,omitempty"`
 	// Whether its consoles tell of images.
-	Images        bool `protobuf:"varint,4,opt,name=images,proto3" json:"images,omitempty"`
+	Images bool `protobuf:"varint,4,opt,name=images,proto3" json:"images,omitempty"`
+	// Whether it keeps leases, and so wants to be told that it is heard.
+	Leases        bool `protobuf:"varint,5,opt,name=leases,proto3" json:"leases,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -411,6 +413,13 @@ func (x *Hello) GetShared() bool {
 func (x *Hello) GetImages() bool {
 	if x != nil {
 		return x.Images
+	}
+	return false
+}
+
+func (x *Hello) GetLeases() bool {
+	if x != nil {
+		return x.Leases
 	}
 	return false
 }
@@ -544,6 +553,7 @@ type ServerMessage struct {
 	//	*ServerMessage_CloseConsole
 	//	*ServerMessage_SharedAssignment
 	//	*ServerMessage_Settings
+	//	*ServerMessage_Heard
 	Body          isServerMessage_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -656,6 +666,15 @@ func (x *ServerMessage) GetSettings() *Settings {
 	return nil
 }
 
+func (x *ServerMessage) GetHeard() *Heard {
+	if x != nil {
+		if x, ok := x.Body.(*ServerMessage_Heard); ok {
+			return x.Heard
+		}
+	}
+	return nil
+}
+
 type isServerMessage_Body interface {
 	isServerMessage_Body()
 }
@@ -694,6 +713,12 @@ type ServerMessage_Settings struct {
 	Settings *Settings `protobuf:"bytes,8,opt,name=settings,proto3,oneof"`
 }
 
+type ServerMessage_Heard struct {
+	// Answers a heartbeat of an agent that keeps leases. All that was decided
+	// while the node was not heard has been sent before.
+	Heard *Heard `protobuf:"bytes,9,opt,name=heard,proto3,oneof"`
+}
+
 func (*ServerMessage_Welcome) isServerMessage_Body() {}
 
 func (*ServerMessage_Assignment) isServerMessage_Body() {}
@@ -708,6 +733,70 @@ func (*ServerMessage_SharedAssignment) isServerMessage_Body() {}
 
 func (*ServerMessage_Settings) isServerMessage_Body() {}
 
+func (*ServerMessage_Heard) isServerMessage_Body() {}
+
+type Heard struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The heartbeat's number.
+	Seq uint64 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"`
+	// The version of the newest Assignment.
+	Epoch         int64 `protobuf:"varint,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Serial        int64 `protobuf:"varint,3,opt,name=serial,proto3" json:"serial,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Heard) Reset() {
+	*x = Heard{}
+	mi := &file_wire_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Heard) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Heard) ProtoMessage() {}
+
+func (x *Heard) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Heard.ProtoReflect.Descriptor instead.
+func (*Heard) Descriptor() ([]byte, []int) {
+	return file_wire_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Heard) GetSeq() uint64 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
+}
+
+func (x *Heard) GetEpoch() int64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *Heard) GetSerial() int64 {
+	if x != nil {
+		return x.Serial
+	}
+	return 0
+}
+
 type Settings struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// nodes.Settings, JSON.
@@ -718,7 +807,7 @@ type Settings struct {
 
 func (x *Settings) Reset() {
 	*x = Settings{}
-	mi := &file_wire_proto_msgTypes[8]
+	mi := &file_wire_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -730,7 +819,7 @@ func (x *Settings) String() string {
 func (*Settings) ProtoMessage() {}
 
 func (x *Settings) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[8]
+	mi := &file_wire_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -743,7 +832,7 @@ func (x *Settings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Settings.ProtoReflect.Descriptor instead.
 func (*Settings) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{8}
+	return file_wire_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Settings) GetJson() []byte {
@@ -767,7 +856,7 @@ type SharedAssignment struct {
 
 func (x *SharedAssignment) Reset() {
 	*x = SharedAssignment{}
-	mi := &file_wire_proto_msgTypes[9]
+	mi := &file_wire_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -779,7 +868,7 @@ func (x *SharedAssignment) String() string {
 func (*SharedAssignment) ProtoMessage() {}
 
 func (x *SharedAssignment) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[9]
+	mi := &file_wire_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -792,7 +881,7 @@ func (x *SharedAssignment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SharedAssignment.ProtoReflect.Descriptor instead.
 func (*SharedAssignment) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{9}
+	return file_wire_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *SharedAssignment) GetAssignment() []byte {
@@ -829,7 +918,7 @@ type Welcome struct {
 
 func (x *Welcome) Reset() {
 	*x = Welcome{}
-	mi := &file_wire_proto_msgTypes[10]
+	mi := &file_wire_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -841,7 +930,7 @@ func (x *Welcome) String() string {
 func (*Welcome) ProtoMessage() {}
 
 func (x *Welcome) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[10]
+	mi := &file_wire_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -854,7 +943,7 @@ func (x *Welcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Welcome.ProtoReflect.Descriptor instead.
 func (*Welcome) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{10}
+	return file_wire_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Welcome) GetRun() string {
@@ -886,7 +975,7 @@ type Resync struct {
 
 func (x *Resync) Reset() {
 	*x = Resync{}
-	mi := &file_wire_proto_msgTypes[11]
+	mi := &file_wire_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -898,7 +987,7 @@ func (x *Resync) String() string {
 func (*Resync) ProtoMessage() {}
 
 func (x *Resync) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[11]
+	mi := &file_wire_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -911,7 +1000,7 @@ func (x *Resync) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Resync.ProtoReflect.Descriptor instead.
 func (*Resync) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{11}
+	return file_wire_proto_rawDescGZIP(), []int{12}
 }
 
 type OpenConsole struct {
@@ -925,7 +1014,7 @@ type OpenConsole struct {
 
 func (x *OpenConsole) Reset() {
 	*x = OpenConsole{}
-	mi := &file_wire_proto_msgTypes[12]
+	mi := &file_wire_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -937,7 +1026,7 @@ func (x *OpenConsole) String() string {
 func (*OpenConsole) ProtoMessage() {}
 
 func (x *OpenConsole) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[12]
+	mi := &file_wire_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -950,7 +1039,7 @@ func (x *OpenConsole) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenConsole.ProtoReflect.Descriptor instead.
 func (*OpenConsole) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{12}
+	return file_wire_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *OpenConsole) GetId() string {
@@ -976,7 +1065,7 @@ type CloseConsole struct {
 
 func (x *CloseConsole) Reset() {
 	*x = CloseConsole{}
-	mi := &file_wire_proto_msgTypes[13]
+	mi := &file_wire_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -988,7 +1077,7 @@ func (x *CloseConsole) String() string {
 func (*CloseConsole) ProtoMessage() {}
 
 func (x *CloseConsole) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[13]
+	mi := &file_wire_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1001,7 +1090,7 @@ func (x *CloseConsole) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseConsole.ProtoReflect.Descriptor instead.
 func (*CloseConsole) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{13}
+	return file_wire_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *CloseConsole) GetId() string {
@@ -1029,7 +1118,7 @@ type ConsoleMessage struct {
 
 func (x *ConsoleMessage) Reset() {
 	*x = ConsoleMessage{}
-	mi := &file_wire_proto_msgTypes[14]
+	mi := &file_wire_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1041,7 +1130,7 @@ func (x *ConsoleMessage) String() string {
 func (*ConsoleMessage) ProtoMessage() {}
 
 func (x *ConsoleMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[14]
+	mi := &file_wire_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1054,7 +1143,7 @@ func (x *ConsoleMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConsoleMessage.ProtoReflect.Descriptor instead.
 func (*ConsoleMessage) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{14}
+	return file_wire_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ConsoleMessage) GetBody() isConsoleMessage_Body {
@@ -1185,7 +1274,7 @@ type Resize struct {
 
 func (x *Resize) Reset() {
 	*x = Resize{}
-	mi := &file_wire_proto_msgTypes[15]
+	mi := &file_wire_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1197,7 +1286,7 @@ func (x *Resize) String() string {
 func (*Resize) ProtoMessage() {}
 
 func (x *Resize) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[15]
+	mi := &file_wire_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1210,7 +1299,7 @@ func (x *Resize) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Resize.ProtoReflect.Descriptor instead.
 func (*Resize) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{15}
+	return file_wire_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Resize) GetRows() uint32 {
@@ -1237,7 +1326,7 @@ type ConsoleEnd struct {
 
 func (x *ConsoleEnd) Reset() {
 	*x = ConsoleEnd{}
-	mi := &file_wire_proto_msgTypes[16]
+	mi := &file_wire_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1249,7 +1338,7 @@ func (x *ConsoleEnd) String() string {
 func (*ConsoleEnd) ProtoMessage() {}
 
 func (x *ConsoleEnd) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[16]
+	mi := &file_wire_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1262,7 +1351,7 @@ func (x *ConsoleEnd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConsoleEnd.ProtoReflect.Descriptor instead.
 func (*ConsoleEnd) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{16}
+	return file_wire_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ConsoleEnd) GetExitCode() int32 {
@@ -1303,19 +1392,20 @@ const file_wire_proto_rawDesc = "" +
 	"\theartbeat\x18\x04 \x01(\v2\x1a.bayplan.wire.v1.HeartbeatH\x00R\theartbeat\x12\x18\n" +
 	"\x06change\x18\x05 \x01(\fH\x00R\x06change\x124\n" +
 	"\arefused\x18\x06 \x01(\v2\x18.bayplan.wire.v1.RefusedH\x00R\arefusedB\x06\n" +
-	"\x04body\"m\n" +
+	"\x04body\"\x85\x01\n" +
 	"\x05Hello\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x1a\n" +
 	"\bprotocol\x18\x02 \x01(\rR\bprotocol\x12\x16\n" +
 	"\x06shared\x18\x03 \x01(\bR\x06shared\x12\x16\n" +
-	"\x06images\x18\x04 \x01(\bR\x06images\"]\n" +
+	"\x06images\x18\x04 \x01(\bR\x06images\x12\x16\n" +
+	"\x06leases\x18\x05 \x01(\bR\x06leases\"]\n" +
 	"\tHeartbeat\x12#\n" +
 	"\rreport_digest\x18\x01 \x01(\fR\freportDigest\x12+\n" +
 	"\x11assignment_digest\x18\x02 \x01(\fR\x10assignmentDigest\"I\n" +
 	"\aRefused\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\x03R\x05epoch\x12\x16\n" +
 	"\x06serial\x18\x02 \x01(\x03R\x06serial\x12\x10\n" +
-	"\x03why\x18\x03 \x01(\tR\x03why\"\xc8\x03\n" +
+	"\x03why\x18\x03 \x01(\tR\x03why\"\xf8\x03\n" +
 	"\rServerMessage\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x124\n" +
 	"\awelcome\x18\x02 \x01(\v2\x18.bayplan.wire.v1.WelcomeH\x00R\awelcome\x12 \n" +
@@ -1326,8 +1416,13 @@ const file_wire_proto_rawDesc = "" +
 	"\fopen_console\x18\x05 \x01(\v2\x1c.bayplan.wire.v1.OpenConsoleH\x00R\vopenConsole\x12D\n" +
 	"\rclose_console\x18\x06 \x01(\v2\x1d.bayplan.wire.v1.CloseConsoleH\x00R\fcloseConsole\x12P\n" +
 	"\x11shared_assignment\x18\a \x01(\v2!.bayplan.wire.v1.SharedAssignmentH\x00R\x10sharedAssignment\x127\n" +
-	"\bsettings\x18\b \x01(\v2\x19.bayplan.wire.v1.SettingsH\x00R\bsettingsB\x06\n" +
-	"\x04body\"\x1e\n" +
+	"\bsettings\x18\b \x01(\v2\x19.bayplan.wire.v1.SettingsH\x00R\bsettings\x12.\n" +
+	"\x05heard\x18\t \x01(\v2\x16.bayplan.wire.v1.HeardH\x00R\x05heardB\x06\n" +
+	"\x04body\"G\n" +
+	"\x05Heard\x12\x10\n" +
+	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12\x14\n" +
+	"\x05epoch\x18\x02 \x01(\x03R\x05epoch\x12\x16\n" +
+	"\x06serial\x18\x03 \x01(\x03R\x06serial\"\x1e\n" +
 	"\bSettings\x12\x12\n" +
 	"\x04json\x18\x01 \x01(\fR\x04json\"d\n" +
 	"\x10SharedAssignment\x12\x1e\n" +
@@ -1381,7 +1476,7 @@ func file_wire_proto_rawDescGZIP() []byte {
 	return file_wire_proto_rawDescData
 }
 
-var file_wire_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_wire_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_wire_proto_goTypes = []any{
 	(*JoinRequest)(nil),      // 0: bayplan.wire.v1.JoinRequest
 	(*RenewRequest)(nil),     // 1: bayplan.wire.v1.RenewRequest
@@ -1391,41 +1486,43 @@ var file_wire_proto_goTypes = []any{
 	(*Heartbeat)(nil),        // 5: bayplan.wire.v1.Heartbeat
 	(*Refused)(nil),          // 6: bayplan.wire.v1.Refused
 	(*ServerMessage)(nil),    // 7: bayplan.wire.v1.ServerMessage
-	(*Settings)(nil),         // 8: bayplan.wire.v1.Settings
-	(*SharedAssignment)(nil), // 9: bayplan.wire.v1.SharedAssignment
-	(*Welcome)(nil),          // 10: bayplan.wire.v1.Welcome
-	(*Resync)(nil),           // 11: bayplan.wire.v1.Resync
-	(*OpenConsole)(nil),      // 12: bayplan.wire.v1.OpenConsole
-	(*CloseConsole)(nil),     // 13: bayplan.wire.v1.CloseConsole
-	(*ConsoleMessage)(nil),   // 14: bayplan.wire.v1.ConsoleMessage
-	(*Resize)(nil),           // 15: bayplan.wire.v1.Resize
-	(*ConsoleEnd)(nil),       // 16: bayplan.wire.v1.ConsoleEnd
+	(*Heard)(nil),            // 8: bayplan.wire.v1.Heard
+	(*Settings)(nil),         // 9: bayplan.wire.v1.Settings
+	(*SharedAssignment)(nil), // 10: bayplan.wire.v1.SharedAssignment
+	(*Welcome)(nil),          // 11: bayplan.wire.v1.Welcome
+	(*Resync)(nil),           // 12: bayplan.wire.v1.Resync
+	(*OpenConsole)(nil),      // 13: bayplan.wire.v1.OpenConsole
+	(*CloseConsole)(nil),     // 14: bayplan.wire.v1.CloseConsole
+	(*ConsoleMessage)(nil),   // 15: bayplan.wire.v1.ConsoleMessage
+	(*Resize)(nil),           // 16: bayplan.wire.v1.Resize
+	(*ConsoleEnd)(nil),       // 17: bayplan.wire.v1.ConsoleEnd
 }
 var file_wire_proto_depIdxs = []int32{
 	4,  // 0: bayplan.wire.v1.AgentMessage.hello:type_name -> bayplan.wire.v1.Hello
 	5,  // 1: bayplan.wire.v1.AgentMessage.heartbeat:type_name -> bayplan.wire.v1.Heartbeat
 	6,  // 2: bayplan.wire.v1.AgentMessage.refused:type_name -> bayplan.wire.v1.Refused
-	10, // 3: bayplan.wire.v1.ServerMessage.welcome:type_name -> bayplan.wire.v1.Welcome
-	11, // 4: bayplan.wire.v1.ServerMessage.resync:type_name -> bayplan.wire.v1.Resync
-	12, // 5: bayplan.wire.v1.ServerMessage.open_console:type_name -> bayplan.wire.v1.OpenConsole
-	13, // 6: bayplan.wire.v1.ServerMessage.close_console:type_name -> bayplan.wire.v1.CloseConsole
-	9,  // 7: bayplan.wire.v1.ServerMessage.shared_assignment:type_name -> bayplan.wire.v1.SharedAssignment
-	8,  // 8: bayplan.wire.v1.ServerMessage.settings:type_name -> bayplan.wire.v1.Settings
-	15, // 9: bayplan.wire.v1.ConsoleMessage.resize:type_name -> bayplan.wire.v1.Resize
-	16, // 10: bayplan.wire.v1.ConsoleMessage.end:type_name -> bayplan.wire.v1.ConsoleEnd
-	0,  // 11: bayplan.wire.v1.Enrolment.Join:input_type -> bayplan.wire.v1.JoinRequest
-	3,  // 12: bayplan.wire.v1.Fleet.Session:input_type -> bayplan.wire.v1.AgentMessage
-	1,  // 13: bayplan.wire.v1.Fleet.Renew:input_type -> bayplan.wire.v1.RenewRequest
-	14, // 14: bayplan.wire.v1.Fleet.Console:input_type -> bayplan.wire.v1.ConsoleMessage
-	2,  // 15: bayplan.wire.v1.Enrolment.Join:output_type -> bayplan.wire.v1.JoinResponse
-	7,  // 16: bayplan.wire.v1.Fleet.Session:output_type -> bayplan.wire.v1.ServerMessage
-	2,  // 17: bayplan.wire.v1.Fleet.Renew:output_type -> bayplan.wire.v1.JoinResponse
-	14, // 18: bayplan.wire.v1.Fleet.Console:output_type -> bayplan.wire.v1.ConsoleMessage
-	15, // [15:19] is the sub-list for method output_type
-	11, // [11:15] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	11, // 3: bayplan.wire.v1.ServerMessage.welcome:type_name -> bayplan.wire.v1.Welcome
+	12, // 4: bayplan.wire.v1.ServerMessage.resync:type_name -> bayplan.wire.v1.Resync
+	13, // 5: bayplan.wire.v1.ServerMessage.open_console:type_name -> bayplan.wire.v1.OpenConsole
+	14, // 6: bayplan.wire.v1.ServerMessage.close_console:type_name -> bayplan.wire.v1.CloseConsole
+	10, // 7: bayplan.wire.v1.ServerMessage.shared_assignment:type_name -> bayplan.wire.v1.SharedAssignment
+	9,  // 8: bayplan.wire.v1.ServerMessage.settings:type_name -> bayplan.wire.v1.Settings
+	8,  // 9: bayplan.wire.v1.ServerMessage.heard:type_name -> bayplan.wire.v1.Heard
+	16, // 10: bayplan.wire.v1.ConsoleMessage.resize:type_name -> bayplan.wire.v1.Resize
+	17, // 11: bayplan.wire.v1.ConsoleMessage.end:type_name -> bayplan.wire.v1.ConsoleEnd
+	0,  // 12: bayplan.wire.v1.Enrolment.Join:input_type -> bayplan.wire.v1.JoinRequest
+	3,  // 13: bayplan.wire.v1.Fleet.Session:input_type -> bayplan.wire.v1.AgentMessage
+	1,  // 14: bayplan.wire.v1.Fleet.Renew:input_type -> bayplan.wire.v1.RenewRequest
+	15, // 15: bayplan.wire.v1.Fleet.Console:input_type -> bayplan.wire.v1.ConsoleMessage
+	2,  // 16: bayplan.wire.v1.Enrolment.Join:output_type -> bayplan.wire.v1.JoinResponse
+	7,  // 17: bayplan.wire.v1.Fleet.Session:output_type -> bayplan.wire.v1.ServerMessage
+	2,  // 18: bayplan.wire.v1.Fleet.Renew:output_type -> bayplan.wire.v1.JoinResponse
+	15, // 19: bayplan.wire.v1.Fleet.Console:output_type -> bayplan.wire.v1.ConsoleMessage
+	16, // [16:20] is the sub-list for method output_type
+	12, // [12:16] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_wire_proto_init() }
@@ -1448,8 +1545,9 @@ func file_wire_proto_init() {
 		(*ServerMessage_CloseConsole)(nil),
 		(*ServerMessage_SharedAssignment)(nil),
 		(*ServerMessage_Settings)(nil),
+		(*ServerMessage_Heard)(nil),
 	}
-	file_wire_proto_msgTypes[14].OneofWrappers = []any{
+	file_wire_proto_msgTypes[15].OneofWrappers = []any{
 		(*ConsoleMessage_Id)(nil),
 		(*ConsoleMessage_Stdin)(nil),
 		(*ConsoleMessage_Stdout)(nil),
@@ -1464,7 +1562,7 @@ func file_wire_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_wire_proto_rawDesc), len(file_wire_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   17,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   2,
 		},
