@@ -6,8 +6,10 @@ import (
 	"encoding/binary"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"sync"
+	"time"
 )
 
 // Cache remembers what packages came to, by the content of every file that had
@@ -20,9 +22,21 @@ type Cache struct {
 	mu       sync.Mutex
 	entries  map[string]entry
 	patience patience
+	store    store
+	// pruned is when the store was last rid of what is old.
+	pruned time.Time
 	// last is the scan of the last tree, made under limits.
 	last   *scan
 	limits Limits
+}
+
+// OpenCache is a Cache that also keeps results in a folder of its own, for the
+// next process of the same build.
+func OpenCache(dir string) (*Cache, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("results of evaluation: %w", err)
+	}
+	return &Cache{store: store(dir)}, nil
 }
 
 // entry is a result and the content that it was made of.
@@ -34,6 +48,8 @@ type entry struct {
 	// late is the evaluation that the result did not wait for; nil for one that
 	// came in time.
 	late *attempt
+	// passing tells that it is not worth keeping on disk.
+	passing bool
 }
 
 // caughtUp is what came too late for the former tree, if it is there now: the
@@ -86,6 +102,10 @@ func (c *Cache) evaluateAll(ctx context.Context, t *tree, by Evaluator) []result
 func (c *Cache) keep(t *tree, fresh map[string]entry, whole bool) {
 	if whole {
 		c.entries, c.last, c.limits = fresh, t.top, t.limits
+		if now := time.Now(); now.Sub(c.pruned) > time.Hour {
+			c.pruned = now
+			_ = c.store.prune(t.packages, now) // the next hour tries again
+		}
 		return
 	}
 	if c.entries == nil {
@@ -105,10 +125,17 @@ func (c *Cache) recall(ctx context.Context, t *tree, p Package, by Evaluator) en
 	if known && old.content == content(t, p, old.read) {
 		return old
 	}
-	if by == nil {
-		return c.patience.evaluate(ctx, t, p)
+	e, ok := c.store.read(t, p)
+	if ok {
+		return e
 	}
-	return by.evaluate(ctx, t, p)
+	if by == nil {
+		e = c.patience.evaluate(ctx, t, p)
+	} else {
+		e = by.evaluate(ctx, t, p)
+	}
+	_ = c.store.write(p, e) // what is not kept is evaluated again by the next process
+	return e
 }
 
 // entry is a result with what it depends on. One that was made of a tree that is

@@ -13,6 +13,7 @@
 //
 //	scan.go     its folder is found, and what its contents hash to
 //	cache.go    if nothing that had a say in it has changed, that was all
+//	store.go    nor where it lies on disk, from an earlier process of this build
 //	tree.go     its files are read into memory, under limits
 //	parse.go    they become syntax; one workload in two data files is refused
 //	imports.go  imports are resolved inside the repository

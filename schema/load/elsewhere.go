@@ -65,7 +65,7 @@ func (by Evaluator) evaluate(ctx context.Context, t *tree, p Package) entry {
 	var over *Exceeded
 	if errors.As(err, &over) {
 		e := t.entry(p, seen, p.failed("evaluating the folder was stopped: "+over.Error(), nextBomb))
-		if over.Passing {
+		if e.passing = true; over.Passing {
 			e.content = entry{}.content
 		}
 		return e

@@ -16,8 +16,8 @@ import (
 type Config struct {
 	// Name is the cluster's; it counts when the cluster is made, once.
 	Name string
-	// Dir holds the ledger, the mirror of the repository and the operator's
-	// credentials.
+	// Dir holds the ledger, the mirror of the repository, what its folders were
+	// evaluated to and the operator's credentials.
 	Dir string
 	// Listen is "host:port"; Advertise the hosts or addresses by which nodes
 	// and operators reach it, the first being the one of join lines.

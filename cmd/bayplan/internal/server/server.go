@@ -103,9 +103,13 @@ func (s *server) openLoop(ctx context.Context, ca *wire.CA) (err error) {
 	s.roster = roster.New(time.Now)
 	s.fleet = wire.NewServer(wire.ServerConfig{CA: ca, Tokens: s.joiner.tokens, Roster: s.roster, Log: s.Log,
 		Enrolled: s.enrolled, Admit: s.admit, NodeLife: s.NodeLife})
+	evaluate, err := s.evaluator()
+	if err != nil {
+		return err
+	}
 	s.loop, err = loop.New(loop.Config{
 		Cluster: s.cluster.ID, Source: s.source, Fleet: s.roster, Ledger: memory{s.ledger},
-		Resolver: registry.Resolver{AuthFile: s.RegistryAuth}, Load: s.evaluator(), Troubles: s.troubles, Log: s.Log, Metrics: s.registry,
+		Resolver: registry.Resolver{AuthFile: s.RegistryAuth}, Load: evaluate, Troubles: s.troubles, Log: s.Log, Metrics: s.registry,
 	})
 	if err != nil {
 		return err
@@ -119,16 +123,20 @@ func (s *server) openLoop(ctx context.Context, ca *wire.CA) (err error) {
 
 // evaluator is the loader with a memory of what did not change, and with workers
 // that evaluate what did. One tree at a time: evaluating is bound by the processor.
-func (s *server) evaluator() func(context.Context, fs.FS, schema.Revision) (schema.Spec, error) {
+func (s *server) evaluator() (func(context.Context, fs.FS, schema.Revision) (schema.Spec, error), error) {
+	cache, err := load.OpenCache(filepath.Join(s.Dir, "evaluated"))
+	if err != nil {
+		return nil, err
+	}
 	s.workers = evaluate.New(evaluate.Config{Memory: int64(s.EvalMemory), Log: s.Log})
-	opts := []load.Option{load.WithCache(new(load.Cache)), load.WithEvaluator(s.workers.Evaluate),
+	opts := []load.Option{load.WithCache(cache), load.WithEvaluator(s.workers.Evaluate),
 		load.WithLimits(load.Limits{PackageTime: s.EvalTimeout})}
 	var one sync.Mutex
 	return func(ctx context.Context, files fs.FS, rev schema.Revision) (schema.Spec, error) {
 		one.Lock()
 		defer one.Unlock()
 		return load.LoadContext(ctx, files, rev, opts...)
-	}
+	}, nil
 }
 
 // enrolled records a join before the node gets its certificate (I39).
