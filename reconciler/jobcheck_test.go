@@ -18,6 +18,7 @@ import (
 // are superseded, lost, late and cut off half way that what is wrong with any of
 // it shows (I5, I6, I24).
 func TestReconcile_AnyJobs(t *testing.T) {
+	evicted := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		f := newFleet(t)
 		f.t, f.jobsOnly = failing{t, rt}, true
@@ -32,12 +33,14 @@ func TestReconcile_AnyJobs(t *testing.T) {
 		f.recover()
 		f.letGo()
 		f.settleForGood()
+		evicted += f.past.evicted
 	})
+	t.Logf("%d attempts made room for others", evicted)
 }
 
 func (a actions) anyJob(t *rapid.T, name string) schema.Workload {
 	pick := func(label string, from ...string) string { return rapid.SampledFrom(from).Draw(t, label) }
-	return a.job(t, append([]string{name, "image=" + pick("image", "1", "2", "3", "bad"), "cpu=100m"}, strings.Fields(pick("kind", "kind=job", "kind=job completions=3 parallelism=2", "kind=cron"))...))
+	return a.job(t, append([]string{name, "image=" + pick("image", "1", "2", "3", "bad"), "cpu=" + pick("cpu", "100m", "900m", "1800m")}, strings.Fields(pick("kind", "kind=job", "kind=job completions=3 parallelism=2", "kind=cron"))...))
 }
 
 // job is any job or cron. A cron fires in the first quarter of an hour alone, so
@@ -84,19 +87,21 @@ type history struct {
 	begun     map[string]bool // "workload run"
 	live      map[string]bool // the runs of the newest facts
 	retried   map[string]bool // "workload run slot" that ever might be repeated while running
+	evicted   int             // attempts that made room
 }
 
 // checkRuns holds what is recorded of runs, and what the machines really do,
 // against I5, I6, I24 and I32.
 func (f *fleet) checkRuns(in reconciler.Input, p *reconciler.Plan) {
 	if f.past.completed == nil {
-		f.past = history{map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}}
+		f.past = history{completed: map[string]bool{}, begun: map[string]bool{}, live: map[string]bool{}, retried: map[string]bool{}}
 	}
 	f.checkCompleted(in, p)
 	f.checkBegun(p)
 	f.checkKept(p)
 	f.checkAlone(p)
 	f.checkDone(p)
+	f.checkEvicted(in, p)
 }
 
 // checkCompleted: what is recorded as completed stays so and is never placed
@@ -202,6 +207,30 @@ func (f *fleet) checkAlone(p *reconciler.Plan) {
 			}
 		}
 	}
+}
+
+// checkEvicted: an attempt that made room for others is no failed one, and its
+// slot is tried again unless its run has come to another end (I5).
+func (f *fleet) checkEvicted(in reconciler.Input, p *reconciler.Plan) {
+	eachSlot(&p.Facts, func(j *reconciler.JobFact, r *reconciler.Run, s int) {
+		now := &r.Slots[s]
+		was := in.Facts.Job(j.Workload)
+		if now.Text != string(nodes.Evicted) || was == nil {
+			return
+		}
+		k := slices.IndexFunc(was.Runs, func(x reconciler.Run) bool { return x.Name == r.Name })
+		if k < 0 || !was.Runs[k].Slots[s].Ended.IsZero() {
+			return
+		}
+		f.past.evicted++
+		if before := was.Runs[k].Slots[s].Failures; now.Failures != before {
+			f.t.Fatalf("I5: %s slot %d of run %s made room, and counts %d failures, %d before", j.Workload, s, r.Name, now.Failures, before)
+		}
+		spent := func(x reconciler.RunSlot) bool { return x.Failures >= r.Work.Attempts }
+		if r.Outcome == reconciler.RunFailed && r.Work.Deadline == 0 && !slices.ContainsFunc(r.Slots, spent) {
+			f.t.Fatalf("I5: %s run %s failed when slot %d made room: %s", j.Workload, r.Name, s, r.Reason)
+		}
+	})
 }
 
 // checkDone: a job is done when its run is recorded as complete, and not before.
