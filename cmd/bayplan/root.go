@@ -23,7 +23,7 @@ type chapter struct {
 func chapters() []chapter {
 	return []chapter{
 		{"write", "Write and check:", []*cobra.Command{newValidateCommand(), newRenderCommand(), newPlanCommand(), newDiffCommand(), newSnapshotCommand()}},
-		{"see", "See what happens:", []*cobra.Command{newStatusCommand(), newRunsCommand(), newEventsCommand(), newLogsCommand(), newExplainCommand(), newRolloutCommand(), newHistoryCommand(), newPoolCommand()}},
+		{"see", "See what happens:", []*cobra.Command{newStatusCommand(), newRunsCommand(), newEventsCommand(), newLogsCommand(), newExplainCommand(), newDriftCommand(), newBlameCommand(), newRolloutCommand(), newHistoryCommand(), newPoolCommand()}},
 		{"act", "Act:", []*cobra.Command{newApproveCommand(), newPromoteCommand(), newAbortCommand(), newPauseCommand(), newResumeCommand(), newRestartCommand(), newRetryCommand(), newUndoCommand(),
 			newHoldCommand(), newReleaseCommand(), newExecCommand(), newNodeCommand(), newVolumeCommand(), newImageCommand()}},
 		{"run", "Run a cluster:", []*cobra.Command{newDevCommand(), newServerCommand(), newAgentCommand()}},

@@ -36,10 +36,10 @@ func ParseRange(ctx context.Context, dir, arg string) (Range, error) {
 	}
 	var r Range
 	var err error
-	if r.Base, err = commit(ctx, dir, base); err != nil {
+	if r.Base, err = Commit(ctx, dir, base); err != nil {
 		return r, err
 	}
-	if r.Head, err = commit(ctx, dir, head); err != nil {
+	if r.Head, err = Commit(ctx, dir, head); err != nil {
 		return r, err
 	}
 	if !fork {
@@ -49,12 +49,12 @@ func ParseRange(ctx context.Context, dir, arg string) (Range, error) {
 	if err != nil {
 		return r, exit.Usagef("name commits of one history, or compare them as they are: A..B", "%s and %s have no commit in common", base, head)
 	}
-	r.Base, err = commit(ctx, dir, strings.TrimSpace(string(at)))
+	r.Base, err = Commit(ctx, dir, strings.TrimSpace(string(at)))
 	return r, err
 }
 
-// commit is what a name of Git stands for; "" is HEAD.
-func commit(ctx context.Context, dir, name string) (schema.Revision, error) {
+// Commit is what a name of Git stands for; "" is HEAD.
+func Commit(ctx context.Context, dir, name string) (schema.Revision, error) {
 	if name == "" {
 		name = "HEAD"
 	}
