@@ -101,8 +101,10 @@ type TeamOutcome struct {
 // PhaseTime is how long one part of a commit's way took.
 type PhaseTime struct {
 	// Name is "detect", "verify" (of a commit that nobody vouches for), "evaluate",
-	// "resolve", "plan", "held" (until it was let through), "order", "pull", "start"
-	// or "healthy".
+	// "resolve", "plan", "held" (until it was let through), "order", "pull" and
+	// "start" (until the last instance had), and how it ended: "healthy", "superseded"
+	// (until a newer one came), "fail" (until it was given up) and "back" (until what
+	// was good was back), or "kept", until it was taken back after all.
 	Name string          `json:"name"`
 	Took schema.Duration `json:"took"`
 }

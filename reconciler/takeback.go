@@ -22,6 +22,7 @@ func (f *Facts) takeBack(r *Rollout) {
 	f.Commits = slices.Clone(f.Commits)
 	c := &f.Commits[at]
 	why := r.Workload + ": " + r.Reason
+	c.Phases = append(slices.Clone(c.Phases), PhaseTime{Name: "kept", Took: schema.Duration(r.Moved.Sub(c.Ended))})
 	c.Outcome, c.Reason, c.Ended = RolledBack, why, r.Moved
 	c.Teams = slices.Clone(c.Teams)
 	team := (&schema.Workload{Name: r.Workload}).Team()

@@ -104,7 +104,7 @@ func TestLoop_AHeldCommitGoesOnceItsSignerIsKnown(t *testing.T) {
 		for _, p := range s.Revision.Phases {
 			names = append(names, p.Name)
 		}
-		if got := strings.Join(names, " "); !strings.HasPrefix(got, "detect evaluate") {
+		if got := strings.Join(names, " "); !strings.HasPrefix(got, "detect verify plan held evaluate") {
 			t.Errorf("phases %s", got)
 		}
 	})

@@ -29,7 +29,10 @@ type term struct {
 	herald  *status.Herald
 	// untold are events of the herald that are not in the ledger yet.
 	untold []status.Event
+	// commit is the trace of the newest commit, nil once that has ended; before are
+	// those of older ones that have not, oldest first.
 	commit *commitTrace
+	before []*commitTrace
 
 	// answers are given once the next decision is made.
 	answers []func()
@@ -225,7 +228,7 @@ func (t *term) carryOut(ctx context.Context, plan *reconciler.Plan) error {
 	snap := t.cfg.Fleet.Snapshot()
 	now := t.cfg.Now()
 	events := status.Happened(&t.facts, t.seen, snap, now)
-	t.followCommit(plan, snap, now)
+	t.followCommit(ctx, plan, snap, now)
 	if plan.FactsChanged {
 		events = append(events, status.Decided(&t.facts, plan, now)...)
 	}
