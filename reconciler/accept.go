@@ -71,13 +71,13 @@ func Registries(d, last *schema.Spec) []schema.Registry {
 }
 
 // mergeSpec is d with the last accepted text for every team that did not
-// evaluate, for the pools if the root did not, and for every workload whose image
+// evaluate, for the pools and owners if the root did not, and for every workload whose image
 // is not known.
 func (p *pass) mergeSpec(d *schema.Spec) schema.Spec {
 	last := &p.facts.Spec
-	m := schema.Spec{Revision: d.Revision, Teams: slices.Clone(d.Teams), Pools: d.Pools, Registries: Registries(d, last)}
+	m := schema.Spec{Revision: d.Revision, Teams: slices.Clone(d.Teams), Pools: d.Pools, Registries: Registries(d, last), Owners: d.Owners}
 	if failing(d, "") { // the root's errors
-		m.Pools = last.Pools
+		m.Pools, m.Owners = last.Pools, last.Owners
 	}
 	for i := range m.Teams {
 		t := &m.Teams[i]

@@ -23,6 +23,7 @@ type fleet struct {
 	epoch        int64
 	desired      schema.Spec
 	pools        []schema.Pool // of the commits that are pushed
+	owners       []schema.Owner
 	refused      string
 	rewritten    bool
 	facts        reconciler.Facts
@@ -70,7 +71,7 @@ func (f *fleet) add(name, zone string) {
 func (f *fleet) push(ws []schema.Workload, teams []schema.Team) {
 	f.serial++
 	id := fmt.Sprintf("c%03d", f.serial)
-	s := schema.Spec{Revision: schema.Revision{Commit: id, Subject: id}, Workloads: ws, Teams: teams, Pools: f.pools}
+	s := schema.Spec{Revision: schema.Revision{Commit: id, Subject: id}, Workloads: ws, Teams: teams, Pools: f.pools, Owners: f.owners}
 	for i := range s.Teams {
 		if len(s.Teams[i].Errors) == 0 {
 			s.Teams[i].Commit = id

@@ -19,57 +19,90 @@ import (
 // evaluate does (I13), and the others go on: of teams that ask for more than
 // before those first by name go first, and what others give up makes room for
 // them. Pools with a lower limit than what is asked of them stay as they are, too.
+//
+// The quotas of owners hold in the same way, for what their teams take together
+// ([schema.Workload.Takes]).
 
-// withinLimits sets back what of m would take a pool past its limit.
+// withinLimits sets back what of m would take a pool past its limit, or the teams
+// of an owner past their quota.
 func (p *pass) withinLimits(m *schema.Spec) {
 	last := &p.facts.Spec
-	if !limited(m.Pools) {
+	if !limited(m) {
 		return
 	}
-	a := newAsks(m.Pools, last.Workloads, m.Workloads)
+	a := newAsks(m, last.Workloads)
 	if text := p.overLimit(m, a); text != "" {
-		m.Pools, m.Registries = last.Pools, last.Registries
+		m.Pools, m.Registries, m.Owners = last.Pools, last.Registries, last.Owners
 		setBack(m, last, "", text)
-		if a = newAsks(m.Pools, last.Workloads, m.Workloads); !limited(m.Pools) {
+		if a = newAsks(m, last.Workloads); !limited(m) {
 			return
 		}
 	}
 	for _, team := range a.raising {
-		if text := a.raise(m.Pools, team); text != "" {
+		if text := a.raise(m, team); text != "" {
 			setBack(m, last, team, text)
 		}
 	}
 }
 
-func limited(pools []schema.Pool) bool {
-	return slices.ContainsFunc(pools, func(p schema.Pool) bool { return p.Limit != nil })
+func limited(s *schema.Spec) bool {
+	return slices.ContainsFunc(s.Pools, func(p schema.Pool) bool { return p.Limit != nil }) ||
+		slices.ContainsFunc(s.Owners, func(o schema.Owner) bool { return o.Quota != nil })
 }
 
-// quantities are by pool, what is asked of its parts included.
-type quantities map[string]schema.Quantity
+// bound is what has a limit: a pool, or the teams under an owner's path.
+type bound struct{ pool, owner string }
 
-func (q quantities) add(r quantities) {
-	for name, x := range r {
-		q[name] = q[name].Plus(x)
+// eachBound hands over what is limited, and how much there may be.
+func eachBound(s *schema.Spec, do func(bound, schema.Quota)) {
+	for i := range s.Pools {
+		if p := &s.Pools[i]; p.Limit != nil {
+			do(bound{pool: p.Name}, p.Limit.Quota())
+		}
+	}
+	for i := range s.Owners {
+		if o := &s.Owners[i]; o.Quota != nil {
+			do(bound{owner: o.Path}, *o.Quota)
+		}
 	}
 }
 
-// ask adds what a workload asks of its pool, and of those that this is a part of.
-func (q quantities) ask(pools []schema.Pool, w *schema.Workload) {
-	schema.Outward(pools, w.Pool, func(p *schema.Pool) { q[p.Name] = q[p.Name].Plus(w.Asked()) })
+// quantities are by what is limited; for a pool, with what is asked of its parts.
+type quantities map[bound]schema.Quota
+
+func (q quantities) add(r quantities) {
+	for b, x := range r {
+		q[b] = q[b].Plus(x)
+	}
 }
 
-// asks is what teams ask of pools.
+// ask adds what a workload asks of its pool, of those that this is a part of, and
+// of its team's owners.
+func (q quantities) ask(s *schema.Spec, w *schema.Workload) {
+	schema.Outward(s.Pools, w.Pool, func(p *schema.Pool) {
+		b := bound{pool: p.Name}
+		q[b] = q[b].Plus(w.Asked().Quota())
+	})
+	for i := range s.Owners {
+		if o := &s.Owners[i]; o.Quota != nil && o.Owns(w.Name) {
+			b := bound{owner: o.Path}
+			q[b] = q[b].Plus(w.Takes())
+		}
+	}
+}
+
+// asks is what teams ask for.
 type asks struct {
 	was, is map[string]quantities // by team
-	// raising are the teams that ask for more of some pool than they did, sorted.
+	// raising are the teams that ask for more of something than they did, sorted.
 	raising []string
 	// all is what is accepted: of those that raise what they had, at first.
 	all quantities
 }
 
-func newAsks(pools []schema.Pool, was, is []schema.Workload) *asks {
-	a := &asks{was: byTeam(pools, was), is: byTeam(pools, is), all: quantities{}}
+// newAsks compares what m asks for with what was asked for, by the bounds of m.
+func newAsks(m *schema.Spec, was []schema.Workload) *asks {
+	a := &asks{was: byTeam(m, was), is: byTeam(m, m.Workloads), all: quantities{}}
 	for _, team := range slices.Sorted(maps.Keys(a.is)) {
 		if now, before := a.is[team], a.was[team]; now.above(before) {
 			a.raising = append(a.raising, team)
@@ -81,7 +114,7 @@ func newAsks(pools []schema.Pool, was, is []schema.Workload) *asks {
 	return a
 }
 
-func byTeam(pools []schema.Pool, workloads []schema.Workload) map[string]quantities {
+func byTeam(s *schema.Spec, workloads []schema.Workload) map[string]quantities {
 	all := map[string]quantities{}
 	for i := range workloads {
 		w := &workloads[i]
@@ -90,67 +123,74 @@ func byTeam(pools []schema.Pool, workloads []schema.Workload) map[string]quantit
 			of = quantities{}
 			all[w.Team()] = of
 		}
-		of.ask(pools, w)
+		of.ask(s, w)
 	}
 	return all
 }
 
 // above is whether q has more of anything than r.
 func (q quantities) above(r quantities) bool {
-	for name, x := range q {
-		if y := r[name]; x.CPU > y.CPU || x.Memory > y.Memory {
+	for b, x := range q {
+		if x.More(r[b]) {
 			return true
 		}
 	}
 	return false
 }
 
-// raise takes in what a team asks for now, unless a pool that it asks more of
-// would be past its limit: then it tells which.
-func (a *asks) raise(pools []schema.Pool, team string) string {
+// raise takes in what a team asks for now, unless that would be past the limit of
+// something that it asks more of: then it tells which.
+func (a *asks) raise(m *schema.Spec, team string) (text string) {
 	was, is := a.was[team], a.is[team]
-	for i := range pools {
-		name := pools[i].Name
-		rest := a.all[name].Minus(was[name])
-		more := is[name].CPU > was[name].CPU || is[name].Memory > was[name].Memory
-		if what := rest.Plus(is[name]).Above(pools[i].Limit); what != "" && more {
-			return fmt.Sprintf("it asks for %s of pool %s, others ask for %s, and its limit is %s",
-				is[name].Text(what), name, rest.Text(what), pools[i].Limit.Text(what))
+	eachBound(m, func(b bound, most schema.Quota) {
+		rest := a.all[b].Minus(was[b])
+		if what := rest.Plus(is[b]).Above(most); what != "" && is[b].More(was[b]) && text == "" {
+			text = b.tooMuch(is[b].Text(what), rest.Text(what), most.Text(what))
 		}
+	})
+	if text != "" {
+		return text
 	}
-	for name, x := range was {
-		a.all[name] = a.all[name].Minus(x)
+	for b, x := range was {
+		a.all[b] = a.all[b].Minus(x)
 	}
 	a.all.add(is)
 	return ""
 }
 
-// overLimit tells of a pool whose limit is lower than what is asked of it, and was
-// not so far.
-func (p *pass) overLimit(m *schema.Spec, a *asks) string {
-	last := &p.facts.Spec
-	before := quantities{}
-	for i := range last.Workloads {
-		before.ask(last.Pools, &last.Workloads[i])
+// tooMuch is why a team may not have what it asks for.
+func (b bound) tooMuch(asked, others, most string) string {
+	if b.pool != "" {
+		return fmt.Sprintf("it asks for %s of pool %s, others ask for %s, and its limit is %s", asked, b.pool, others, most)
 	}
-	for i := range m.Pools {
-		pool := &m.Pools[i]
-		what := a.all[pool.Name].Above(pool.Limit)
-		if what == "" || before[pool.Name].Above(limitOf(last.Pools, pool.Name)) != "" {
-			continue
-		}
-		return fmt.Sprintf("pool %s: %s is asked of it, and its limit would be %s", pool.Name, a.all[pool.Name].Text(what), pool.Limit.Text(what))
-	}
-	return ""
+	whom := (&schema.Owner{Path: b.owner}).Whom()
+	return fmt.Sprintf("it asks for %s, the other %s for %s, and together they may have %s", asked, whom, others, most)
 }
 
-func limitOf(pools []schema.Pool, name string) (limit *schema.Quantity) {
-	schema.Outward(pools, name, func(p *schema.Pool) {
-		if p.Name == name {
-			limit = p.Limit
+// overLimit tells of a limit that is lower than what is asked for, and was not so
+// far.
+func (p *pass) overLimit(m *schema.Spec, a *asks) (text string) {
+	last := &p.facts.Spec
+	before, former := quantities{}, quantities{}
+	for i := range last.Workloads {
+		before.ask(last, &last.Workloads[i])
+	}
+	eachBound(last, func(b bound, most schema.Quota) { former[b] = most })
+	eachBound(m, func(b bound, most schema.Quota) {
+		what := a.all[b].Above(most)
+		if what == "" || before[b].Above(former[b]) != "" || text != "" {
+			return
 		}
+		text = b.tooLow(a.all[b].Text(what), most.Text(what))
 	})
-	return limit
+	return text
+}
+
+func (b bound) tooLow(asked, most string) string {
+	if b.pool != "" {
+		return fmt.Sprintf("pool %s: %s is asked of it, and its limit would be %s", b.pool, asked, most)
+	}
+	return fmt.Sprintf("owner %s: its teams ask for %s, and would have %s together", b.owner, asked, most)
 }
 
 // setBack gives a team of m the text that it had; "" is the root.
@@ -174,7 +214,7 @@ func setBack(m, last *schema.Spec, team, text string) {
 // stays ends what is told of a team that is set back.
 const stays = ": it stays as it was"
 
-// PastLimit is whether a team's error is that it would take a pool past its limit.
+// PastLimit is whether a team's error is that it would take a pool or an owner past a limit.
 func PastLimit(text string) bool { return strings.HasSuffix(text, stays) }
 
 // Refused are the errors of teams that evaluate and were not accepted: those that

@@ -26,6 +26,12 @@ func (f *fleet) checkAsked(in reconciler.Input, p *reconciler.Plan) {
 			f.t.Fatalf("I19: %s is asked of pool %s, whose limit is %s; it was %s", now, pool.Name, pool.Limit.CPU, before)
 		}
 	}
+	for i := range is.Owners {
+		o := &is.Owners[i]
+		if now, before := takenOf(is, o), takenOf(was, o); o.Quota != nil && now.Above(*o.Quota) != "" && now.More(before) {
+			f.t.Fatalf("I19: %+v is taken under %s, whose quota is %+v; it was %+v", now, o.Path, *o.Quota, before)
+		}
+	}
 	for _, t := range is.Teams {
 		for _, text := range t.Errors {
 			if strings.Contains(text, "it stays as it was") && t.Name != "" && !bytes.Equal(encode(f.t, textsOf(was, t.Name)), encode(f.t, textsOf(is, t.Name))) && is.Revision.Commit != was.Revision.Commit {
@@ -40,6 +46,19 @@ func askedOf(s *schema.Spec, pools []schema.Pool, name string) (sum schema.CPU) 
 	for i := range s.Workloads {
 		if w := &s.Workloads[i]; w.Kind == schema.Service && !w.Revocable && scheduler.Tree(pools).Within(w.Pool, name) {
 			sum += schema.CPU(w.Replicas) * w.Resources.CPU
+		}
+	}
+	return sum
+}
+
+// takenOf is what the workloads under an owner's path take of its quota.
+func takenOf(s *schema.Spec, o *schema.Owner) (sum schema.Quota) {
+	for i := range s.Workloads {
+		if w := &s.Workloads[i]; strings.HasPrefix(w.Name, o.Path) || o.Path == "/" {
+			sum.CPU += w.Resources.CPU * schema.CPU(w.Replicas)
+			sum.Memory += w.Resources.Memory * schema.Bytes(w.Replicas)
+			sum.Workloads++
+			sum.Slots += w.Replicas
 		}
 	}
 	return sum
@@ -66,6 +85,8 @@ func TestReconcile_LimitsAtAcceptance(t *testing.T) {
 		f.round(time.Second)
 		for range rapid.IntRange(2, 5).Draw(rt, "commits") {
 			f.pools = somePools(schema.CPU(rapid.IntRange(1, 12).Draw(rt, "limit")*100), 100)
+			f.owners = []schema.Owner{{Path: "/", Quota: &schema.Quota{CPU: schema.CPU(rapid.IntRange(2, 40).Draw(rt, "all") * 100)}},
+				{Path: "a/", Quota: &schema.Quota{Slots: rapid.IntRange(1, 5).Draw(rt, "slots"), Workloads: rapid.IntRange(1, 2).Draw(rt, "workloads")}}}
 			var ws []schema.Workload
 			for _, name := range []string{"a/one", "a/two", "b/three", "c/four"} {
 				if rapid.IntRange(0, 3).Draw(rt, "there") > 0 {

@@ -48,6 +48,7 @@ type world struct {
 	epoch        int64
 	desired      schema.Spec
 	pools        []schema.Pool
+	owners       []schema.Owner
 	rewritten    bool
 	unverified   string
 	unresolved   []reconciler.Unresolved
@@ -71,6 +72,9 @@ func (w *world) do(t *testing.T, d *datadriven.TestData) string {
 		w.commit(t, d)
 	case "pools": // the pools of the commits that follow, a line each: NAME parent=P weight=2 guarantee=2 limit=1 (cpu) lend=yes
 		w.setPools(t, d.Input)
+		return ""
+	case "owners": // the owners of the commits that follow, a line each: PATH cpu=2 workloads=3 slots=4
+		w.setOwners(t, d.Input)
 		return ""
 	case "approve": // approve ID [signature]
 		w.facts.Approvals = append(w.facts.Approvals, reconciler.Approval{Commit: d.CmdArgs[0].Key, Actor: "ann", At: w.now, Signature: d.HasArg("signature")})

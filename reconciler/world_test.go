@@ -45,9 +45,33 @@ func (w *world) commit(t *testing.T, d *datadriven.TestData) {
 	}
 	slices.SortFunc(spec.Teams, func(a, b schema.Team) int { return strings.Compare(a.Name, b.Name) })
 	slices.SortFunc(spec.Workloads, func(a, b schema.Workload) int { return strings.Compare(a.Name, b.Name) })
-	spec.Pools = w.pools
+	spec.Pools, spec.Owners = w.pools, w.owners
 	spec.Seal()
 	w.desired = spec
+}
+
+func (w *world) setOwners(t *testing.T, input string) {
+	w.owners = nil
+	for line := range strings.Lines(input) {
+		f := strings.Fields(line)
+		q := &schema.Quota{}
+		for _, kv := range f[1:] {
+			k, v, _ := strings.Cut(kv, "=")
+			var err error
+			switch k {
+			case "cpu":
+				q.CPU, err = schema.ParseCPU(v)
+			case "workloads":
+				q.Workloads, err = strconv.Atoi(v)
+			case "slots":
+				q.Slots, err = strconv.Atoi(v)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.owners = append(w.owners, schema.Owner{Path: f[0], Quota: q})
+	}
 }
 
 func (w *world) setPools(t *testing.T, input string) {

@@ -47,6 +47,8 @@ type Spec struct {
 	Pools []Pool `json:"pools,omitempty"`
 	// Registries are how images are reached, sorted by name.
 	Registries []Registry `json:"registries,omitempty"`
+	// Owners bound what teams may ask for, sorted by path.
+	Owners []Owner `json:"owners,omitempty"`
 	// Hash is set by Seal: equal Specs have equal hashes.
 	Hash string `json:"hash,omitempty"`
 }

@@ -42,6 +42,7 @@ func newDevCommand() *cobra.Command {
 	f.StringVar(&c.Dir, "dir", "", "folder that holds the cluster and stays, to be used again (default: a temporary one)")
 	f.IntVar(&c.Nodes, "nodes", 3, "how many agents run")
 	f.StringVar(&c.Runtime, "runtime", "auto", "what runs containers: "+engine.Names+" (the built-in runtime)")
+	(*granting)(&c.Allow).addFlag(f)
 	f.StringVar(&c.Listen, "listen", "127.0.0.1:0", "the server's address; port 0 is a free one, kept in --dir")
 	return cmd
 }

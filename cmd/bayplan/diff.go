@@ -11,7 +11,7 @@ import (
 )
 
 func newDiffCommand() *cobra.Command {
-	e, format, exitCode := &evaluating{}, show.Table, false
+	e, format, exitCode := &evaluating{open: true}, show.Table, false
 	cmd := &cobra.Command{
 		Use:   "diff A..B",
 		Short: "Show what differs between two commits, field by field",

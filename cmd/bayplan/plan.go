@@ -75,6 +75,7 @@ type text struct {
 }
 
 func (p *planning) run(cmd *cobra.Command, args []string) error {
+	p.open = p.snapshot == ""
 	head, base, err := p.texts(cmd, args)
 	if err != nil {
 		return err
@@ -124,7 +125,7 @@ func (e *evaluating) at(cmd *cobra.Command, dir string, r schema.Revision) (*tex
 	if err != nil {
 		return nil, err
 	}
-	spec, err := tree.Evaluate(cmd.Context(), files, r, e.timeout)
+	spec, err := tree.Evaluate(cmd.Context(), files, r, e.timeout, e.grants(cmd))
 	if err != nil {
 		return nil, invalid(cmd, r.Short(), err, true)
 	}
@@ -151,6 +152,9 @@ func (p *planning) ask(ctx context.Context, head, base *text) (*status.Preview, 
 		}
 	}
 	r, err := c.Plan(ctx, connect.NewRequest(request))
+	if connect.CodeOf(err) == connect.CodeInvalidArgument {
+		return nil, &exit.Error{Code: exit.Invalid, Err: err}
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -58,6 +58,7 @@ func newServerCommand() *cobra.Command {
 	f.DurationVar(&cfg.NodeLife, "node-life", wire.DefaultNodeLife, "how long a node's certificate is good; it is renewed after two thirds")
 	sourceFlags(cmd, &cfg.Source)
 	f.StringVar(&cfg.RegistryAuth, "registry-auth", "", "docker config file with the registries' passwords (~/.docker/config.json)")
+	(*granting)(&cfg.Allow).addFlag(f)
 	f.DurationVar(&cfg.EvalTimeout, "eval-timeout", load.DefaultPackageTime, "how much processor time one folder may take to evaluate")
 	f.TextVar(&cfg.EvalMemory, "eval-memory", schema.Bytes(evaluate.DefaultMemory), "how much memory one folder may take to evaluate")
 	f.BoolVar(&debug, "debug", false, "log more")

@@ -52,6 +52,7 @@ or where the files cannot be reverted without changing other workloads. With
 	cmd.Flags().DurationVar(&v.lasts, "for", 0, "how long it stays on the old version at most (24h if not said)")
 	cmd.Flags().BoolVar(&v.noCommit, "no-commit", false, "go back, and make no commit")
 	v.evaluating.addFlags(cmd)
+	v.open = true
 	return cmd
 }
 

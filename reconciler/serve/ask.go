@@ -25,6 +25,9 @@ func (s *server) Plan(ctx context.Context, r *connect.Request[controlpb.PlanRequ
 			return nil, err
 		}
 	}
+	if err := s.granted(head); err != nil {
+		return nil, invalid("%w", err)
+	}
 	p, err := s.Cluster.Preview(ctx, base, *head)
 	if err != nil {
 		return nil, coded(err, connect.CodeInternal)

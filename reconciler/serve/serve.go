@@ -91,6 +91,8 @@ type Config struct {
 	Name, Version string
 	// Source and Branch are what the server follows, without credentials.
 	Source, Branch string
+	// Grants are the privileges that workloads may have.
+	Grants schema.Grants
 	// Log takes what a user cannot see, such as a handler's panic; nil is
 	// slog's default.
 	Log *slog.Logger

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -43,6 +44,23 @@ func admissible(spec *schema.Spec) error {
 		return fmt.Errorf("it asks for %d slots, and %d are the limit", slots, maxSlots)
 	}
 	return nil
+}
+
+// granted refuses what no commit of this text could have here, all of it at once.
+func (s *server) granted(spec *schema.Spec) error {
+	var lines []string
+	for i := range spec.Workloads {
+		w := &spec.Workloads[i]
+		for _, c := range w.Claims() {
+			if text := s.Grants.Denied(c, w.Name); text != "" {
+				lines = append(lines, fmt.Sprintf("%s: %s: %s", w.Name, strings.Join(c.Path, "."), text))
+			}
+		}
+	}
+	if lines == nil {
+		return nil
+	}
+	return errors.New(strings.Join(lines, "\n"))
 }
 
 // whole refuses what the loader would never have made of a workload. Amounts of

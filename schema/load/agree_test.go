@@ -124,7 +124,7 @@ func TestAgree_RoundTrip(t *testing.T) {
 		for i := range updates {
 			text := everything(kind, i)
 			written := asJSON(t, text)
-			spec, err := Load(fstest.MapFS{"t/a.cue": {Data: []byte("workloads: y: {kind: \"service\", image: \"y\"}\nworkloads: x: " + text)}}, testRevision)
+			spec, err := Load(fstest.MapFS{"t/a.cue": {Data: []byte("workloads: y: {kind: \"service\", image: \"y\"}\nworkloads: x: " + text)}}, testRevision, WithGrants(schema.AllGrants()))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -15,6 +15,24 @@ type belonging struct {
 	At   spot
 	// Size is where it says how large a slot is, and Count how many there are.
 	Size, Count spot
+	// Others are where it says what else may be refused to it: its kind, what it
+	// is made of, and its privileges, by their dotted paths.
+	Others map[string]spot `json:",omitempty"`
+}
+
+// spot is where one of the workload's fields stands.
+func (b *belonging) spot(path []string) spot {
+	switch key := strings.Join(path, "."); key {
+	case "pool":
+		return b.At
+	case "resources":
+		return b.Size
+	default:
+		if other, ok := b.Others[key]; ok {
+			return other
+		}
+		return b.At
+	}
 }
 
 // spot is a field and where it stands, or what it would be in. Like all that is
@@ -30,7 +48,14 @@ func (s *spot) error(team, message string) *Error {
 }
 
 func (c *candidate) belongs(w *schema.Workload) belonging {
-	return belonging{Pool: w.Pool, At: c.spot("pool"), Size: c.spot("resources"), Count: c.spot("replicas")}
+	b := belonging{Pool: w.Pool, At: c.spot("pool"), Size: c.spot("resources"), Count: c.spot(countOf(w)...), Others: map[string]spot{"kind": c.spot("kind")}}
+	for _, o := range w.Origins() {
+		b.Others[strings.Join(o.Path, ".")] = c.spot(o.Path...)
+	}
+	for _, claim := range w.Claims() {
+		b.Others[strings.Join(claim.Path, ".")] = c.spot(claim.Path...)
+	}
+	return b
 }
 
 func (c *candidate) spot(path ...string) spot {
@@ -38,10 +63,21 @@ func (c *candidate) spot(path ...string) spot {
 	return spot{where.Path, where.File, where.Line, where.Col}
 }
 
+// countOf is the field that says how many slots there are at once.
+func countOf(w *schema.Workload) []string {
+	switch {
+	case w.Kind.Runs():
+		return []string{"parallelism"}
+	case w.Kind == schema.Daemon:
+		return nil
+	}
+	return []string{"replicas"}
+}
+
 // strangers are the errors about pools that the cluster does not have. Where it
 // names none, the nodes' attributes do.
 func (r *result) strangers(team string, pools []schema.Pool) (errs []*Error) {
-	if len(pools) == 0 || len(r.Errors) > 0 {
+	if len(pools) == 0 {
 		return nil
 	}
 	names := schema.PoolNames(pools)
@@ -51,7 +87,7 @@ func (r *result) strangers(team string, pools []schema.Pool) (errs []*Error) {
 		}
 		errs = append(errs, b.At.error(team, unknownPool(b.Pool, names)))
 	}
-	return bounded(tidy(errs))
+	return errs
 }
 
 func unknownPool(name string, known []string) string {

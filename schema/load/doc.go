@@ -17,10 +17,12 @@
 //	tree.go     its files are read into memory, under limits
 //	parse.go    they become syntax; one workload in two data files is refused
 //	imports.go  imports are resolved inside the repository
+//	root.go     what holds for all teams is read from the root package
 //	judge.go    each workload is unified with the schema of its kind
 //	policy.go   what it comes to is held to the cluster's policy, as data and in
 //	            another context, and its defaults are filled in
 //	render.go   what CUE says against it becomes "file:line:col: path: message"
+//	bounds.go   of the whole tree, teams are held to pools, owners and grants
 //
 // A team that breaks a rule is left out whole and the others go on. Every
 // package is evaluated in a context of its own, which is dropped after it: a

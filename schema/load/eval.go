@@ -26,7 +26,10 @@ type result struct {
 	Pools     []schema.Pool // of the root
 	// Registries are of the root, too.
 	Registries []schema.Registry
-	Errors     []*Error
+	// Owners are of the root, too, and OwnersAt says where each stands.
+	Owners   []schema.Owner
+	OwnersAt []spot
+	Errors   []*Error
 	// Belongs says where workloads name their pools, which only the root has; one
 	// for each of Workloads.
 	Belongs []belonging
@@ -75,7 +78,8 @@ func guarded(p Package, read folders, work func(*evaluation)) (out result) {
 	}
 	e.out.Errors = bounded(tidy(e.out.Errors))
 	if len(e.out.Errors) > 0 {
-		e.out.Workloads, e.out.Belongs, e.out.Waits, e.out.Pools, e.out.Registries = nil, nil, nil, nil, nil
+		e.out = result{Team: e.out.Team, Errors: e.out.Errors, Policy: e.out.Policy, Broken: e.out.Broken,
+			Owners: e.out.Owners, OwnersAt: e.out.OwnersAt} // which hold whatever else is wrong beside them
 	}
 	return e.out
 }

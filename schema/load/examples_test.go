@@ -33,7 +33,7 @@ func TestExamples(t *testing.T) {
 		if !e.IsDir() {
 			continue
 		}
-		spec, err := load.Load(os.DirFS(root+"/"+e.Name()), schema.Revision{Commit: "c0ffee"})
+		spec, err := load.Load(os.DirFS(root+"/"+e.Name()), schema.Revision{Commit: "c0ffee"}, load.WithGrants(schema.AllGrants()))
 		if err != nil {
 			t.Errorf("%s:\n%v", e.Name(), err)
 		}

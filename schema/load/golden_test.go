@@ -42,7 +42,7 @@ func golden(t *testing.T, name string) {
 		t.Fatal(err)
 	}
 	files, want := split(archive)
-	got := transcript(Load(files, testRevision))
+	got := transcript(Load(files, testRevision, WithGrants(grantsOf(t, string(archive.Comment)))))
 	if *update {
 		archive.Files = append(archive.Files[:len(files)], txtar.File{Name: wantName, Data: []byte(got)})
 		if err := os.WriteFile(name, txtar.Format(archive), 0o644); err != nil {
@@ -53,6 +53,24 @@ func golden(t *testing.T, name string) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("%s\n(-want +got, -update rewrites):\n%s", archive.Comment, diff)
 	}
+}
+
+// grantsOf reads what an archive says of grants: "Granted: host-network=infra/,
+// devices." or else everything.
+func grantsOf(t *testing.T, comment string) schema.Grants {
+	_, list, told := strings.Cut(comment, "Granted: ")
+	if !told {
+		return schema.AllGrants()
+	}
+	list, _, _ = strings.Cut(list, ".")
+	if list == "nothing" {
+		return nil
+	}
+	all, err := schema.ParseGrants(strings.Split(list, ", "))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
 }
 
 const wantName = "== want"

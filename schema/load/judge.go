@@ -52,6 +52,16 @@ func (c *candidate) judge(kinds cue.Value) (schema.Workload, []*Error) {
 	return c.decode(kinds, whole)
 }
 
+// conforms unifies what is no workload with its definition, and decodes it.
+func (c *candidate) conforms(definition cue.Value, into any) bool {
+	whole := definition.Unify(c.user)
+	if err := whole.Validate(cue.Concrete(true)); err != nil {
+		c.explain(err)
+		return false
+	}
+	return c.read(whole, into)
+}
+
 // fail adds an error at a path inside the workload.
 func (c *candidate) fail(path []string, format string, args ...any) {
 	c.errs = append(c.errs, at(placeOf(c.user, path), c.dir, c.dotted(path), fmt.Sprintf(format, args...)))
@@ -122,7 +132,7 @@ func (c *candidate) inside(path []string) []string {
 	switch {
 	case len(path) >= 2 && path[0] == "#Kinds":
 		return path[2:]
-	case len(path) >= 1 && (path[0] == "#Pool" || path[0] == "#Registry"):
+	case len(path) >= 1 && (path[0] == "#Pool" || path[0] == "#Registry" || path[0] == "#Owner"):
 		return path[1:]
 	case len(path) > k && slices.Equal(path[:k], c.under):
 		return path[k+1:]
@@ -199,7 +209,7 @@ func (c *candidate) walkFields(path []string, it *cue.Iterator, r *rule) {
 
 // misplaced is unknownField, with a better word for a field of other kinds.
 func (c *candidate) misplaced(name string, r *rule) string {
-	if r != c.rule || r == rules().pool {
+	if r != c.rule || c.kindName == "" {
 		return unknownField(name, r.names())
 	}
 	var have []string

@@ -12,7 +12,7 @@ import (
 // for that. What all teams ask for together is judged when the commit is accepted,
 // since it cannot be told here whose part is too large.
 func (r *result) beyond(team string, pools []schema.Pool) (errs []*Error) {
-	if len(r.Errors) > 0 || !slices.ContainsFunc(pools, func(p schema.Pool) bool { return p.Limit != nil }) {
+	if !slices.ContainsFunc(pools, func(p schema.Pool) bool { return p.Limit != nil }) {
 		return nil
 	}
 	sums := map[string]schema.Quantity{}
@@ -33,5 +33,5 @@ func (r *result) beyond(team string, pools []schema.Pool) (errs []*Error) {
 			}
 		})
 	}
-	return bounded(tidy(errs))
+	return errs
 }

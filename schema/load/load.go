@@ -21,6 +21,7 @@ type options struct {
 	limits    Limits
 	cache     *Cache
 	evaluator Evaluator
+	grants    schema.Grants
 }
 
 // WithLimits bounds what a tree may cost; a field left zero keeps its default.
@@ -31,6 +32,10 @@ func WithCache(c *Cache) Option { return func(o *options) { o.cache = c } }
 
 // WithEvaluator has each package evaluated elsewhere, instead of in this process.
 func WithEvaluator(e Evaluator) Option { return func(o *options) { o.evaluator = e } }
+
+// WithGrants opens privileges, which no text in the tree can: without it there are
+// none.
+func WithGrants(g schema.Grants) Option { return func(o *options) { o.grants = g } }
 
 // Load evaluates a tree.
 //
@@ -59,7 +64,7 @@ func LoadContext(ctx context.Context, fsys fs.FS, rev schema.Revision, opts ...O
 	if err := cmp.Or(ctx.Err(), t.failed()); err != nil {
 		return schema.Spec{}, err
 	}
-	return assemble(t, results, rev)
+	return assemble(t, results, rev, o.grants)
 }
 
 // evaluateAll evaluates the root first, whose policy all others are held to,
@@ -101,17 +106,21 @@ func heldBack(dir string, cause *Error) result {
 }
 
 // assemble makes the Spec of the results, which are in the order of t.packages.
-func assemble(t *tree, results []result, rev schema.Revision) (schema.Spec, error) {
+func assemble(t *tree, results []result, rev schema.Revision, grants schema.Grants) (schema.Spec, error) {
 	spec := schema.Spec{Revision: rev}
 	var errs []*Error
-	some := false
+	some, by := false, bounds{grants: grants}
 	for i := range results {
 		r := &results[i]
 		if t.packages[i] == "." && len(r.Errors) == 0 {
-			spec.Pools, spec.Registries = r.Pools, r.Registries
+			spec.Pools, spec.Registries, spec.Owners = r.Pools, r.Registries, r.Owners
 		}
-		r.Errors = append(slices.Clip(r.Errors), r.strangers(team(t.packages[i]), spec.Pools)...)
-		r.Errors = append(slices.Clip(r.Errors), r.beyond(team(t.packages[i]), spec.Pools)...)
+		if t.packages[i] == "." {
+			by.pools, by.owners, by.ownersAt = r.Pools, r.Owners, r.OwnersAt
+		}
+		if len(r.Errors) == 0 {
+			r.Errors = by.broken(team(t.packages[i]), r)
+		}
 	}
 	checkWaits(t, results)
 	for i, r := range results {

@@ -241,27 +241,32 @@ func (c *candidate) underPolicy(kinds cue.Value, bare any) (any, bool) {
 // stillOf checks that what the policy made of a workload is one: an operator's
 // slip is told by the policy's name.
 func (c *candidate) stillOf(kinds cue.Value, data any) bool {
-	text, err := json.Marshal(data)
-	if err == nil {
-		x, bad := cuejson.Extract("", text)
-		if err = bad; err == nil {
-			whole := kinds.LookupPath(cue.MakePath(cue.Str(c.kindName))).Unify(kinds.Context().BuildExpr(x))
-			err = whole.Validate(cue.Concrete(true))
-		}
-	}
+	err := c.conforming(kinds, data)
 	if err == nil {
 		return true
 	}
 	e := telling(err)[0]
-	path := c.inside(unlabelled(e.Path()))
-	want := words(e)
+	path, text := c.inside(unlabelled(e.Path())), words(e)
 	if r := c.rule.at(path); r != nil {
-		want = "want " + cmp.Or(r.want, words(e))
+		text = fmt.Sprintf("want %s, got %s", cmp.Or(r.want, text), gotData(dataAt(data, path)))
 	} else if len(path) > 0 {
-		want = unknownField(path[len(path)-1], c.rule.at(path[:len(path)-1]).names())
+		text = fmt.Sprintf("there is no field %q", path[len(path)-1])
 	}
-	c.fail(path, "the cluster's policy (%s) makes it what no %s may be: %s, got %s", where(c.policy.rule.Pos()), c.kindName, want, gotData(dataAt(data, path)))
+	c.fail(path, "the cluster's policy (%s) makes it what no %s may be: %s", where(c.policy.rule.Pos()), c.kindName, text)
 	return false
+}
+
+func (c *candidate) conforming(kinds cue.Value, data any) error {
+	text, err := json.Marshal(data)
+	if err != nil {
+		return err
+	}
+	x, err := cuejson.Extract("", text)
+	if err != nil {
+		return err
+	}
+	kind := kinds.LookupPath(cue.MakePath(cue.Str(c.kindName)))
+	return kind.Unify(kinds.Context().BuildExpr(x)).Validate(cue.Concrete(true))
 }
 
 func gotData(v any) string {

@@ -30,7 +30,7 @@ func (p Package) receive(answer []byte) (r result, err error) {
 func (p Package) check(r *result) error {
 	root := p.Dir == "."
 	switch {
-	case !root && (len(r.Pools) > 0 || len(r.Registries) > 0 || r.Policy):
+	case !root && (len(r.Pools) > 0 || len(r.Registries) > 0 || len(r.Owners) > 0 || r.Policy):
 		return errors.New("a team speaks for the cluster")
 	case root && len(r.Workloads) > 0:
 		return errors.New("the root has workloads")
@@ -40,6 +40,8 @@ func (p Package) check(r *result) error {
 		return errors.New("it has errors, and workloads")
 	case len(r.Belongs) != len(r.Workloads):
 		return errors.New("pools and workloads are not as many")
+	case len(r.Owners) != len(r.OwnersAt):
+		return errors.New("owners and their places are not as many")
 	}
 	for _, check := range []func(*result) error{p.checkErrors, p.checkWorkloads, p.checkWaits, checkCluster} {
 		if err := check(r); err != nil {
@@ -119,6 +121,11 @@ func checkCluster(r *result) error {
 	for i := range r.Pools {
 		if !schema.ValidName(r.Pools[i].Name) {
 			return fmt.Errorf("pool %.100q has no name", r.Pools[i].Name)
+		}
+	}
+	for i := range r.Owners {
+		if found := r.Owners[i].Check(); len(found) > 0 {
+			return fmt.Errorf("owner %.100q: %.1000s", r.Owners[i].Path, found[0].Message)
 		}
 	}
 	for i := range r.Registries {

@@ -29,12 +29,7 @@ func (e *evaluation) registries(all cue.Value) {
 
 // judgeRegistry unifies the registry with its definition.
 func (c *candidate) judgeRegistry(definition cue.Value) (r schema.Registry, ok bool) {
-	whole := definition.Unify(c.user)
-	if err := whole.Validate(cue.Concrete(true)); err != nil {
-		c.explain(err)
-		return r, false
-	}
-	if ok = c.read(whole, &r); !ok {
+	if !c.conforms(definition, &r) {
 		return r, false
 	}
 	r.Name = c.name

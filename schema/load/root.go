@@ -33,6 +33,7 @@ func (e *evaluation) root() {
 		e.cluster(value.LookupPath(cue.ParsePath("cluster")))
 		e.pools(value.LookupPath(cue.ParsePath("cluster.pools")))
 		e.registries(value.LookupPath(cue.ParsePath("cluster.registries")))
+		e.owners(value.LookupPath(cue.ParsePath("cluster.owners")))
 		e.out.Policy = value.LookupPath(policyPath).Exists()
 		if err := value.Validate(); err != nil {
 			e.out.Errors = append(e.out.Errors, plainErrors(".", err)...)
@@ -104,14 +105,7 @@ func (c *candidate) judgePool(definition cue.Value) (p schema.Pool, ok bool) {
 	if !schema.ValidName(c.name) {
 		c.fail(nil, "%q is no name: %s", c.name, schema.NameRule)
 	}
-	whole := definition.Unify(c.user)
-	if err := whole.Validate(cue.Concrete(true)); err != nil {
-		c.explain(err)
-	}
-	if len(c.errs) > 0 {
-		return p, false
-	}
-	ok = c.read(whole, &p)
+	ok = c.conforms(definition, &p) && len(c.errs) == 0
 	p.Name = c.name
 	return p, ok
 }

@@ -61,6 +61,7 @@ type ruleBook struct {
 	kinds         map[string]*rule
 	cluster, pool *rule
 	registry      *rule
+	owner         *rule
 }
 
 // rules reads the embedded schema once per process. The schema is part of the
@@ -72,6 +73,7 @@ var rules = sync.OnceValue(func() *ruleBook {
 	}
 	book := &ruleBook{kinds: map[string]*rule{}, cluster: readRule(root.LookupPath(cue.ParsePath("#Cluster")))}
 	book.pool, book.registry = readRule(root.LookupPath(poolPath)), readRule(root.LookupPath(registryPath))
+	book.owner = readRule(root.LookupPath(ownerPath))
 	for it, _ := root.LookupPath(kindsPath).Fields(); it.Next(); {
 		book.kinds[it.Selector().Unquoted()] = readRule(it.Value())
 	}
@@ -82,6 +84,7 @@ var (
 	kindsPath    = cue.ParsePath("#Kinds")
 	poolPath     = cue.ParsePath("#Pool")
 	registryPath = cue.ParsePath("#Registry")
+	ownerPath    = cue.ParsePath("#Owner")
 )
 
 // schemaPath is the import path of the embedded schema.

@@ -47,7 +47,7 @@ func up(b *testing.B, runtime string, nodes int) *cluster {
 	}
 	c := &cluster{b: b, dir: b.TempDir(), clone: filepath.Join(b.TempDir(), "clone"), env: os.Environ()}
 	began := time.Now()
-	lines, stop := c.spawn("dev", "--dir", c.dir, "--runtime", runtime, "--nodes", strconv.Itoa(nodes))
+	lines, stop := c.spawn("dev", "--allow", "host-network", "--dir", c.dir, "--runtime", runtime, "--nodes", strconv.Itoa(nodes))
 	b.Cleanup(func() {
 		if err := stop(); err != nil {
 			b.Errorf("bayplan dev ended with %v", err)

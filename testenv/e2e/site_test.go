@@ -125,7 +125,7 @@ func healthy(st status.Status, workload string) int {
 
 func (s *site) serverCommand() *exec.Cmd {
 	return exec.Command(s.binary, append([]string{"server", "--name", "e2e", "--data-dir", s.dataDir, "--listen", s.listen,
-		"--repo", s.repo, "--ready-file", filepath.Join(s.dir, "server.ready")}, s.flags...)...)
+		"--repo", s.repo, "--allow", "host-network,host-volumes,devices", "--ready-file", filepath.Join(s.dir, "server.ready")}, s.flags...)...)
 }
 
 // startServer returns once it serves and D/env leads to it.

@@ -139,7 +139,7 @@ func (c *Cluster) evaluate(ctx context.Context, files fs.FS, rev schema.Revision
 	if err := c.Tree.pass(ctx); err != nil {
 		return schema.Spec{}, err
 	}
-	return load.LoadContext(ctx, files, rev)
+	return load.LoadContext(ctx, files, rev, load.WithGrants(schema.AllGrants()))
 }
 
 // StopServer ends the server; agents are on their own.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/bayplan/bayplan/cmd/bayplan/internal/exit"
 	"github.com/bayplan/bayplan/reconciler/status"
+	"github.com/bayplan/bayplan/schema"
 )
 
 // MaxNodes is how many agents fit: each has an address of its own on
@@ -28,6 +29,8 @@ type Config struct {
 	Listen string
 	// Executable is the bayplan binary that the children run.
 	Executable string
+	// Allow is what the server grants (--allow).
+	Allow schema.Grants
 	// Sample is the first commit of the repository.
 	Sample fs.FS
 

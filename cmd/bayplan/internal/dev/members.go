@@ -32,9 +32,13 @@ func (d *cluster) serverCommand() (*exec.Cmd, error) {
 	if err := remove(d.readyFile()); err != nil {
 		return nil, err
 	}
-	return d.bayplan("server", "--name", "dev", "--data-dir", d.folder.join("server"), "--listen", d.ports.Server,
-		"--repo", "file://"+d.repository(), "--branch", branch, "--poll", "15s",
-		"--ready-file", d.readyFile(), "--join-tokens", strconv.Itoa(d.Nodes)), nil
+	args := []string{"server", "--name", "dev", "--data-dir", d.folder.join("server"), "--listen", d.ports.Server,
+		"--repo", "file://" + d.repository(), "--branch", branch, "--poll", "15s",
+		"--ready-file", d.readyFile(), "--join-tokens", strconv.Itoa(d.Nodes)}
+	for _, g := range d.Allow {
+		args = append(args, "--allow", g.String())
+	}
+	return d.bayplan(args...), nil
 }
 
 func (d *cluster) serverDied(err error, before int, pause time.Duration) {

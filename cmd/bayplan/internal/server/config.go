@@ -35,6 +35,9 @@ type Config struct {
 	// NodeLife is how long a node's certificate is good, of which it uses two
 	// thirds; zero is wire.DefaultNodeLife.
 	NodeLife time.Duration
+	// Allow is what workloads may have that reaches beyond their containers;
+	// nothing in the repository can add to it.
+	Allow schema.Grants
 	// EvalTimeout is how much processor time one folder of a commit may be evaluated
 	// for; zero is the loader's default.
 	EvalTimeout time.Duration

@@ -130,7 +130,7 @@ func (s *server) evaluator() (func(context.Context, fs.FS, schema.Revision) (sch
 	}
 	s.workers = evaluate.New(evaluate.Config{Memory: int64(s.EvalMemory), Log: s.Log})
 	opts := []load.Option{load.WithCache(cache), load.WithEvaluator(s.workers.Evaluate),
-		load.WithLimits(load.Limits{PackageTime: s.EvalTimeout})}
+		load.WithLimits(load.Limits{PackageTime: s.EvalTimeout}), load.WithGrants(s.Allow)}
 	var one sync.Mutex
 	return func(ctx context.Context, files fs.FS, rev schema.Revision) (schema.Spec, error) {
 		one.Lock()
@@ -235,7 +235,7 @@ func (s *server) handler() http.Handler {
 	mux := http.NewServeMux()
 	s.fleet.Mount(mux)
 	path, api := serve.New(serve.Config{Cluster: members{s.loop, s.fleet, s.roster}, Consoles: s.fleet, Joiner: s.joiner, Identity: operator,
-		Name: s.cluster.ID, Version: s.Version, Source: s.Source.URL, Branch: s.Source.Branch, Log: s.Log, Interceptors: s.calls})
+		Name: s.cluster.ID, Version: s.Version, Grants: s.Allow, Source: s.Source.URL, Branch: s.Source.Branch, Log: s.Log, Interceptors: s.calls})
 	mux.Handle(path, s.onceDeciding(api))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	metrics := telemetry.Metrics(s.registry)

@@ -45,14 +45,15 @@ func Root(args []string) (string, error) {
 }
 
 // Load evaluates the tree under dir as it stands on disk, each folder for as
-// long as within says. It ends with ctx, whose error it then returns.
-func Load(ctx context.Context, dir string, within time.Duration) (schema.Spec, error) {
-	return Evaluate(ctx, os.DirFS(dir), Revision(ctx, dir), within)
+// long as within says and with the privileges that are granted. It ends with ctx,
+// whose error it then returns.
+func Load(ctx context.Context, dir string, within time.Duration, grants schema.Grants) (schema.Spec, error) {
+	return Evaluate(ctx, os.DirFS(dir), Revision(ctx, dir), within, grants)
 }
 
 // Evaluate is Load of files that need not be on disk.
-func Evaluate(ctx context.Context, files fs.FS, rev schema.Revision, within time.Duration) (schema.Spec, error) {
-	return load.LoadContext(ctx, files, rev, load.WithLimits(load.Limits{PackageTime: within}))
+func Evaluate(ctx context.Context, files fs.FS, rev schema.Revision, within time.Duration, grants schema.Grants) (schema.Spec, error) {
+	return load.LoadContext(ctx, files, rev, load.WithLimits(load.Limits{PackageTime: within}), load.WithGrants(grants))
 }
 
 // gitPatience bounds the question to git: its answer is welcome, not needed.
