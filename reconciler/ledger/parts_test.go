@@ -34,7 +34,7 @@ func TestRecord_AFactInParts(t *testing.T) {
 	l := open(t, dir)
 	term := campaign(t, l)
 	before := reconciler.Facts{}
-	for i, orders := range []int{3, 20_000, 8_000, 8_000, 30_000, 2, 9_000} {
+	for i, orders := range []int{3, 10_000, 5_000, 5_000, 15_000, 2, 9_000} {
 		after := fat(clusterOf(3+i, 2), orders)
 		if err := term.Record(t.Context(), before, after, eventsOf(i, 1)); err != nil {
 			t.Fatalf("%d orders: %v", orders, err)

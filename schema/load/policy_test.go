@@ -72,13 +72,13 @@ func missing(a, b any, path string) string {
 func TestPolicy_IsPure(t *testing.T) {
 	files := fleet(20)
 	files["cluster.cue"] = &fstest.MapFile{Data: []byte(`cluster: policy: {labels: tier: *"low" | "high", replicas: <=3}`)}
-	first, err := Load(files, testRevision)
+	first, err := Load(files, testRevision, unhurried())
 	if err != nil {
 		t.Fatal(err)
 	}
 	first.Seal()
 	for range 3 {
-		again, err := Load(files, testRevision)
+		again, err := Load(files, testRevision, unhurried())
 		if again.Seal(); err != nil || again.Hash != first.Hash {
 			t.Fatalf("two loads of one tree differ: %v", err)
 		}
