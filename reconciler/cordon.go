@@ -62,15 +62,32 @@ func notDaemon(o nodes.Order) bool { return o.Workload == nil || o.Workload.Kind
 // A volume stays where it is, and so does who writes to it; a daemon is one of
 // its node's.
 func (p *pass) leaving(e *entry, w *schema.Workload) bool {
-	return p.nodes[e.node].draining() && w.Kind == schema.Service && !holdsVolume(w)
+	switch {
+	case !p.nodes[e.node].draining():
+		return false
+	case w.Kind == schema.Stateful:
+		return p.movesHome(e.slot(), w)
+	}
+	return w.Kind == schema.Service && !holdsVolume(w)
+}
+
+// movesHome is whether a drain gives a stateful slot another home: it leaves no
+// data behind, and no update is under way, which is done in place and comes first.
+func (p *pass) movesHome(slot schema.Slot, w *schema.Workload) bool {
+	i, known := p.byName[w.Name]
+	at := p.homeAt(slot)
+	return known && p.facts.Rollouts[i].ended() && !holdsVolume(w) && (at < 0 || p.facts.Volumes[at].Bare)
 }
 
 // moveAway looks for another place for a slot on a node that is being drained:
 // beside the old instance where the budget has that, else after it; of a recreate
-// one after the other. Nothing goes before there is a place for it.
+// one after the other, and of a stateful one never beside it. Nothing goes before there is a place for it.
 func (p *pass) moveAway(i int, goal *schema.Workload, v *slotView, b *budget) {
 	w := want{version: v.what, request: p.request(v.what, v, ""), rollout: i, lost: v.entries, reason: p.placeReason(v, &p.facts.Rollouts[i]),
 		away: true, drains: v.what.is(v.old)}
+	if keepsPlace(goal) { // the home that it is to have, once it has left this one
+		w.request.Only, w.request.Stays, w.request.Home, w.request.Ports = "", false, false, nil
+	}
 	switch {
 	case b.surge > 0:
 		b.surge--
@@ -122,7 +139,7 @@ func (p *pass) tied(n *nodeView) (slots []schema.Slot) {
 		}
 		goal, _ := p.facts.Rollouts[at].goal()
 		ordered := slices.ContainsFunc(n.fact.Assignment.Orders, func(o nodes.Order) bool { return o.Slot == v.Slot })
-		if goal != nil && keepsPlace(goal) && v.Slot.Index < goal.Replicas && !ordered {
+		if goal != nil && keepsPlace(goal) && !p.movesHome(v.Slot, goal) && v.Slot.Index < goal.Replicas && !ordered {
 			slots = append(slots, v.Slot)
 		}
 	}
@@ -135,6 +152,9 @@ func (p *pass) drained(n *nodeView) {
 	at, _ := findCordon(p.facts.Cordons, n.fact.Name)
 	p.facts.Cordons[at].Drained = p.in.Now
 }
+
+// volumeThere is why a slot with volumes stays.
+const volumeThere = "its volume is there"
 
 // toldBlockers bounds how many slots a sentence names.
 const toldBlockers = 5
@@ -149,17 +169,21 @@ func (p *pass) tellDrain(at int32, n *nodeView, tied []schema.Slot) {
 	}
 	blockers := p.blockers(at, n, late)
 	for _, slot := range tied {
-		blockers = append(blockers, slot.String()+": its volume is there")
+		blockers = append(blockers, slot.String()+": "+volumeThere)
 	}
 	if len(blockers) == 0 && !late {
 		return
+	}
+	next := "see to what is named, or end the drain: bayplan node uncordon " + n.fact.Name
+	if slices.ContainsFunc(blockers, func(b string) bool { return strings.HasSuffix(b, volumeThere) }) {
+		next = fmt.Sprintf("a volume does not move: take what has one down by a commit with fewer replicas, or give its data up with the node (bayplan node rm %s), or end the drain: bayplan node uncordon %s", n.fact.Name, n.fact.Name)
 	}
 	count := len(blockers)
 	if count > toldBlockers {
 		blockers = append(blockers[:toldBlockers], "…")
 	}
 	b := Blocked{Node: n.fact.Name, Code: "drain-blocked", Text: fmt.Sprintf("%s is being drained, and %d cannot leave: %s", n.fact.Name, count, strings.Join(blockers, "; ")),
-		Next: "see to what is named, or end the drain: bayplan node uncordon " + n.fact.Name}
+		Next: next}
 	if late {
 		b.Code = "drain-late"
 		b.Text = fmt.Sprintf("%s should have been drained by %s; still there (%d): %s", n.fact.Name, c.Deadline.UTC().Format("15:04:05 UTC"), count, strings.Join(blockers, "; "))
@@ -202,10 +226,8 @@ func (p *pass) whyStays(e *entry) string {
 	case goal == nil:
 		return ""
 	case holdsVolume(goal):
-		return "its volume is there"
-	case goal.Kind == schema.Stateful:
-		return "it is at home there"
-	case goal.Kind != schema.Service && goal.Kind != schema.Daemon:
+		return volumeThere
+	case goal.Kind.Runs():
 		return "it runs to its end there"
 	}
 	if why := p.stays[e.order.Slot]; why != "" {

@@ -68,7 +68,7 @@ func (p *pass) line(i int, goal *schema.Workload, housed bool) {
 		v := &p.ordinals[k]
 		at := p.homeAt(v.slot)
 		up := at >= 0 && p.facts.Volumes[at].Up
-		v.waits = at < 0 || !p.portsComplete(at, goal) || !up && !housed || inOrder && !below && (!up || again)
+		v.waits = at < 0 || p.departs(v, at, goal) || !p.portsComplete(at, goal) || !up && !housed || inOrder && !below && (!up || again)
 		before := v.current == nil && v.serves // in the version that it is to leave in its turn
 		below = below && (v.settled || before || up && p.homeIsLost(at, goal))
 	}
@@ -105,8 +105,8 @@ func (v *slotView) there() *entry {
 }
 
 // leaves is whether a home is to be had elsewhere: its node is lost and onLost says
-// so, or the slot never came up there and the node is not for it any more. What may
-// still be at work there stays at home.
+// so, its drain has ended what was there, or the slot never came up there and the
+// node is not for it any more. What may still be at work there stays at home.
 func (p *pass) leaves(v *slotView, at int, goal *schema.Workload) bool {
 	f := &p.facts.Volumes[at]
 	node, known := p.nodeAt(f.Node)
@@ -115,7 +115,15 @@ func (p *pass) leaves(v *slotView, at int, goal *schema.Workload) bool {
 	}
 	n := &p.nodes[node]
 	atWork := slices.ContainsFunc(v.entries, func(e entry) bool { return int(e.node) == node && e.order != nil && !p.over(&e, goal) })
-	return !p.paused && replacedWhenLost(goal) && p.lost(n, goal) && !atWork || !f.Up && !p.matches(n, goal) && !p.uses(n, f.Slot)
+	given := !p.paused && replacedWhenLost(goal) && p.lost(n, goal) && !atWork
+	return given || p.departs(v, at, goal) || !f.Up && !p.matches(n, goal) && !p.uses(n, f.Slot)
+}
+
+// departs is whether the slot is gone from a home whose node is being drained, and
+// takes nothing along.
+func (p *pass) departs(v *slotView, at int, goal *schema.Workload) bool {
+	node, known := p.nodeAt(p.facts.Volumes[at].Node)
+	return known && p.nodes[node].draining() && v.there() == nil && !v.ending && p.movesHome(v.slot, goal)
 }
 
 func (p *pass) homeIsLost(at int, goal *schema.Workload) bool {
