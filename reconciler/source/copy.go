@@ -8,6 +8,8 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/format/packfile"
+
+	"github.com/bayplan/bayplan/reconciler/source/internal/pack"
 )
 
 const (
@@ -23,9 +25,9 @@ const (
 // is there already: a directory is written after all below it, a commit after
 // its parents and its files.
 type copier struct {
-	from  *store
-	to    *mirror
-	limit int64
+	from   *store
+	to     *mirror
+	limits pack.Limits
 	// ends are commits whose parents are not there, of a shallow repository.
 	ends  map[plumbing.Hash]bool
 	seen  map[plumbing.Hash]bool
@@ -40,8 +42,8 @@ type queued struct {
 
 // copyCommit copies the commit, its history (commits only, their trees stay
 // where they are) and its files below root. errDamaged is about from.
-func copyCommit(ctx context.Context, from *store, to *mirror, commit plumbing.Hash, root string, limit int64) error {
-	c := &copier{from: from, to: to, limit: limit, seen: map[plumbing.Hash]bool{}, ends: map[plumbing.Hash]bool{}}
+func copyCommit(ctx context.Context, from *store, to *mirror, commit plumbing.Hash, root string, limits pack.Limits) error {
+	c := &copier{from: from, to: to, limits: limits, seen: map[plumbing.Hash]bool{}, ends: map[plumbing.Hash]bool{}}
 	shallow, err := from.st.Shallow()
 	if err != nil {
 		return err
@@ -157,7 +159,7 @@ func (c *copier) parents(ctx context.Context, h plumbing.Hash) ([]plumbing.Hash,
 // writeLoose writes the queue one by one.
 func (c *copier) writeLoose(ctx context.Context) error {
 	for _, q := range c.queue {
-		data, err := c.from.read(q.hash, q.kind, c.limit)
+		data, err := c.from.read(q.hash, q.kind, c.limits.Object)
 		if err != nil {
 			return err
 		}
@@ -177,7 +179,7 @@ func (c *copier) writePacks(ctx context.Context) error {
 	for len(c.queue) > 0 {
 		batch := c.queue[:min(packBatch, len(c.queue))]
 		c.queue = c.queue[len(batch):]
-		if err := c.writePack(batch); err != nil {
+		if err := c.writePack(ctx, batch); err != nil {
 			return err
 		}
 		if err := ctx.Err(); err != nil {
@@ -189,12 +191,20 @@ func (c *copier) writePacks(ctx context.Context) error {
 
 // writePack packs one batch and looks whether it holds what was asked for: the
 // names in a pack come from the contents.
-func (c *copier) writePack(batch []queued) error {
+func (c *copier) writePack(ctx context.Context, batch []queued) error {
 	hashes := make([]plumbing.Hash, len(batch))
 	for i, q := range batch {
 		hashes[i] = q.hash
+		if q.kind != plumbing.BlobObject {
+			continue
+		}
+		if n, err := c.from.size(q.hash); err != nil {
+			return err
+		} else if n > c.limits.Object {
+			return fmt.Errorf("blob %s: %w", q.hash, &tooLargeError{n, c.limits.Object})
+		}
 	}
-	if err := c.send(hashes); err != nil {
+	if err := c.send(ctx, hashes); err != nil {
 		return err
 	}
 	for _, q := range batch {
@@ -206,14 +216,14 @@ func (c *copier) writePack(batch []queued) error {
 }
 
 // send lets the two stores work at the same time.
-func (c *copier) send(hashes []plumbing.Hash) error {
+func (c *copier) send(ctx context.Context, hashes []plumbing.Hash) error {
 	r, w := io.Pipe()
 	encoded := make(chan struct{})
 	go func() {
 		defer close(encoded)
 		w.CloseWithError(c.encode(w, hashes)) // nil ends the pack
 	}()
-	err := c.to.addPack(r)
+	err := c.to.addPack(ctx, r, c.limits)
 	r.CloseWithError(err)
 	<-encoded
 	return err

@@ -92,7 +92,7 @@ func (l *local) complete(ctx context.Context, m *mirror, commit plumbing.Hash) e
 // copy brings a commit from a repository on this disk and tells whose fault it
 // is if that fails.
 func (l *local) copy(ctx context.Context, from *store, to *mirror, commit plumbing.Hash) error {
-	err := copyCommit(ctx, from, to, commit, l.cfg.Root, l.cfg.MaxFetch)
+	err := copyCommit(ctx, from, to, commit, l.cfg.Root, l.cfg.packLimits())
 	switch {
 	case errors.Is(err, errTooLarge):
 		return &fault{CodeTooLarge, l.path + " holds more than is taken from one repository", "git -C " + l.path + " count-objects -vH", err}

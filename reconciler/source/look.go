@@ -127,7 +127,7 @@ func (s *Source) fill(ctx context.Context, m, old *mirror, a answer) error {
 	if s.state.Accepted == "" {
 		return nil
 	}
-	err := copyCommit(ctx, old.store, m, plumbing.NewHash(s.state.Accepted), s.cfg.Root, s.cfg.MaxFetch)
+	err := copyCommit(ctx, old.store, m, plumbing.NewHash(s.state.Accepted), s.cfg.Root, s.cfg.packLimits())
 	if err != nil && !m.has(plumbing.NewHash(s.state.Accepted)) {
 		s.log.Warn("git mirror: the former commit could not be kept", "rev", s.state.Accepted, "err", err)
 	}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -130,58 +128,6 @@ func (m *mirror) report() {
 
 // worn says that enough has gathered to build a new generation.
 func (m *mirror) worn() bool { return m.packs > morePacks || m.loose > moreLoose }
-
-// addPack stores a pack. Until it is complete and its checksum right, nothing of
-// it can be read. Its errors are the reader's, or a mirror fault for our disk, or
-// errDamaged for the pack.
-func (m *mirror) addPack(pack io.Reader) error {
-	st := newStorage(m.dir)
-	defer st.Close()
-	w, err := st.PackfileWriter()
-	if err != nil {
-		return mirrorFault(m.dir, err)
-	}
-	_, err = io.Copy(onDisk{w, m.dir}, pack)
-	if cerr := w.Close(); err == nil { // broken off, closing fails too and says less
-		err = packFault(m.dir, cerr)
-	}
-	if err != nil {
-		return errors.Join(err, m.clearPartial())
-	}
-	m.packs++
-	return m.reopen()
-}
-
-// onDisk names the errors of writing, so as not to take them for the reader's.
-type onDisk struct {
-	w   io.Writer
-	dir string
-}
-
-func (d onDisk) Write(p []byte) (int, error) {
-	n, err := d.w.Write(p)
-	return n, mirrorFault(d.dir, err)
-}
-
-// packFault tells a disk that fails from a pack that does not parse.
-func packFault(dir string, err error) error {
-	if _, ok := errors.AsType[*fs.PathError](err); ok {
-		return mirrorFault(dir, err)
-	}
-	if err != nil {
-		return damaged(err)
-	}
-	return nil
-}
-
-// clearPartial removes packs that did not become whole.
-func (m *mirror) clearPartial() error {
-	parts, err := filepath.Glob(filepath.Join(m.dir, "objects", "pack", "tmp_pack_*"))
-	for _, p := range parts {
-		err = errors.Join(err, os.Remove(p))
-	}
-	return err
-}
 
 // verify checks that the commit is here and the tree of its root folder is
 // whole: errDamaged if not, errNoFolder if there is no such folder. Files are

@@ -129,7 +129,7 @@ func (f *fetch) bring(ctx context.Context, m *mirror, haves []plumbing.Hash) err
 		return f.tell(ctx, err)
 	}
 	defer res.Close()
-	return f.tell(ctx, m.addPack(packOf(req, res)))
+	return f.tell(ctx, m.addPack(ctx, packOf(req, res), f.n.cfg.packLimits()))
 }
 
 // tell says why a fetch broke off: time, the line, or damage at the source.

@@ -43,6 +43,14 @@ type Config struct {
 	// MaxFetch is the most bytes that one answer of a remote may have; 2 GiB
 	// if zero.
 	MaxFetch int64
+	// MaxObjects is the most objects that one answer may have, 2 million if zero;
+	// MaxObject the most bytes of one of them, 64 MiB if zero; MaxInflated the most
+	// of all together, unpacked, 8 GiB if zero.
+	MaxObjects             int
+	MaxObject, MaxInflated int64
+	// MaxFiles is the most files that the root folder may have with all below it;
+	// 50,000 if zero.
+	MaxFiles int
 
 	// UserFile and TokenFile hold the user and the token (or password) for
 	// http; both are read again for each look, so that they can be rotated. A
@@ -156,6 +164,10 @@ func complete(cfg Config) (Config, error) {
 	cfg.FetchTimeout = cmp.Or(cfg.FetchTimeout, 10*time.Minute)
 	cfg.MaxFile = cmp.Or(cfg.MaxFile, 1<<20)
 	cfg.MaxFetch = cmp.Or(cfg.MaxFetch, 2<<30)
+	cfg.MaxObjects = cmp.Or(cfg.MaxObjects, 2_000_000)
+	cfg.MaxObject = cmp.Or(cfg.MaxObject, 64<<20)
+	cfg.MaxInflated = cmp.Or(cfg.MaxInflated, 8<<30)
+	cfg.MaxFiles = cmp.Or(cfg.MaxFiles, 50_000)
 	cfg.Verify = cmp.Or(cfg.Verify, VerifyOff)
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)

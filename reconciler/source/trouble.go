@@ -31,7 +31,7 @@ const (
 	CodeCorrupt = "git-corrupt"
 	// CodeUnsupported: the repository uses a format that cannot be read.
 	CodeUnsupported = "git-unsupported"
-	// CodeTooLarge: the remote sends more than Config.MaxFetch.
+	// CodeTooLarge: the remote holds or sends more than Config's limits.
 	CodeTooLarge = "git-too-large"
 	// CodeHostKeyUnknown: the ssh host is not in known_hosts.
 	CodeHostKeyUnknown = "git-host-key-unknown"
