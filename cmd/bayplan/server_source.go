@@ -22,6 +22,11 @@ func sourceFlags(cmd *cobra.Command, src *source.Config) {
 	f.StringVar(&src.Signers.AllowedSigners, "verify-ssh", "", "allowed_signers file of ssh-keygen(1) with the keys that count")
 	f.StringVar(&src.Signers.Revoked, "verify-ssh-revoked", "", "public ssh keys that count no more, one a line")
 	f.StringVar(&src.Signers.OpenPGP, "verify-openpgp", "", "OpenPGP keys that count, armoured")
+	f.Int64Var(&src.MaxFetch, "git-max-bytes", 2<<30, "most bytes that one transfer may have")
+	f.IntVar(&src.MaxObjects, "git-max-objects", 2_000_000, "most objects that one transfer may have")
+	f.Int64Var(&src.MaxObject, "git-max-object", 64<<20, "most bytes of one file or other object of the repository")
+	f.Int64Var(&src.MaxInflated, "git-max-unpacked", 8<<30, "most bytes of one transfer, unpacked")
+	f.IntVar(&src.MaxFiles, "git-max-files", 50_000, "most files below --root")
 	completeFlag(cmd, "verify", source.VerifyOff, source.VerifyTip, source.VerifyRange)
 }
 

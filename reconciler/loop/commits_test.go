@@ -2,6 +2,7 @@ package loop_test
 
 import (
 	"slices"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -119,6 +120,33 @@ func TestLoop_CommitsUnderWayStayInWorkUntilANewerOneIsReady(t *testing.T) {
 		s := c.Await(time.Minute, "the tip in work", ended(tip, reconciler.Progressing))
 		if len(s.History) != 3 || s.History[0].Commit != waits || s.History[1].Commit != rolling || s.History[1].Reason != "by "+tip[:10] {
 			t.Errorf("history %+v", s.History)
+		}
+	})
+}
+
+// Two commits a second for a minute: the newest is applied, and each of the others
+// has an end.
+func TestLoop_TwoCommitsASecondForAMinute(t *testing.T) {
+	inCluster(t, func(t *testing.T, c *memory.Cluster) {
+		var all []string
+		for i := range 120 {
+			all = append(all, c.Repo.Push("quick", strconv.Itoa(i), "shop/web.cue", web("r/web:"+strconv.Itoa(1+i%3), "")))
+			time.Sleep(500 * time.Millisecond)
+		}
+		newest := all[len(all)-1]
+		c.Await(5*time.Minute, "the newest applied", ended(newest, reconciler.Applied))
+		h, err := c.Loop().History(t.Context(), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ends := map[string]reconciler.Outcome{}
+		for _, x := range h.Commits {
+			ends[x.Commit] = x.Outcome
+		}
+		for i, commit := range all[max(0, len(all)-reconciler.MaxCommits):] {
+			if got := ends[commit]; commit != newest && got != reconciler.Superseded && got != reconciler.Applied {
+				t.Errorf("commit %d is %q", i, got)
+			}
 		}
 	})
 }

@@ -65,6 +65,9 @@ func (t *term) troubles() (all []status.Problem) {
 	if t.trouble != nil {
 		all = append(all, status.Problem{Code: t.trouble.Code, Text: t.trouble.Text, Next: t.trouble.Next})
 	}
+	for _, text := range t.warnings {
+		all = append(all, status.Problem{Code: "git-ignored", Text: text, Next: "put the files themselves into the repository"})
+	}
 	return append(all, others...)
 }
 

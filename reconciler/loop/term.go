@@ -25,8 +25,10 @@ type term struct {
 
 	desired desired
 	trouble *source.Trouble // the source's
-	failing *status.Problem // why the last decision could not be recorded
-	herald  *status.Herald
+	// warnings are about the newest tip.
+	warnings []string
+	failing  *status.Problem // why the last decision could not be recorded
+	herald   *status.Herald
 	// untold are events of the herald that are not in the ledger yet.
 	untold []status.Event
 	// commit is the trace of the newest commit, nil once that has ended; before are
@@ -151,6 +153,7 @@ func (t *term) sourced(ctx context.Context, u source.Update) {
 		t.log.Warn("repository", "code", u.Trouble.Code, "text", u.Trouble.Text)
 	}
 	if u.Tip != nil {
+		t.warnings = u.Tip.Warnings
 		t.desired.moveTo(u.Tip.Revision, u.Passed)
 		t.desired.tip(ctx, *u.Tip)
 	}

@@ -17,6 +17,12 @@
 // Every commit of the branch is told of, once it is there: those that a push or a
 // merge brought with its newest are listed beside that one's Tip.
 //
+// What a repository may cost is bounded before it is paid: bytes and objects of a
+// transfer, the size of one object and of all together, the files and the depth of
+// a tree. Symbolic links, submodules and what Git LFS keeps elsewhere are left out
+// with a warning; a name that no path can have, or beyond a bound, is a Trouble of
+// its commit, since what cannot be seen must not read as gone.
+//
 // Whose commits count, where Config.Verify asks, is decided by keys that the
 // server's operator named and by nothing in the repository; [Source.Verify] says
 // it, and what a stranger wrote is delivered like any other commit too.

@@ -36,10 +36,10 @@ func (s *Source) look(ctx context.Context, began time.Time) (Tip, error) {
 		return s.judged.tip, s.judged.err
 	}
 	m, err = s.bring(ctx, m, a)
-	if err != nil && !errors.Is(err, errNoFolder) {
+	if err != nil && !unfit(err) {
 		return Tip{}, err
 	}
-	tip, err := s.tipOf(m, a.head(), began)
+	tip, err := s.checked(m, a.head(), began)
 	if errors.Is(err, errDamaged) {
 		return Tip{}, brokenMirror(m, s.cfg.URL)
 	}
@@ -121,7 +121,7 @@ func (s *Source) fill(ctx context.Context, m, old *mirror, a answer) error {
 	if err := a.bring(ctx, m, nil); err != nil {
 		return err
 	}
-	if err := m.verify(a.head(), s.cfg.Root); err != nil && !errors.Is(err, errNoFolder) {
+	if err := m.verify(a.head(), s.cfg.Root); err != nil && !unfit(err) {
 		return corruptFault(s.cfg.URL, err)
 	}
 	if s.state.Accepted == "" {
@@ -162,14 +162,17 @@ func (s *Source) tipOf(m *mirror, h plumbing.Hash, began time.Time) (Tip, error)
 		return Tip{}, err
 	}
 	root := way[len(way)-1]
-	ok, err := m.hasFile(root, 0)
+	ok, err := m.hasFile(root, 0, map[plumbing.Hash]bool{})
+	if errors.Is(err, errTooDeep) {
+		return Tip{}, &about{revisionOf(c), tooDeepFault(h.String()[:10])}
+	}
 	if err != nil {
 		return Tip{}, err
 	}
 	if !ok {
 		return Tip{}, &about{revisionOf(c), s.emptyFault(h.String()[:10])}
 	}
-	return Tip{revisionOf(c), newFiles(m, root, c.Committer.When, s.cfg.MaxFile), began}, nil
+	return Tip{Revision: revisionOf(c), Files: newFiles(m, root, c.Committer.When, s.cfg.MaxFile), Detected: began}, nil
 }
 
 // accepted is the last commit that was good, from the mirror alone; nil if
@@ -184,7 +187,7 @@ func (s *Source) accepted(began time.Time) (*Tip, error) {
 	if err := m.verify(h, s.cfg.Root); err != nil {
 		return nil, fmt.Errorf("commit %s in the mirror: %w", s.state.Accepted, err)
 	}
-	tip, err := s.tipOf(m, h, began)
+	tip, err := s.checked(m, h, began)
 	if err != nil {
 		return nil, err
 	}

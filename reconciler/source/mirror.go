@@ -25,8 +25,8 @@ const (
 	morePacks = 50
 	// moreLoose is the same for single objects, git's own number for gc.
 	moreLoose = 6700
-	// maxVerified bounds the memory of checked trees: 20 bytes each.
-	maxVerified = 1 << 20
+	// maxVerified bounds the memory of checked trees: 100 bytes each.
+	maxVerified = 1 << 18
 )
 
 // mirror is one generation of the objects that we keep: a bare repository.
@@ -38,8 +38,8 @@ type mirror struct {
 	hurt    func()
 	// packs and loose are what came since the generation was built.
 	packs, loose int
-	// verified are trees that are whole with all below them.
-	verified map[plumbing.Hash]struct{}
+	// verified are trees that are whole with all below them, and what they hold.
+	verified map[plumbing.Hash]shape
 }
 
 func generation(dir string, n int) string {
@@ -78,7 +78,7 @@ func generationNumber(name string) (int, bool) {
 }
 
 func newMirror(path string, n int) *mirror {
-	return &mirror{store: openStore(path), number: n, verified: map[plumbing.Hash]struct{}{}, hurt: func() {}}
+	return &mirror{store: openStore(path), number: n, verified: map[plumbing.Hash]shape{}, hurt: func() {}}
 }
 
 // createMirror makes an empty generation in its final place.
@@ -128,47 +128,6 @@ func (m *mirror) report() {
 
 // worn says that enough has gathered to build a new generation.
 func (m *mirror) worn() bool { return m.packs > morePacks || m.loose > moreLoose }
-
-// verify checks that the commit is here and the tree of its root folder is
-// whole: errDamaged if not, errNoFolder if there is no such folder. Files are
-// looked for, not read: their content is checked against its hash when it comes
-// and when it is read.
-func (m *mirror) verify(commit plumbing.Hash, root string) error {
-	c, err := m.commit(commit)
-	if err != nil {
-		return err
-	}
-	way, err := m.folders(c.TreeHash, root)
-	if err != nil {
-		return err
-	}
-	if len(m.verified) > maxVerified {
-		clear(m.verified)
-	}
-	return m.verifyTree(way[len(way)-1], 0)
-}
-
-func (m *mirror) verifyTree(h plumbing.Hash, depth int) error {
-	if _, ok := m.verified[h]; ok || depth > maxDepth {
-		return nil
-	}
-	entries, err := m.tree(h)
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		if e.isDir() {
-			err = m.verifyTree(e.hash, depth+1)
-		} else if !m.has(e.hash) {
-			err = fmt.Errorf("file %s: blob %s: %w", e.name, e.hash, errDamaged)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	m.verified[h] = struct{}{}
-	return nil
-}
 
 // resolve finds a commit by its hash or an unambiguous beginning of it.
 func (m *mirror) resolve(text string) (plumbing.Hash, error) {

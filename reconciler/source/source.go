@@ -83,6 +83,8 @@ type Tip struct {
 	Files fs.FS
 	// Detected is when the look began that found it.
 	Detected time.Time
+	// Warnings are about what the folder holds and Files does not, each a sentence.
+	Warnings []string
 }
 
 // Trouble is why the newest state of the branch cannot be had.

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/filemode"
@@ -29,31 +30,44 @@ func (e entry) isDir() bool { return e.mode == filemode.Dir }
 // tree reads a directory's entries, sorted by name. Symbolic links, submodules
 // and names that no path can hold are left out.
 func (s *store) tree(h plumbing.Hash) (entries []entry, err error) {
+	entries, _, err = s.list(h)
+	return entries, err
+}
+
+// list is tree with what it leaves out.
+func (s *store) list(h plumbing.Hash) (entries []entry, out []object.TreeEntry, err error) {
 	data, err := s.read(h, plumbing.TreeObject, maxMeta)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer shield(&err)
 	var t object.Tree
 	if err := t.Decode(memory(plumbing.TreeObject, data)); err != nil {
-		return nil, fmt.Errorf("tree %s: %w", h, damaged(err))
+		return nil, nil, fmt.Errorf("tree %s: %w", h, damaged(err))
 	}
 	entries = make([]entry, 0, len(t.Entries))
 	for _, e := range t.Entries {
 		if usable(e) {
 			entries = append(entries, entry{e.Name, e.Hash, e.Mode})
+		} else {
+			out = append(out, e)
 		}
 	}
 	slices.SortStableFunc(entries, func(a, b entry) int { return cmp.Compare(a.name, b.name) })
-	return slices.CompactFunc(entries, func(a, b entry) bool { return a.name == b.name }), nil
+	return slices.CompactFunc(entries, func(a, b entry) bool { return a.name == b.name }), out, nil
 }
 
 func usable(e object.TreeEntry) bool {
 	switch e.Mode {
 	case filemode.Dir, filemode.Regular, filemode.Executable:
-		return e.Name != "." && !strings.Contains(e.Name, "/") && fs.ValidPath(e.Name)
+		return named(e.Name)
 	}
 	return false
+}
+
+// named is whether a name can be one part of a path, in UTF-8, on one line.
+func named(name string) bool {
+	return name != "." && !strings.Contains(name, "/") && fs.ValidPath(name) && !strings.ContainsFunc(name, unicode.IsControl)
 }
 
 // find is the entry of that name, if any.
@@ -89,17 +103,25 @@ func (s *store) folders(top plumbing.Hash, root string) ([]plumbing.Hash, error)
 // errNoFolder is a root folder that a commit does not have.
 var errNoFolder = errors.New("no such folder")
 
-// hasFile says whether any file stands below a tree.
-func (s *store) hasFile(tree plumbing.Hash, depth int) (bool, error) {
+// hasFile says whether any file stands below a tree. seen are trees that are there
+// more than once and have none.
+func (s *store) hasFile(tree plumbing.Hash, depth int, seen map[plumbing.Hash]bool) (bool, error) {
+	if seen[tree] {
+		return false, nil
+	}
+	if depth >= maxDepth {
+		return false, errTooDeep
+	}
+	seen[tree] = true
 	entries, err := s.tree(tree)
-	if err != nil || depth > maxDepth {
+	if err != nil {
 		return false, err
 	}
 	if slices.ContainsFunc(entries, func(e entry) bool { return !e.isDir() }) {
 		return true, nil
 	}
 	for _, e := range entries {
-		if ok, err := s.hasFile(e.hash, depth+1); ok || err != nil {
+		if ok, err := s.hasFile(e.hash, depth+1, seen); ok || err != nil {
 			return ok, err
 		}
 	}

@@ -25,6 +25,9 @@ const (
 	CodeBranchMissing = "git-branch-missing"
 	// CodeEmpty: the root folder of the newest commit holds no file.
 	CodeEmpty = "git-empty"
+	// CodeTree: the newest commit has more files than Config.MaxFiles, folders too
+	// deep, or a name that is not UTF-8 or has control characters.
+	CodeTree = "git-tree"
 	// CodeRootMissing: the newest commit has no such root folder.
 	CodeRootMissing = "git-root-missing"
 	// CodeCorrupt: objects of the newest commit are damaged or missing.
@@ -78,7 +81,7 @@ func (f *fault) patient() bool {
 // that the usual poll goes on without back-off.
 func (f *fault) answered() bool {
 	switch f.code {
-	case CodeBranchMissing, CodeEmpty, CodeRootMissing:
+	case CodeBranchMissing, CodeEmpty, CodeRootMissing, CodeTree:
 		return true
 	}
 	return false
@@ -129,6 +132,14 @@ func corruptFault(where string, err error) error {
 func (s *Source) emptyFault(commit string) *fault {
 	return &fault{CodeEmpty, fmt.Sprintf("commit %s holds no file%s; the commit before stays in force", commit, inRoot(s.cfg.Root)),
 		"git revert " + commit, nil}
+}
+
+func treeFault(commit, why string) *fault {
+	return &fault{CodeTree, fmt.Sprintf("commit %s %s; the commit before stays in force", commit, why), "git revert " + commit, nil}
+}
+
+func tooDeepFault(commit string) *fault {
+	return treeFault(commit, fmt.Sprintf("has folders more than %d deep", maxDepth))
 }
 
 func (s *Source) rootFault(commit string) *fault {
