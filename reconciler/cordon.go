@@ -103,6 +103,19 @@ func (p *pass) moveAway(i int, goal *schema.Workload, v *slotView, b *budget) {
 	p.wants = append(p.wants, w)
 }
 
+// moveOff is for a slot of a recreate workload that may not be where it is any more
+// and whose text stays: one after the other, and only once there is a place.
+func (p *pass) moveOff(i int, v *slotView, b *budget) {
+	if !p.down(v.old) {
+		if b.down <= 0 {
+			return
+		}
+		b.down--
+	}
+	w := want{version: v.what, request: p.request(v.what, v, ""), rollout: i, lost: v.entries, reason: nodes.Moved, first: true, replaces: v.old}
+	p.wants = append(p.wants, w)
+}
+
 // stay notes why a slot does not move yet; "" is that others go first.
 func (p *pass) stay(slot schema.Slot, why string) {
 	if p.stays == nil {

@@ -202,7 +202,7 @@ func (f *fleet) checkDown(in reconciler.Input, p *reconciler.Plan) {
 	for i := range p.Facts.Rollouts {
 		r := &p.Facts.Rollouts[i]
 		goal := goalOf(r)
-		if goal == nil || goal.Kind.Runs() || goal.Update.Strategy == "recreate" && (changesText(before, goal) || !drains(p, goal)) || changesKind(before, goal) {
+		if goal == nil || goal.Kind.Runs() || goal.Update.Strategy == "recreate" && changesText(before, goal) || changesKind(before, goal) {
 			continue
 		}
 		way := &goal.Update
@@ -245,14 +245,6 @@ func changesText(before map[schema.Slot][]view, goal *schema.Workload) bool {
 		}
 	}
 	return false
-}
-
-// drains is whether drains alone stop anything of the workload. For any other
-// cause a recreate's slots may all be down at once.
-func drains(p *reconciler.Plan, goal *schema.Workload) bool {
-	return !slices.ContainsFunc(p.Changes, func(c reconciler.Change) bool {
-		return c.Stop && c.Slot.Workload == goal.Name && (c.Reason != nodes.Moved || !draining(&p.Facts, c.Node))
-	})
 }
 
 // changesKind is whether slots of another kind are still there: a service's and

@@ -211,6 +211,8 @@ func (p *pass) move(i int, goal *schema.Workload, v *slotView, b *budget, only s
 		// Its node is silent and not lost yet: nothing is known, so nothing is done.
 	case p.leaving(v.old, goal) && (v.kept || goal.Update.Strategy != "recreate" || v.what.is(v.old)):
 		p.moveAway(i, goal, v, b)
+	case goal.Update.Strategy == "recreate" && v.what.is(v.old):
+		p.moveOff(i, v, b)
 	case goal.Update.Strategy == "recreate" || p.down(v.old):
 		p.retire(v.old, p.replaceReason(v.old, v.what, r))
 	case b.surge > 0:
