@@ -51,6 +51,7 @@ var mayImport = []struct {
 	{"reconciler/source/internal/...", nil},
 	{"reconciler/evaluate", []string{"schema", "schema/load"}},
 	{"reconciler/registry", []string{"schema", "nodes", "nodes/registries"}},
+	{"reconciler/forge", []string{"schema", "nodes", "reconciler", "reconciler/status"}},
 	{"reconciler/ledger", []string{"schema", "nodes", "scheduler", "reconciler", "reconciler/status"}},
 	{"reconciler/loop", []string{"schema", "nodes", "scheduler", "reconciler", "reconciler/status", "reconciler/source"}},
 	{"reconciler/serve/controlpb/...", []string{"reconciler/serve/controlpb"}},

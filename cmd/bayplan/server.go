@@ -53,6 +53,8 @@ func newServerCommand() *cobra.Command {
 	f.StringSliceVar(&cfg.Advertise, "advertise", nil, "host or address by which they reach it; the first one stands in join lines")
 	f.StringSliceVar(&cfg.Etcd, "etcd", nil, "endpoints of an outside etcd; without it one runs inside the server")
 	f.StringVar(&cfg.MetricsListen, "metrics-listen", "", "address for /metrics in plain HTTP; it is always on --listen for operators")
+	f.StringVar(&cfg.WebhookSecretFile, "webhook-secret-file", "", "file with the secret of webhooks: a push then takes no poll to be seen (/hooks/github, gitlab, gitea or forgejo)")
+	f.StringVar(&cfg.WebhookListen, "webhook-listen", "", "address for webhooks in plain HTTP, behind a proxy with TLS; they are always heard on --listen")
 	f.StringVar(&cfg.ReadyFile, "ready-file", "", "write how to reach the server here (JSON) once it serves")
 	f.IntVar(&cfg.JoinTokens, "join-tokens", 1, "how many join lines to make at the start")
 	f.DurationVar(&cfg.NodeLife, "node-life", wire.DefaultNodeLife, "how long a node's certificate is good; it is renewed after two thirds")

@@ -25,7 +25,7 @@ import (
 // site is a server in this process, with a ledger of its own, that follows a
 // repository on disk.
 type site struct {
-	t     *testing.T
+	t     testing.TB
 	repo  string
 	ready server.Ready
 }
@@ -35,7 +35,7 @@ func newSite(t *testing.T, evalTimeout time.Duration) *site {
 	return newSiteWith(t, func(_ *site, cfg *server.Config) { cfg.EvalTimeout = evalTimeout })
 }
 
-func newSiteWith(t *testing.T, set func(*site, *server.Config)) *site {
+func newSiteWith(t testing.TB, set func(*site, *server.Config)) *site {
 	if _, err := exec.LookPath("git"); err != nil {
 		t.Skip("no git")
 	}
@@ -65,7 +65,7 @@ func newSiteWith(t *testing.T, set func(*site, *server.Config)) *site {
 }
 
 // fileIn yields when something changes in a folder.
-func fileIn(t *testing.T, dir string) *fsnotify.Watcher {
+func fileIn(t testing.TB, dir string) *fsnotify.Watcher {
 	w, err := fsnotify.NewWatcher()
 	if err != nil {
 		t.Fatal(err)

@@ -28,6 +28,12 @@ type Config struct {
 	Etcd []string
 	// MetricsListen serves /metrics in plain HTTP; empty does not.
 	MetricsListen string
+	// WebhookSecretFile holds the secret that the repository's forge was given;
+	// without one no webhook is heard.
+	WebhookSecretFile string
+	// WebhookListen hears webhooks in plain HTTP, for a proxy that ends TLS; they
+	// are always heard at Listen.
+	WebhookListen string
 	// ReadyFile gets a Ready once the server answers; empty is none.
 	ReadyFile string
 	// JoinTokens is how many join lines are made at the start.
@@ -71,6 +77,9 @@ func (c *Config) check() error {
 	if c.EvalMemory != 0 && c.EvalMemory < minEvalMemory {
 		return errors.New("a folder cannot be evaluated in so little memory: --eval-memory is 128Mi at least")
 	}
+	if c.WebhookListen != "" && c.WebhookSecretFile == "" {
+		return errors.New("webhooks want a secret that the forge has, too: give its file with --webhook-secret-file")
+	}
 	if c.Name == "" {
 		c.Name = "bayplan"
 	}
@@ -95,4 +104,6 @@ type Ready struct {
 	Join []string `json:"join"`
 	// Metrics is the URL of /metrics, where one is served in plain HTTP.
 	Metrics string `json:"metrics,omitempty"`
+	// Webhooks is the URL of /hooks/, where they are heard in plain HTTP.
+	Webhooks string `json:"webhooks,omitempty"`
 }

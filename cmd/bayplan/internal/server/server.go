@@ -24,6 +24,7 @@ import (
 	"github.com/bayplan/bayplan/nodes/wire"
 	"github.com/bayplan/bayplan/reconciler"
 	"github.com/bayplan/bayplan/reconciler/evaluate"
+	"github.com/bayplan/bayplan/reconciler/forge"
 	"github.com/bayplan/bayplan/reconciler/ledger"
 	"github.com/bayplan/bayplan/reconciler/loop"
 	"github.com/bayplan/bayplan/reconciler/registry"
@@ -66,6 +67,8 @@ type server struct {
 	operator operatorFiles
 	tls      *tls.Config
 	metrics  string
+	hook     *forge.Hook // nil without a secret
+	webhooks string
 	calls    []connect.Interceptor
 }
 
@@ -117,8 +120,10 @@ func (s *server) openLoop(ctx context.Context, ca *wire.CA) (err error) {
 	if s.calls, err = telemetry.Interceptors(); err != nil {
 		return err
 	}
-	s.metrics, err = telemetry.ServeMetrics(ctx, s.MetricsListen, s.registry)
-	return err
+	if s.metrics, err = telemetry.ServeMetrics(ctx, s.MetricsListen, s.registry); err != nil {
+		return err
+	}
+	return s.openHooks(ctx)
 }
 
 // evaluator is the loader with a memory of what did not change, and with workers
@@ -193,7 +198,7 @@ func (s *server) reachedBy() string {
 // announce prints join lines and writes the ready file. Connections queue in
 // the listener from here on, so whoever reads it may call at once.
 func (s *server) announce(ctx context.Context, out io.Writer) error {
-	ready := Ready{URL: "https://" + s.reachedBy(), Cluster: s.cluster.ID, Join: []string{}, Metrics: s.metrics,
+	ready := Ready{URL: "https://" + s.reachedBy(), Cluster: s.cluster.ID, Join: []string{}, Metrics: s.metrics, Webhooks: s.webhooks,
 		CA: s.operator.ca, Cert: s.operator.cert, Key: s.operator.key}
 	for range s.JoinTokens {
 		line, expires, err := s.joiner.JoinLine(ctx, JoinLife, byServer)
@@ -238,6 +243,9 @@ func (s *server) handler() http.Handler {
 		Name: s.cluster.ID, Version: s.Version, Grants: s.Allow, Source: s.Source.URL, Branch: s.Source.Branch, Log: s.Log, Interceptors: s.calls})
 	mux.Handle(path, s.onceDeciding(api))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	if s.hook != nil {
+		s.hook.Mount(mux)
+	}
 	metrics := telemetry.Metrics(s.registry)
 	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) {
 		if operator(r) == "" {

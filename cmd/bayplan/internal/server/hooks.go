@@ -1,0 +1,38 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/bayplan/bayplan/reconciler/forge"
+)
+
+// openHooks hears webhooks, where there is a secret for them.
+func (s *server) openHooks(ctx context.Context) (err error) {
+	if s.WebhookSecretFile == "" {
+		return nil
+	}
+	s.hook, err = forge.NewHook(forge.HookConfig{SecretFile: s.WebhookSecretFile, Branch: s.Source.Branch, Look: s.source.Poke, Log: s.Log})
+	if err != nil || s.WebhookListen == "" {
+		return err
+	}
+	l, err := net.Listen("tcp", s.WebhookListen)
+	if err != nil {
+		return fmt.Errorf("webhooks: %w; choose another --webhook-listen", err)
+	}
+	mux := http.NewServeMux()
+	s.hook.Mount(mux)
+	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 30 * time.Second, MaxHeaderBytes: 64 << 10}
+	go func() {
+		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			s.Log.Error("webhooks", "err", err)
+		}
+	}()
+	context.AfterFunc(ctx, func() { _ = srv.Close() })
+	s.webhooks = "http://" + l.Addr().String() + "/hooks/"
+	return nil
+}
