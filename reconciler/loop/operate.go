@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/containerd/errdefs"
 
@@ -14,7 +15,9 @@ import (
 	"github.com/bayplan/bayplan/reconciler/status"
 )
 
-// Approve lets the held commit through whose hash begins with prefix.
+// Approve lets the held commit through whose hash begins with prefix. One that was
+// held for its signatures has been looked at when it returns, unless that takes
+// long: what is told of it then is what it asks for.
 func (l *Loop) Approve(ctx context.Context, prefix, actor string) (full string, err error) {
 	type result struct {
 		full string
@@ -24,7 +27,30 @@ func (l *Loop) Approve(ctx context.Context, prefix, actor string) (full string, 
 		full, err := t.approve(ctx, prefix, actor)
 		return result{full, err}
 	})
-	return r.full, cmp.Or(err, r.err)
+	if err = cmp.Or(err, r.err); err == nil {
+		l.lookedAt(ctx, r.full)
+	}
+	return r.full, err
+}
+
+// approvePatience is how long an approval waits for the text to be evaluated.
+const approvePatience = 10 * time.Second
+
+// lookedAt waits until the commit is no longer one whose text is not known.
+func (l *Loop) lookedAt(ctx context.Context, commit string) {
+	ctx, cancel := context.WithTimeout(ctx, approvePatience)
+	defer cancel()
+	for ctx.Err() == nil {
+		v := l.current()
+		all := v.in.Facts.Commits
+		if n := len(all); n == 0 || all[n-1].Revision.Commit != commit || !all[n-1].Unverified {
+			return
+		}
+		select {
+		case <-v.newer:
+		case <-ctx.Done():
+		}
+	}
 }
 
 // approve records the approval; the decision that follows takes the commit in.
