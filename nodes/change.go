@@ -22,6 +22,9 @@ type Change struct {
 	// has none any more.
 	Deleted   []Deleted `json:"deleted,omitempty"`
 	Undeleted bool      `json:"undeleted,omitempty"`
+	// Endings and Unended are the like.
+	Endings []Ending `json:"endings,omitempty"`
+	Unended bool     `json:"unended,omitempty"`
 	// Seen, Now and Inventory are the newer Report's.
 	Seen      Version   `json:"seen"`
 	Now       time.Time `json:"now"`
@@ -37,6 +40,9 @@ func Diff(old, new Report) Change {
 	}
 	if !slices.EqualFunc(old.Deleted, new.Deleted, Deleted.equal) {
 		c.Deleted, c.Undeleted = new.Deleted, len(new.Deleted) == 0
+	}
+	if !slices.EqualFunc(old.Endings, new.Endings, Ending.equal) {
+		c.Endings, c.Unended = new.Endings, len(new.Endings) == 0
 	}
 	was := old.Instances
 	for k := range new.Instances {
@@ -64,6 +70,7 @@ func Diff(old, new Report) Change {
 // newer Now.
 func (c *Change) Alters(r *Report) bool {
 	return c.Node != nil || c.Undeleted || len(c.Deleted) > 0 || len(c.Instances) > 0 || len(c.Gone) > 0 ||
+		c.Unended || len(c.Endings) > 0 ||
 		c.Seen != r.Seen || c.Inventory != r.Inventory
 }
 
@@ -76,6 +83,9 @@ func (r Report) Apply(c Change) Report {
 	r.Seen, r.Now, r.Inventory = c.Seen, c.Now, c.Inventory
 	if c.Undeleted || len(c.Deleted) > 0 {
 		r.Deleted = c.Deleted
+	}
+	if c.Unended || len(c.Endings) > 0 {
+		r.Endings = c.Endings
 	}
 	if len(c.Instances) > 0 || len(c.Gone) > 0 {
 		r.Instances = merge(r.Instances, c.Instances, c.Gone)

@@ -46,6 +46,9 @@ func anyReport(t *rapid.T) Report {
 		Now:       start.Add(time.Duration(rapid.IntRange(0, 9).Draw(t, "now")) * time.Second),
 		Inventory: rapid.Bool().Draw(t, "inventory"),
 	}
+	for i := range rapid.IntRange(0, 2).Draw(t, "endings") {
+		r.Endings = append(r.Endings, Ending{ID: fmt.Sprint("e", i), Slot: schema.Slot{Workload: "shop/web", Index: i}, Failure: Failure{Text: rapid.SampledFrom([]string{"a", "b"}).Draw(t, "text")}})
+	}
 	for _, id := range ids {
 		r.Instances = append(r.Instances, anyInstance(t, fmt.Sprint("i", id)))
 	}
@@ -103,12 +106,13 @@ func TestSum_EmptyIsNil(t *testing.T) {
 // one has to add it to the comparison too.
 func TestDiff_NoticesEveryField(t *testing.T) {
 	full := func() Report {
-		return Report{Node: Node{Name: "n"}, Instances: []Instance{{ID: "i", Failure: &Failure{}, Fetched: &Fetched{}}}}
+		return Report{Node: Node{Name: "n"}, Endings: []Ending{{ID: "e"}}, Instances: []Instance{{ID: "i", Failure: &Failure{}, Fetched: &Fetched{}}}}
 	}
 	pick := map[string]func(*Report) any{
 		"Node":     func(r *Report) any { return &r.Node },
 		"Instance": func(r *Report) any { return &r.Instances[0] },
 		"Failure":  func(r *Report) any { return r.Instances[0].Failure },
+		"Ending":   func(r *Report) any { return &r.Endings[0] },
 		"Fetched":  func(r *Report) any { return r.Instances[0].Fetched },
 	}
 	for name, of := range pick {
@@ -147,6 +151,9 @@ func alter(t *testing.T, v reflect.Value) {
 		return
 	case **Fetched:
 		*x = nil
+		return
+	case *Failure:
+		x.Text = "x"
 		return
 	case *Capacity:
 		x.CPU = 1

@@ -29,7 +29,7 @@ func (r *Report) Bound() error {
 	if err := r.Node.Bound(); err != nil {
 		return err
 	}
-	return errors.Join(boundInstances(r.Instances), boundDeleted(r.Deleted))
+	return errors.Join(boundInstances(r.Instances), boundDeleted(r.Deleted), boundEndings(r.Endings))
 }
 
 // Bound is Report.Bound's like for a Change. What it makes of a Report is to be
@@ -48,7 +48,7 @@ func (c *Change) Bound() error {
 			return err
 		}
 	}
-	return errors.Join(boundInstances(c.Instances), boundDeleted(c.Deleted))
+	return errors.Join(boundInstances(c.Instances), boundDeleted(c.Deleted), boundEndings(c.Endings))
 }
 
 // Bound refuses a description that is over a limit, and cuts its texts.

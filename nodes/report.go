@@ -121,6 +121,7 @@ const (
 	EngineDown          FailureCode = "engine-down"
 	DiskFull            FailureCode = "disk-full"
 	VolumeUnavailable   FailureCode = "volume-unavailable"
+	PostStopFailed      FailureCode = "post-stop-failed"
 	// LeaseExpired is told of what the agent ended since the server was not heard.
 	LeaseExpired FailureCode = "lease-expired"
 	// VolumeFull is told of a program that runs on, as far as it can.
@@ -159,6 +160,8 @@ type Report struct {
 	// Deleted tells of the Assignment's Deletions, as far as they were tried, sorted
 	// by slot.
 	Deleted []Deleted `json:"deleted,omitempty"`
+	// Endings tell of instances that are gone, for an hour, oldest first.
+	Endings []Ending `json:"endings,omitempty"`
 	// Inventory is false while the runtime could not list what it holds: then
 	// an absent instance means nothing.
 	Inventory bool `json:"inventory"`

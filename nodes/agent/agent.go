@@ -248,7 +248,7 @@ func (a *Agent) Report() nodes.Report {
 	now, _ := a.clock.read()
 	return nodes.Report{
 		Node: a.node, Seen: a.held.Version, Now: now,
-		Instances: a.shown, Deleted: a.local.Deleted(), Inventory: a.local.Inventory(),
+		Instances: a.shown, Deleted: a.local.Deleted(), Endings: a.local.Endings(), Inventory: a.local.Inventory(),
 	}
 }
 

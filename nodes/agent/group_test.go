@@ -3,6 +3,7 @@ package agent_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -163,8 +164,46 @@ func TestGroup_AgentRestartsAtAnyMoment(t *testing.T) {
 			m.pass(10 * time.Second)
 			m.wantGone(slot)
 			m.wantRuns("")
+			m.wantEnding(slot, "postStop leave: ")
+			m.pass(time.Hour)
+			if all := m.agent.Report().Endings; len(all) > 0 {
+				t.Errorf("told for ever: %+v", all)
+			}
 		})
 	}
+}
+
+// wantEnding is the one ending that the report tells.
+func (m *machine) wantEnding(id, text string) {
+	m.t.Helper()
+	all := m.agent.Report().Endings
+	if len(all) != 1 || all[0].ID != id || all[0].Slot.String()+"@a" != id || all[0].Failure.Code != nodes.PostStopFailed ||
+		!strings.HasPrefix(all[0].Failure.Text, text) || all[0].Failure.At.IsZero() {
+		m.t.Fatalf("endings: %+v", all)
+	}
+}
+
+// The newest endings are told, and no more than a report may have.
+func TestGroup_ManyPostStopsThatFail(t *testing.T) {
+	onMachine(t, func(m *machine) {
+		m.Image("post:leave", fake.Program{Runs: time.Millisecond, Code: 1})
+		var orders, stops []string
+		for i := range nodes.MaxEndings + 8 {
+			o := fmt.Sprintf("t/web.%d@a post=leave", i)
+			orders, stops = append(orders, o), append(stops, o+" stop")
+		}
+		m.assign(orders...)
+		m.pass(time.Minute)
+		m.assign(stops...)
+		m.pass(time.Minute)
+		r := m.agent.Report()
+		if len(r.Endings) != nodes.MaxEndings {
+			t.Errorf("%d endings", len(r.Endings))
+		}
+		if err := r.Bound(); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 func TestGroup_LogsAndExecOfEach(t *testing.T) {

@@ -138,7 +138,7 @@ func (a *Agent) do(ctx context.Context, act Action, r *Result) error {
 	case Stop:
 		return a.runtime.Stop(ctx, act.ID, act.Signal, act.Grace)
 	case Remove:
-		return a.remove(ctx, act)
+		return a.remove(ctx, act, r)
 	case Erase:
 		return a.runtime.RemoveVolumes(ctx, act.Slot)
 	case Note:
@@ -157,14 +157,26 @@ func (a *Agent) do(ctx context.Context, act Action, r *Result) error {
 	}
 }
 
-// remove runs what is to run last, once; that it fails holds nothing up.
-func (a *Agent) remove(ctx context.Context, act Action) error {
+// remove runs what is to run last, once; that it fails is told, and holds nothing
+// up.
+func (a *Agent) remove(ctx context.Context, act Action, r *Result) error {
 	if o := act.Order; o != nil && o.Workload != nil {
 		if err := a.runtime.Finish(ctx, containerOf(o, a.cfg.Node, a.cfg.Address)); err != nil {
 			a.log.Warn("an instance's post-stop", "slot", o.Slot.String(), "err", err)
+			r.Ending = &nodes.Failure{Code: nodes.PostStopFailed, Text: nodes.CutText(err.Error()), Log: a.lastWords(ctx, o)}
 		}
 	}
 	return a.runtime.Remove(ctx, act.ID)
+}
+
+// lastWords is the end of what an order's post-stop wrote.
+func (a *Agent) lastWords(ctx context.Context, o *nodes.Order) string {
+	out := &last{}
+	err := a.runtime.Logs(ctx, o.ID+"+"+o.Workload.PostStop.Name, LogOptions{Tail: quoteLines}, out)
+	if err != nil && len(out.buf) == 0 {
+		return ""
+	}
+	return out.text()
 }
 
 // failureOf makes data of an error, for one whom the runtime made none for.

@@ -35,6 +35,7 @@ func (s *step) ended(l *berth, r *Result) {
 		s.started(l, r)
 	case Stop, Remove:
 		s.halted(l, r)
+		s.endings(l, r)
 	case Note:
 		s.noted(l, r)
 	case Perform, Tail:

@@ -93,6 +93,7 @@ func hasPort(ports map[string]int, port int) bool {
 }
 
 func (s *step) forgetNotices() {
+	s.forgetEndings()
 	s.busy = slices.DeleteFunc(s.busy, s.portFree)
 	s.doubt()
 	switch {

@@ -26,11 +26,13 @@ type Local struct {
 	// erasures are sorted by slot, and deleted is what was last told of them.
 	erasures []*erasure
 	deleted  []nodes.Deleted
-	disk     notice
+	// farewells are the Report's Endings.
+	farewells []nodes.Ending
+	disk      notice
 	// shown is what the last step reported; spare is room for the next.
 	shown, spare []nodes.Instance
-	// nodeChanged is whether BusyPorts, DiskFull or Inventory changed in this
-	// step.
+	// nodeChanged is whether BusyPorts, DiskFull, Endings or Inventory changed in
+	// this step.
 	nodeChanged bool
 }
 

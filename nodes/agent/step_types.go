@@ -104,6 +104,8 @@ type Result struct {
 	Outcome *nodes.Outcome
 	// Failure is nil on success. At and Count are left to Step.
 	Failure *nodes.Failure
+	// Ending is what went wrong with what was to run last, of a Remove.
+	Ending *nodes.Failure
 	// Cancelled is whether it ended by a Cancel.
 	Cancelled bool
 }

@@ -1,6 +1,7 @@
 package roster
 
 import (
+	"slices"
 	"time"
 
 	"github.com/bayplan/bayplan/nodes"
@@ -49,5 +50,10 @@ func (c *clock) move(r nodes.Report, now time.Time) nodes.Report {
 		moved[k] = i
 	}
 	r.Instances = moved
+	ends := slices.Clone(r.Endings)
+	for k := range ends {
+		ends[k].Failure.At = at(ends[k].Failure.At)
+	}
+	r.Endings = ends
 	return r
 }

@@ -34,6 +34,7 @@ func (b *builder) problems(s *Status) []Problem {
 			all = append(all, nodeProblem(n))
 		}
 	}
+	all = append(all, endingProblems(&b.in)...)
 	for i := range s.Workloads {
 		w := &s.Workloads[i]
 		slots := append(b.slotProblems(w), runProblems(w)...)
@@ -178,6 +179,27 @@ func rolloutNext(w *Workload) string {
 		}
 	}
 	return "bayplan explain " + schema.Slot{Workload: w.Name}.String()
+}
+
+// endingProblems tell of instances that are gone and did not come to a good end.
+func endingProblems(in *Input) (all []Problem) {
+	for i := range in.Observed.Nodes {
+		r := &in.Observed.Nodes[i].Report
+		for k := range r.Endings {
+			e := &r.Endings[k]
+			all = append(all, Problem{Code: string(e.Failure.Code), Subject: e.Slot.String(), Text: endingText(r.Node.Name, e),
+				Next: "do by hand what it was to do, if it is needed (this is told for an hour): bayplan events " + e.Slot.String()})
+		}
+	}
+	return all
+}
+
+func endingText(node string, e *nodes.Ending) string {
+	text := fmt.Sprintf("%s on %s ended, and its post-stop failed: %s", e.Slot, node, e.Failure.Text)
+	if words := strings.Split(e.Failure.Log, "\n"); e.Failure.Log != "" {
+		text += "; it wrote: " + words[len(words)-1]
+	}
+	return nodes.CutText(text)
 }
 
 // slotProblems tell of each slot that is not well, unless its node is told of

@@ -52,6 +52,13 @@ func TestProblems_OneCauseIsToldOnce(t *testing.T) {
 			w.pass()
 			return w
 		}, "volume-full hello/web.1 → raise the volume's size, or remove what it holds: bayplan exec hello/web.1 -- …"},
+		"a post-stop that failed": {func() *world {
+			w := running()
+			w.snap.Nodes[0].Report.Endings = []nodes.Ending{{ID: "hello/web.1@x", Slot: schema.Slot{Workload: "hello/web", Index: 1},
+				Failure: nodes.Failure{Code: nodes.PostStopFailed, Text: "postStop bye: exited with code 1", Log: "one\nno such table", At: w.now, Count: 1}}}
+			w.pass()
+			return w
+		}, "post-stop-failed hello/web.1 → do by hand what it was to do, if it is needed (this is told for an hour): bayplan events hello/web.1"},
 		"an engine that is down": {func() *world {
 			s := with(stuck(), func(x *nodes.Instance) {
 				x.Phase, x.Failure = nodes.Starting, &nodes.Failure{Code: nodes.EngineDown, Text: "docker does not answer", Count: 1}
