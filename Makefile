@@ -39,12 +39,14 @@ e2e: build
 	@$(ENGINE) have postgresql etcd-server
 	BAYPLAN_E2E=1 $(ENGINE) run $(GO) test -count=1 -p 1 -timeout 30m -v -run 'E2E' $(E2E_PACKAGES)
 
-# A table of what was promised and what was found, after some five minutes. The
+# Tables of what was promised and what was found, after some ten minutes. The
 # packages have benchmarks of their own: go test -bench . ./reconciler/ledger
 bench: build
 	@$(ENGINE) have runc conmon
 	$(ENGINE) run $(GO) test -count=1 -run '^$$' -bench . -benchtime 1x -timeout 20m ./testenv/bench
 	$(GO) test -count=1 -run '^$$' -bench Place -benchtime 3x ./scheduler
+	GOBIN=$(CURDIR)/bin $(GO) install cuelang.org/go/cmd/cue@$$($(GO) list -m -f '{{.Version}}' cuelang.org/go)
+	$(GO) test -count=1 -run '^$$' -bench . -benchtime 1x -timeout 20m ./testenv/bench/evaluation
 
 # The scheduler beside swarmkit's, over the same nodes and tasks, and Nomad's over
 # such, after some three minutes. Modules of their own, so that the product links

@@ -1,15 +1,20 @@
 package load
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
+	"reflect"
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/bayplan/bayplan/schema"
 )
 
 // Cache remembers what packages came to, by the content of every file that had
@@ -25,9 +30,18 @@ type Cache struct {
 	store    store
 	// pruned is when the store was last rid of what is old.
 	pruned time.Time
-	// last is the scan of the last tree, made under limits.
-	last   *scan
-	limits Limits
+	// last is the scan of the last tree, made under limits, and spec what it came to.
+	// settled tells that nothing of it would come to more in another try.
+	last    *scan
+	limits  Limits
+	spec    outcome
+	grants  schema.Grants
+	settled bool
+	// module is the path that the files of cue.mod with this digest say.
+	module struct {
+		digest [sha256.Size]byte
+		name   string
+	}
 }
 
 // OpenCache is a Cache that also keeps results in a folder of its own, for the
@@ -74,14 +88,46 @@ func (c *Cache) former(limits Limits) *scan {
 	return c.last
 }
 
-// evaluateAll is the results of a tree's packages, by its order of them.
-func (c *Cache) evaluateAll(ctx context.Context, t *tree, by Evaluator) []result {
-	one := Package{Module: moduleName(t.folder), Limits: t.limits}
-	if c == nil {
-		c = new(Cache)
-	}
+// load is what a tree comes to, as Load says.
+func (c *Cache) load(ctx context.Context, t *tree, by Evaluator, rev schema.Revision, grants schema.Grants) (schema.Spec, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.settled && t.top == c.last && reflect.DeepEqual(c.grants, grants) {
+		return c.spec.at(rev)
+	}
+	results := c.evaluateAll(ctx, t, by)
+	if err := cmp.Or(ctx.Err(), t.failed()); err != nil {
+		return schema.Spec{}, err
+	}
+	c.grants = grants
+	c.spec.Spec, c.spec.err = assemble(t, results, rev, grants)
+	return c.spec.at(rev)
+}
+
+// outcome is what Load returned.
+type outcome struct {
+	schema.Spec
+	err error
+}
+
+// at is the same of another commit with the same tree.
+func (o outcome) at(rev schema.Revision) (schema.Spec, error) {
+	spec := o.Spec
+	spec.Revision, spec.Teams = rev, slices.Clone(spec.Teams)
+	for i := range spec.Teams {
+		if len(spec.Teams[i].Errors) == 0 {
+			spec.Teams[i].Commit = rev.Commit
+		}
+	}
+	if errors.Is(o.err, ErrEmpty) {
+		spec = schema.Spec{}
+	}
+	return spec, o.err
+}
+
+// evaluateAll is the results of a tree's packages, by its order of them.
+func (c *Cache) evaluateAll(ctx context.Context, t *tree, by Evaluator) []result {
+	one := Package{Module: c.moduleOf(t), Limits: t.limits}
 	var mu sync.Mutex
 	fresh := map[string]entry{}
 	results := evaluateAll(t, func(dir string, policy bool) result {
@@ -97,17 +143,37 @@ func (c *Cache) evaluateAll(ctx context.Context, t *tree, by Evaluator) []result
 	return results
 }
 
+// moduleOf is the path of the tree's module.
+func (c *Cache) moduleOf(t *tree) string {
+	l := t.folders["cue.mod"]
+	if l == nil {
+		return ""
+	}
+	if l.digest == c.module.digest {
+		return c.module.name
+	}
+	name := moduleName(t.folder)
+	if t.failed() == nil {
+		c.module.digest, c.module.name = l.digest, name
+	}
+	return name
+}
+
 // keep remembers a tree's packages in place of the former tree's, or where it
 // was overtaken beside them, those that it came to.
 func (c *Cache) keep(t *tree, fresh map[string]entry, whole bool) {
 	if whole {
-		c.entries, c.last, c.limits = fresh, t.top, t.limits
+		c.entries, c.last, c.limits, c.settled = fresh, t.top, t.limits, true
+		for _, e := range fresh {
+			c.settled = c.settled && e.late == nil && e.content != (entry{}).content
+		}
 		if now := time.Now(); now.Sub(c.pruned) > time.Hour {
 			c.pruned = now
 			_ = c.store.prune(t.packages, now) // the next hour tries again
 		}
 		return
 	}
+	c.settled = false
 	if c.entries == nil {
 		c.entries = map[string]entry{}
 	}

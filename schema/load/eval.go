@@ -108,7 +108,7 @@ func (e *evaluation) team() {
 	}
 	all := value.LookupPath(workloadsPath)
 	e.out.Team = all.Exists() || value.Err() != nil
-	e.workloads(all)
+	e.workloads(all, declared(sources))
 	e.remaining(value)
 }
 
@@ -184,7 +184,7 @@ func (e *evaluation) build(dir string, sources []source) (cue.Value, bool) {
 }
 
 // workloads evaluates each one by itself, so that none hides another's errors.
-func (e *evaluation) workloads(all cue.Value) {
+func (e *evaluation) workloads(all cue.Value, declared map[string]string) {
 	if !all.Exists() {
 		return
 	}
@@ -204,6 +204,7 @@ func (e *evaluation) workloads(all cue.Value) {
 			return
 		}
 		c := candidate{under: []string{"workloads"}, name: it.Selector().Unquoted(), dir: e.dir, user: it.Value(), policy: policy, limits: e.limits}
+		c.declared = declared[c.name]
 		w, errs := c.judge(kinds)
 		e.out.Errors = append(e.out.Errors, errs...)
 		e.out.Workloads = append(e.out.Workloads, w)

@@ -26,6 +26,9 @@ type candidate struct {
 	policy *policy // nil is none
 	limits Limits
 
+	// declared is the definition that the workload says it is; "" if none is seen.
+	declared string
+
 	kindName string
 	rule     *rule
 	errs     []*Error
@@ -42,7 +45,10 @@ func (c *candidate) judge(kinds cue.Value) (schema.Workload, []*Error) {
 		return schema.Workload{}, c.errs
 	}
 	c.kindName, c.rule = kind, rules().kinds[kind]
-	whole := kinds.LookupPath(cue.MakePath(cue.Str(kind))).Unify(c.user)
+	whole := c.user
+	if c.declared != rules().definitions[kind] || whole.Validate(cue.Concrete(true)) != nil {
+		whole = kinds.LookupPath(cue.MakePath(cue.Str(kind))).Unify(c.user)
+	}
 	if err := whole.Validate(cue.Concrete(true)); err != nil {
 		c.explain(err)
 	}

@@ -1,11 +1,11 @@
 package load
 
 import (
-	"cmp"
 	"context"
 	"io/fs"
 	"runtime"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 	"sync"
@@ -37,7 +37,8 @@ func WithEvaluator(e Evaluator) Option { return func(o *options) { o.evaluator =
 // none.
 func WithGrants(g schema.Grants) Option { return func(o *options) { o.grants = g } }
 
-// Load evaluates a tree.
+// Load evaluates a tree. The Spec shares memory with the Cache, if there is one:
+// what it holds is to be read, and copied before it is changed.
 //
 // With a nil error the Spec is all that the tree asks for. With errors that name
 // places ([Errors]), the Spec holds the teams that are sound, whole, and lists
@@ -60,11 +61,10 @@ func LoadContext(ctx context.Context, fsys fs.FS, rev schema.Revision, opts ...O
 	if err != nil {
 		return schema.Spec{}, err
 	}
-	results := o.cache.evaluateAll(ctx, t, o.evaluator)
-	if err := cmp.Or(ctx.Err(), t.failed()); err != nil {
-		return schema.Spec{}, err
+	if o.cache == nil {
+		o.cache = new(Cache)
 	}
-	return assemble(t, results, rev, o.grants)
+	return o.cache.load(ctx, t, o.evaluator, rev, o.grants)
 }
 
 // evaluateAll evaluates the root first, whose policy all others are held to,
@@ -123,6 +123,7 @@ func assemble(t *tree, results []result, rev schema.Revision, grants schema.Gran
 		}
 	}
 	checkWaits(t, results)
+	spec.Workloads = slices.Grow(spec.Workloads, count(results))
 	for i, r := range results {
 		root := t.packages[i] == "."
 		some = some || r.Team || !root
@@ -143,8 +144,25 @@ func assemble(t *tree, results []result, rev schema.Revision, grants schema.Gran
 		return schema.Spec{}, ErrEmpty
 	}
 	slices.SortFunc(spec.Teams, func(a, b schema.Team) int { return strings.Compare(a.Name, b.Name) })
-	slices.SortFunc(spec.Workloads, func(a, b schema.Workload) int { return strings.Compare(a.Name, b.Name) })
+	byName(spec.Workloads)
 	return spec, combine(errs)
+}
+
+func count(results []result) (n int) {
+	for i := range results {
+		n += len(results[i].Workloads)
+	}
+	return n
+}
+
+// byName sorts workloads. They are large, and most often sorted already.
+func byName(all []schema.Workload) {
+	for i := range all[min(1, len(all)):] {
+		if all[i].Name > all[i+1].Name {
+			sort.Slice(all, func(a, b int) bool { return all[a].Name < all[b].Name })
+			return
+		}
+	}
 }
 
 func texts(errs []*Error) []string {

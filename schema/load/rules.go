@@ -58,7 +58,9 @@ func (r *rule) names() []string {
 
 // ruleBook holds the rules of each kind, and of the cluster.
 type ruleBook struct {
-	kinds         map[string]*rule
+	kinds map[string]*rule
+	// definitions are the kinds' own, such as "#Service".
+	definitions   map[string]string
 	cluster, pool *rule
 	registry      *rule
 	owner         *rule
@@ -71,11 +73,14 @@ var rules = sync.OnceValue(func() *ruleBook {
 	if err := root.Err(); err != nil {
 		panic("the embedded schema: " + err.Error())
 	}
-	book := &ruleBook{kinds: map[string]*rule{}, cluster: readRule(root.LookupPath(cue.ParsePath("#Cluster")))}
+	book := &ruleBook{kinds: map[string]*rule{}, definitions: map[string]string{}, cluster: readRule(root.LookupPath(cue.ParsePath("#Cluster")))}
 	book.pool, book.registry = readRule(root.LookupPath(poolPath)), readRule(root.LookupPath(registryPath))
 	book.owner = readRule(root.LookupPath(ownerPath))
 	for it, _ := root.LookupPath(kindsPath).Fields(); it.Next(); {
-		book.kinds[it.Selector().Unquoted()] = readRule(it.Value())
+		kind := it.Selector().Unquoted()
+		book.kinds[kind] = readRule(it.Value())
+		_, definition := it.Value().ReferencePath()
+		book.definitions[kind] = definition.String()
 	}
 	return book
 })

@@ -27,6 +27,9 @@ func (c *candidate) waits(w *schema.Workload) (all []waiting) {
 // after themselves. It asks the teams that evaluate only: of the others it is
 // not known what they have.
 func checkWaits(t *tree, results []result) {
+	if !slices.ContainsFunc(results, func(r result) bool { return len(r.Waits) > 0 }) {
+		return
+	}
 	all := waits{known: map[string]*schema.Workload{}, failing: map[string]bool{}}
 	for i := range results {
 		r := &results[i]
