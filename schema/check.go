@@ -222,6 +222,9 @@ func (c *checker) update() {
 	}
 	c.atLeast([]string{"update", "healthyDeadline"}, u.HealthyDeadline, millisecond)
 	c.atLeast([]string{"update", "progressDeadline"}, u.ProgressDeadline, millisecond)
+	if u.ProgressDeadline > 0 && u.MinHealthyTime >= u.ProgressDeadline {
+		c.add([]string{"update", "minHealthyTime"}, "minHealthyTime %s is not below progressDeadline %s: the update is over before any container counts", u.MinHealthyTime, u.ProgressDeadline)
+	}
 }
 
 func (a Amount) none() bool { return a.Count == 0 && a.Percent == 0 }

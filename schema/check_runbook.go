@@ -9,7 +9,7 @@ import (
 func (c *checker) runbook() {
 	b, path := c.w.Update.Runbook, []string{"update", "runbook"}
 	if c.w.Update.Strategy == Ordered && c.w.Kind == Daemon {
-		c.add([]string{"update", "strategy"}, "a daemon has no order: \"ordered\" is for slots that are numbered")
+		c.add([]string{"update", "strategy"}, "a daemon has no order: \"ordered\" is for slots that are numbered; want %s", waysOf(Daemon))
 		return
 	}
 	if b == nil {
@@ -122,6 +122,9 @@ func (c *checker) step(path []string, s *Step, inTurn bool) {
 		c.oneShot(below(path, "run"), s.Run)
 	}
 	c.atLeast(below(path, "timeout"), s.Timeout, millisecond)
+	if most := c.w.Update.ProgressDeadline; s.Retries > 0 && s.Interval >= most {
+		c.add(below(path, "interval"), "interval %s is not below progressDeadline %s: the update is over before the step is tried again", s.Interval, most)
+	}
 }
 
 // oneShot checks what a step's own container runs: the workload's own program

@@ -2,6 +2,15 @@ package schema
 
 import "strconv"
 
+// waysOf are the strategies of a kind whose slots have a place of their own, for
+// who asked for another.
+func waysOf(k Kind) string {
+	if k == Daemon {
+		return `"rolling", which goes from node to node, or "recreate"`
+	}
+	return `"rolling" or "ordered", which replace each slot in place with its data, or "recreate"`
+}
+
 // sets checks a blueGreen update.
 func (c *checker) sets() {
 	u, strategy := &c.w.Update, []string{"update", "strategy"}
@@ -13,7 +22,7 @@ func (c *checker) sets() {
 	}
 	switch {
 	case c.w.Kind != Service:
-		c.add(strategy, "a second set beside the first is for a service, not a %s", c.w.Kind)
+		c.add(strategy, "a second set beside the first is for a service, not a %s: want %s", c.w.Kind, waysOf(c.w.Kind))
 	case c.w.OwnsVolumes():
 		c.add(strategy, "two sets cannot share a slot's own volume, which has one writer: want \"rolling\", \"recreate\" or \"ordered\"")
 	}
@@ -31,7 +40,7 @@ func (c *checker) canary() {
 		}
 		return
 	case c.w.Kind != Service:
-		c.add([]string{"update", "strategy"}, "canaries are slots of a service, not of a %s", c.w.Kind)
+		c.add([]string{"update", "strategy"}, "canaries are slots of a service, not of a %s: want %s", c.w.Kind, waysOf(c.w.Kind))
 		return
 	case len(u.Canary) == 0:
 		c.add([]string{"update"}, "strategy %q wants its steps, such as canary: [{count: 1, pause: \"10m\"}]", Canary)
