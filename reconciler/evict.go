@@ -70,6 +70,12 @@ func (p *pass) heldByNode() []nodeHeld {
 			stopped[dropKey{e.node, e.order.ID}] = true
 		}
 	}
+	again := map[*nodes.Order]bool{} // they were just given other ports
+	for i := range p.wants {
+		if e := p.wants[i].reorder; e != nil {
+			again[e.order] = true
+		}
+	}
 	dropped := p.dropped()
 	all := make([]nodeHeld, len(p.nodes))
 	for i := range p.entries {
@@ -81,7 +87,7 @@ func (p *pass) heldByNode() []nodeHeld {
 		n := &all[e.node]
 		n.entries = append(n.entries, i)
 		n.held = append(n.held, scheduler.Held{Slot: e.order.Slot, Workload: w, Ports: e.order.Ports,
-			Ending: e.order.Stop || stopped[dropKey{e.node, e.order.ID}], Fixed: e.order.Step != nil || keepsPlace(w) || w.Kind == schema.Daemon, Waits: holdsVolume(w) && w.EvictWithVolumes})
+			Ending: e.order.Stop || stopped[dropKey{e.node, e.order.ID}], Fixed: again[e.order] || e.order.Step != nil || keepsPlace(w) || w.Kind == schema.Daemon, Waits: holdsVolume(w) && w.EvictWithVolumes})
 	}
 	return all
 }

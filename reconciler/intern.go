@@ -1,14 +1,17 @@
 package reconciler
 
 import (
+	"slices"
 	"time"
 
+	"github.com/bayplan/bayplan/nodes"
 	"github.com/bayplan/bayplan/schema"
 )
 
 // Intern makes the orders' workloads the very values that the rollouts hold,
-// where they say the same. Facts read from the ledger are interned once; from
-// then on "nothing changed" is a comparison of pointers.
+// where they say the same, and what orders of one workload say of their peers one
+// list. Facts read from the ledger are interned once; from then on "nothing
+// changed" is a comparison of pointers.
 func (f *Facts) Intern() {
 	known := map[string][]*schema.Workload{}
 	for i := range f.Rollouts {
@@ -28,9 +31,15 @@ func (f *Facts) Intern() {
 			}
 		}
 	}
+	lists := map[string][]nodes.Peer{}
 	for i := range f.Nodes {
 		orders := f.Nodes[i].Assignment.Orders
 		for j := range orders {
+			if name := orders[j].Slot.Workload; slices.EqualFunc(orders[j].Peers, lists[name], nodes.Peer.Equal) {
+				orders[j].Peers = lists[name]
+			} else {
+				lists[name] = orders[j].Peers
+			}
 			for _, w := range known[orders[j].Slot.Workload] {
 				if w != nil && orders[j].Workload != w && orders[j].Workload != nil && sameText(orders[j].Workload, w) {
 					orders[j].Workload = w

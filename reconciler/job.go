@@ -324,11 +324,11 @@ func (p *pass) runFor(w *want) *Run {
 // attempted records that a slot's next attempt is ordered, and tells the one that
 // it replaces to stop once its node returns.
 func (p *pass) attempted(w *want, id, node string) {
+	if w.run.lost != nil { // while it is the newest: it may still be running
+		p.retire(w.run.lost, nodes.NodeLost)
+	}
 	slot := &p.runFor(w).Slots[w.run.slot]
 	slot.Attempt++
 	slot.Instance, slot.Node, slot.Began, slot.Ended = id, node, p.in.Now, time.Time{}
 	slot.ExitCode, slot.Text = 0, ""
-	if w.run.lost != nil {
-		p.retire(w.run.lost, nodes.NodeLost)
-	}
 }

@@ -6,8 +6,8 @@ import "github.com/bayplan/bayplan/scheduler"
 // the most gain first, at most budget of them. Of a workload it names no more than
 // may be down at once beside those that are (I1). It decides nothing.
 func Moves(in Input, budget int) []scheduler.Move {
+	in.Scratch = nil
 	p := newPass(in)
-	p.Scratch = &Scratch{}
 	p.look()
 	p.buildPool()
 	on := p.heldByNode()

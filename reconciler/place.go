@@ -108,6 +108,7 @@ func (p *pass) place() {
 	t := scheduler.Open(*p.pool)
 	for i := range p.wants {
 		switch w := &p.wants[i]; {
+		case w.reorder != nil && w.reorder.retired: // it goes, and needs no ports
 		case w.reorder != nil:
 			p.placeAgain(t, w)
 		case w.atHome() && !p.notResolved(w):
@@ -229,7 +230,7 @@ func (p *pass) order(w *want, got scheduler.Placement) {
 	o.Leased = p.nodes[node].leases(goal)
 	if keepsPlace(goal) {
 		p.settleAt(goal, got.Slot, got.Node, o.Ports)
-		o.Peers = p.peers(goal, goal)
+		o.Peers = p.peers(w.rollout, goal, goal)
 	}
 	why := ""
 	policy, _ := p.facts.Rollouts[w.rollout].goal() // goal may be a version that comes back

@@ -21,8 +21,8 @@ type Verdict struct {
 // node. The slot's own instances are not counted against it. A slot of an
 // unknown workload has no verdicts.
 func Places(in Input, slot schema.Slot) []Verdict {
+	in.Scratch = nil
 	p := newPass(in)
-	p.Scratch = &Scratch{}
 	p.look()
 	at, known := findRollout(p.facts.Rollouts, slot.Workload)
 	if !known {

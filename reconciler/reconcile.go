@@ -37,7 +37,12 @@ func Reconcile(in Input) Plan {
 	p.closeCommit()
 	p.recordEnds()
 	p.tellLingering()
-	return p.plan()
+	plan := p.plan()
+	if p.dirty {
+		p.newAge()
+	}
+	*p = pass{} // whose memory is the next one's
+	return plan
 }
 
 // pass is the state of one call of Reconcile. facts is a working copy: a slice
@@ -67,6 +72,7 @@ type pass struct {
 
 // Scratch is what a pass works in. Its content never matters to the next one.
 type Scratch struct {
+	pass    pass
 	nodes   []nodeView
 	byName  map[string]int32 // rollout by workload
 	entries []entry
@@ -82,11 +88,18 @@ type Scratch struct {
 	ordinals []slotView
 	homes    []int32 // of a daemon: 1 + the index of the slot that is at home on each node
 	outcome  []slotCount
-	marks    []mark  // the slots of the ordered rollout that is being walked
-	walk     []int32 // of the rollouts, as they are walked
-	visits   []visit
-	known    schema.Patterns
-	firings  map[string]*firing // of each cron
+	marks    []mark // the slots of the ordered rollout that is being walked
+	gists    []gist // of the rollouts
+	// fellowsOf are the peers of each rollout, as of this age: until any of the facts
+	// changes that tell where slots are at home and where nodes are.
+	fellowsOf   []fellows
+	age         uint64
+	agedVolumes []VolumeFact
+	agedNodes   []NodeFact
+	walk        []int32 // of the rollouts, as they are walked
+	visits      []visit
+	known       schema.Patterns
+	firings     map[string]*firing // of each cron
 }
 
 // maxPatterns is how many compiled patterns are kept from pass to pass.
@@ -125,7 +138,8 @@ func newPass(in Input) *pass {
 	if s.known == nil || len(s.known) > maxPatterns {
 		s.known = schema.Patterns{}
 	}
-	return &pass{in: in, facts: in.Facts, Scratch: s}
+	s.pass = pass{in: in, facts: in.Facts, Scratch: s}
+	return &s.pass
 }
 
 // wakeAt asks for another pass at t, if that is still to come.
@@ -138,6 +152,7 @@ func (p *pass) wakeAt(t time.Time) {
 // look gathers nodes and instances and groups the instances by workload.
 func (p *pass) look() {
 	p.learnNodes()
+	p.sameAge()
 	p.viewNodes()
 	p.merge()
 	p.group()

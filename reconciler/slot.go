@@ -35,6 +35,8 @@ type slotView struct {
 	// whether it was ever ordered as far as the orders still tell.
 	left nodes.Reason
 	had  bool
+	// ports is whether its home has all ports that are to be chosen.
+	ports bool
 	// waits is whether a slot that has nothing is not to be started yet: it is not
 	// its turn, or it has no home.
 	waits bool
@@ -180,10 +182,14 @@ func (p *pass) forgetIfGone(e *entry) bool {
 	return gone
 }
 
-// retire tells an instance to stop; once told it is not told again.
+// retire tells an instance to stop; once told it is not told again. An attempt of
+// a job that has ended is nothing that its node could have lost.
 func (p *pass) retire(e *entry, why nodes.Reason) {
 	if e.order == nil || e.order.Stop || e.retired {
 		return
+	}
+	if why == nodes.NodeLost && p.facts.Ended(p.nodes[e.node].fact.Name, e.order) {
+		why = nodes.NotKept
 	}
 	e.retired = true
 	o := *e.order
@@ -200,14 +206,14 @@ func (p *pass) refresh(i int, e *entry, what version) {
 		p.wants = append(p.wants, want{version: what, request: p.requestAt(e, goal), rollout: i, reorder: e, reason: nodes.PortConflict})
 		return
 	}
-	told, leased := p.knowsPeers(o, goal, goal), p.nodes[e.node].leases(goal)
+	told, leased := p.knowsPeers(i, o, goal, goal), p.nodes[e.node].leases(goal)
 	if told && leased == o.Leased && (o.Workload == goal || sameText(o.Workload, goal)) {
 		return
 	}
 	fresh := *o
 	fresh.Workload, fresh.Leased = goal, leased
 	if !told {
-		fresh.Peers = p.peers(goal, goal)
+		fresh.Peers = p.peers(i, goal, goal)
 	}
 	p.edit(edit{node: e.node, order: fresh})
 }

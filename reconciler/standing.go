@@ -8,8 +8,8 @@ func Standings(in Input) []scheduler.Standing {
 	if len(in.Facts.Spec.Pools) == 0 {
 		return nil
 	}
+	in.Scratch = nil
 	p := newPass(in)
-	p.Scratch = &Scratch{}
 	p.look()
 	p.buildPool()
 	return scheduler.Open(*p.pool).Standings()

@@ -36,7 +36,7 @@ func (p *pass) workStateful(i int, goal *schema.Workload, digest schema.Digest) 
 		}
 		v := &p.ordinals[k]
 		p.step(i, goal, v, &b, "")
-		p.tellOld(v, goal)
+		p.tellOld(i, v, goal)
 	}
 }
 
@@ -68,7 +68,7 @@ func (p *pass) line(i int, goal *schema.Workload, housed bool) {
 		v := &p.ordinals[k]
 		at := p.homeAt(v.slot)
 		up := at >= 0 && p.facts.Volumes[at].Up
-		v.waits = at < 0 || p.departs(v, at, goal) || !p.portsComplete(at, goal) || !up && !housed || inOrder && !below && (!up || again)
+		v.waits = at < 0 || p.departs(v, at, goal) || !v.ports || !up && !housed || inOrder && !below && (!up || again)
 		before := v.current == nil && v.serves // in the version that it is to leave in its turn
 		below = below && (v.settled || before || up && p.homeIsLost(at, goal))
 	}
@@ -78,6 +78,8 @@ func (p *pass) line(i int, goal *schema.Workload, housed bool) {
 // ports that a home lacks. It is true once each slot has one.
 func (p *pass) house(i int, goal *schema.Workload) (housed bool) {
 	housed = true
+	f := p.fellows(i, goal, goal)
+	complete := f != nil && len(f.peers) == goal.Replicas
 	for k := range p.ordinals {
 		v := &p.ordinals[k]
 		at := p.homeAt(v.slot)
@@ -85,7 +87,8 @@ func (p *pass) house(i int, goal *schema.Workload) (housed bool) {
 			p.settleAt(goal, v.slot, p.nodes[e.node].fact.Name, e.order.Ports)
 			at = p.homeAt(v.slot)
 		}
-		if at >= 0 && !p.leaves(v, at, goal) && p.portsComplete(at, goal) {
+		v.ports = at >= 0 && (complete || p.portsComplete(at, i, goal))
+		if v.ports && !p.leaves(v, at, goal) {
 			continue
 		}
 		housed = false
@@ -132,10 +135,10 @@ func (p *pass) homeIsLost(at int, goal *schema.Workload) bool {
 }
 
 // portsComplete is whether the home has all ports that the workload wants chosen.
-func (p *pass) portsComplete(at int, goal *schema.Workload) bool {
-	chosen := p.facts.Volumes[at].Ports
-	for name, port := range goal.Ports {
-		if port.Host == 0 && chosen[name] == 0 {
+func (p *pass) portsComplete(at, i int, goal *schema.Workload) bool {
+	has := p.facts.Volumes[at].Ports
+	for _, name := range p.gistOf(i, goal).chosen {
+		if has[name] == 0 {
 			return false
 		}
 	}
@@ -246,12 +249,12 @@ func (p *pass) tellQuorum(i int, goal *schema.Workload, b *budget) {
 
 // tellOld brings an order of another version up to date about its peers, so that
 // its instance finds them should it start again.
-func (p *pass) tellOld(v *slotView, goal *schema.Workload) {
+func (p *pass) tellOld(i int, v *slotView, goal *schema.Workload) {
 	e := v.old
-	if e == nil || e.retired || e.order.Workload == nil || p.knowsPeers(e.order, goal, e.order.Workload) {
+	if e == nil || e.retired || e.order.Workload == nil || p.knowsPeers(i, e.order, goal, e.order.Workload) {
 		return
 	}
 	o := *e.order
-	o.Peers = p.peers(goal, o.Workload)
+	o.Peers = p.peers(i, goal, o.Workload)
 	p.edit(edit{node: e.node, order: o})
 }

@@ -28,7 +28,7 @@ func (p *pass) tendVolumes() {
 // tendSlot is about one slot's facts, from and up to; it returns where the next
 // slot's begin.
 func (p *pass) tendSlot(slot schema.Slot, from, to int) int {
-	goal := p.keeper(slot)
+	i, goal := p.keeper(slot)
 	live := -1
 	for at := from; at < to; at++ {
 		if p.facts.Volumes[at].lives() {
@@ -41,7 +41,7 @@ func (p *pass) tendSlot(slot schema.Slot, from, to int) int {
 	for at := from; at < to; at++ {
 		switch {
 		case at == live && goal != nil:
-			p.keepUp(at, goal)
+			p.keepUp(at, i, goal)
 		case p.bury(at):
 			p.editVolumes()
 			p.facts.Volumes = slices.Delete(p.facts.Volumes, at, at+1)
@@ -51,24 +51,24 @@ func (p *pass) tendSlot(slot schema.Slot, from, to int) int {
 	return to
 }
 
-// keeper is the version of its workload that wants the slot to have a home; nil if
-// none does. While a rollout is under way that may be the one to go back to.
-func (p *pass) keeper(slot schema.Slot) *schema.Workload {
+// keeper is the version of its workload that wants the slot to have a home, with
+// its rollout's place; nil if none does. While a rollout is under way that may be
+// the one to go back to.
+func (p *pass) keeper(slot schema.Slot) (int, *schema.Workload) {
 	i, known := p.byName[slot.Workload]
 	if !known {
-		return nil
+		return -1, nil
 	}
 	r := &p.facts.Rollouts[i]
 	goal, _ := r.goal()
 	switch {
 	case goal == nil:
-		return nil
 	case keepsPlace(goal) && slot.Index < goal.Replicas:
-		return goal
+		return int(i), goal
 	case r.Stage != Done && r.Good != nil && keepsPlace(r.Good) && slot.Index < r.Good.Replicas:
-		return r.Good
+		return int(i), r.Good
 	}
-	return nil
+	return int(i), nil
 }
 
 // revive gives a slot that is wanted again the home that it had last.
@@ -90,10 +90,11 @@ func (p *pass) revive(from, to int) int {
 
 // keepUp is for a slot's home: what it holds and for how long that would be kept.
 // A volume that the text names no more is still there.
-func (p *pass) keepUp(at int, goal *schema.Workload) {
+func (p *pass) keepUp(at, i int, goal *schema.Workload) {
 	f := &p.facts.Volumes[at]
-	bare := f.Bare && !goal.OwnsVolumes()
-	if f.Bare == bare && f.Retain == goal.Retain && holdsAll(f.Holds, goal) {
+	own := p.gistOf(i, goal).volumes
+	bare := f.Bare && len(own) == 0
+	if f.Bare == bare && f.Retain == goal.Retain && holdsAll(f.Holds, own) {
 		return
 	}
 	p.editVolumes()
@@ -101,9 +102,9 @@ func (p *pass) keepUp(at int, goal *schema.Workload) {
 	f.Bare, f.Retain, f.Holds = bare, goal.Retain, holdings(goal, f.Holds)
 }
 
-func holdsAll(held map[string]schema.Bytes, w *schema.Workload) bool {
-	for name, v := range w.Volumes {
-		if size, known := held[name]; v.Host == "" && (!known || size != v.Size) {
+func holdsAll(held map[string]schema.Bytes, own []ownVolume) bool {
+	for _, v := range own {
+		if size, known := held[v.name]; !known || size != v.size {
 			return false
 		}
 	}

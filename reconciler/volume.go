@@ -95,6 +95,14 @@ func (p *pass) settleAt(goal *schema.Workload, slot schema.Slot, node string, po
 	p.keepPorts(at, goal, ports)
 }
 
+// settleThere makes the node a slot's home where it has none and its instance,
+// which has its volumes, is there already: its workload was a daemon before.
+func (p *pass) settleThere(v *slotView) {
+	if e := v.current; e != nil && keepsPlace(v.what.text) && p.homeAt(v.slot) < 0 {
+		p.settleAt(v.what.text, v.slot, p.nodes[e.node].fact.Name, e.order.Ports)
+	}
+}
+
 func compareVolume(a, b VolumeFact) int {
 	return cmp.Or(a.Slot.Compare(b.Slot), strings.Compare(a.Node, b.Node))
 }
@@ -139,6 +147,7 @@ func portsKept(f *VolumeFact, goal *schema.Workload, ports map[string]int) bool 
 
 func (p *pass) editVolumes() {
 	p.dirty = true
+	p.newAge()
 	if !p.ownVolumes {
 		p.facts.Volumes, p.ownVolumes = slices.Clone(p.facts.Volumes), true
 	}

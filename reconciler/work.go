@@ -138,6 +138,7 @@ func (p *pass) workService(i int, goal *schema.Workload) {
 		mine, entries = cut(entries, index)
 		what := p.versionOf(i, index, mine)
 		v := p.viewSlot(what.text, what.digest, schema.Slot{Workload: goal.Name, Index: index}, mine)
+		p.settleThere(&v)
 		p.step(i, goal, &v, &b, "")
 	}
 	for j := range entries {
