@@ -18,6 +18,8 @@ func sourceFlags(cmd *cobra.Command, src *source.Config) {
 	f.StringVar(&src.CAFile, "git-ca-file", "", "certificates to trust for https, PEM")
 	f.StringVar(&src.KeyFile, "git-key-file", "", "private key for ssh")
 	f.StringVar(&src.KnownHostsFile, "git-known-hosts", "", "known_hosts for ssh (~/.ssh/known_hosts)")
+	f.StringVar(&src.Backend, "git-backend", source.BackendGo, "what speaks to the remote: go (built in) or exec (the machine's git, for hosts that want it)")
+	completeFlag(cmd, "git-backend", source.BackendGo, source.BackendExec)
 	f.StringVar(&src.Verify, "verify", source.VerifyOff, "which commits must be signed: off, tip (the newest), range (each since the last one in force)")
 	f.StringVar(&src.Signers.AllowedSigners, "verify-ssh", "", "allowed_signers file of ssh-keygen(1) with the keys that count")
 	f.StringVar(&src.Signers.Revoked, "verify-ssh-revoked", "", "public ssh keys that count no more, one a line")

@@ -44,6 +44,10 @@
 // no git on the machine. Reading through the copy keeps one path for all
 // remotes and pins what was read.
 //
+// Where go-git cannot speak to a host, Config.Backend has the git binary do it, in
+// an environment without anybody's settings and in a repository of its own; what
+// it brings goes the same way through the same limits.
+//
 // The mirror is a cache in generations (mirror-000001.git, …). When it turns
 // out damaged, or has gathered too many packs, a new generation is built beside
 // it from the remote and takes its place by one rename; the former one stays

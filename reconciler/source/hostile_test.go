@@ -64,6 +64,11 @@ func (r *repo) nested(depth, width int) string {
 // remotes are the ways to a repository; each passes the same corpus.
 var remotes = map[string]func(t *testing.T, r *repo) Config{
 	"disk": func(_ *testing.T, r *repo) Config { return r.config() },
+	"http by git": func(t *testing.T, r *repo) Config {
+		cfg := serveHTTP(t, r, (*httptest.Server).Start).config(t, r)
+		cfg.Backend = BackendExec
+		return cfg
+	},
 	"http": func(t *testing.T, r *repo) Config { return serveHTTP(t, r, (*httptest.Server).Start).config(t, r) },
 }
 

@@ -27,9 +27,6 @@ type httpRemote struct {
 }
 
 func newHTTP(cfg Config, ep *transport.Endpoint) (remote, error) {
-	if ep.Protocol == "http" && (cfg.TokenFile != "" || cfg.UserFile != "") && !loopback(ep.Host) {
-		return nil, fmt.Errorf("git source: %s would send the token in the clear: use https://", cfg.URL)
-	}
 	tr := http.DefaultTransport.(*http.Transport).Clone()
 	// A transport of its own, so that closing ends its connections.
 	tr.IdleConnTimeout = time.Minute

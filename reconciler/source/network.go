@@ -141,8 +141,7 @@ func (f *fetch) tell(ctx context.Context, err error) error {
 		return fmt.Errorf("fetching: %w: %w", ctx.Err(), err)
 	}
 	if errors.Is(err, errDamaged) {
-		return &fault{CodeCorrupt, f.n.cfg.URL + " sends damaged objects",
-			"git clone --bare " + f.n.cfg.URL + " check.git && git -C check.git fsck", err}
+		return corruptAt(f.n.cfg.URL, err)
 	}
 	return f.n.tell(err)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing"
@@ -45,6 +46,16 @@ func newRemote(cfg Config) (remote, error) {
 	ep, err := transport.NewEndpoint(cfg.URL)
 	if err != nil {
 		return nil, fmt.Errorf("git source: %w", err)
+	}
+	switch {
+	case cfg.Backend != BackendGo && cfg.Backend != BackendExec:
+		return nil, fmt.Errorf("git source: %q is no backend: want %s or %s", cfg.Backend, BackendGo, BackendExec)
+	case ep.Protocol == "http" && (cfg.TokenFile != "" || cfg.UserFile != "") && !loopback(ep.Host):
+		return nil, fmt.Errorf("git source: %s would send the token in the clear: use https://", cfg.URL)
+	case ep.Protocol == "ssh" && cfg.KeyFile == "":
+		return nil, fmt.Errorf("git source: %s needs the file of a private key", cfg.URL)
+	case cfg.Backend == BackendExec && slices.Contains([]string{"file", "git", "http", "https", "ssh"}, ep.Protocol):
+		return newBinary(cfg, ep)
 	}
 	switch ep.Protocol {
 	case "file":

@@ -34,6 +34,8 @@ type Config struct {
 	// may use it.
 	Dir string
 
+	// Backend is what speaks to the remote: BackendGo (if empty) or BackendExec.
+	Backend string
 	// Poll is the time between two looks while nothing is heard; 15 s if zero.
 	Poll time.Duration
 	// FetchTimeout bounds one whole fetch by the wall clock; 10 min if zero.
@@ -170,6 +172,7 @@ func complete(cfg Config) (Config, error) {
 	cfg.MaxObject = cmp.Or(cfg.MaxObject, 64<<20)
 	cfg.MaxInflated = cmp.Or(cfg.MaxInflated, 8<<30)
 	cfg.MaxFiles = cmp.Or(cfg.MaxFiles, 50_000)
+	cfg.Backend = cmp.Or(cfg.Backend, BackendGo)
 	cfg.Verify = cmp.Or(cfg.Verify, VerifyOff)
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)

@@ -29,9 +29,6 @@ type sshRemote struct {
 }
 
 func newSSH(cfg Config, ep *transport.Endpoint) (remote, error) {
-	if cfg.KeyFile == "" {
-		return nil, fmt.Errorf("git source: %s needs the file of a private key", cfg.URL)
-	}
 	port := ep.Port
 	if port == 0 {
 		port = 22
@@ -42,10 +39,14 @@ func newSSH(cfg Config, ep *transport.Endpoint) (remote, error) {
 
 func (s *sshRemote) tell(err error) error {
 	if err != nil && strings.Contains(err.Error(), "ssh: unable to authenticate") {
-		return &fault{CodeUnauthorized, s.cfg.URL + " refuses the key " + s.cfg.KeyFile,
-			"ssh-keygen -y -f " + s.cfg.KeyFile + ", and allow the key that it prints there", nil}
+		return s.refused()
 	}
 	return tellCommon(s.cfg, err)
+}
+
+func (s *sshRemote) refused() error {
+	return &fault{CodeUnauthorized, s.cfg.URL + " refuses the key " + s.cfg.KeyFile,
+		"ssh-keygen -y -f " + s.cfg.KeyFile + ", and allow the key that it prints there", nil}
 }
 
 func (s *sshRemote) dial(ctx context.Context) (session, error) {

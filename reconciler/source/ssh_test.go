@@ -137,26 +137,29 @@ func (s *sshServer) line(key ssh.PublicKey) string {
 }
 
 func TestSSH_FetchesAndSurvives(t *testing.T) {
-	r := newRepo(t)
-	first := r.push("a.cue", "one", "first")
-	host, _ := newKey(t)
-	s, key := serveSSH(t, host)
-	cfg := r.config()
-	cfg.URL, cfg.KeyFile, cfg.KnownHostsFile = "ssh://git@"+s.Addr().String()+r.bare, key, file(t, s.line(host.PublicKey()))
-	w := watch(t, cfg)
-	w.tip(first)
-	second := r.push("a.cue", "two", "second")
-	w.s.Poke()
-	if got := content(t, w.tip(second).Files, "a.cue"); got != "two" {
-		t.Errorf("content %q", got)
-	}
-	r.git("push", "-q", "origin", ":main")
-	w.s.Poke()
-	w.trouble(CodeBranchMissing)
-	w.stop()
+	backends(t, func(t *testing.T, backend string) {
+		r := newRepo(t)
+		first := r.push("a.cue", "one", "first")
+		host, _ := newKey(t)
+		s, key := serveSSH(t, host)
+		cfg := r.config()
+		cfg.Backend = backend
+		cfg.URL, cfg.KeyFile, cfg.KnownHostsFile = "ssh://git@"+s.Addr().String()+r.bare, key, file(t, s.line(host.PublicKey()))
+		w := watch(t, cfg)
+		w.tip(first)
+		second := r.push("a.cue", "two", "second")
+		w.s.Poke()
+		if got := content(t, w.tip(second).Files, "a.cue"); got != "two" {
+			t.Errorf("content %q", got)
+		}
+		r.git("push", "-q", "origin", ":main")
+		w.s.Poke()
+		w.trouble(CodeBranchMissing)
+		w.stop()
 
-	cfg.URL, cfg.Dir = cfg.URL+"-not", t.TempDir()
-	watch(t, cfg).trouble(CodeRepositoryMissing)
+		cfg.URL, cfg.Dir = cfg.URL+"-not", t.TempDir()
+		watch(t, cfg).trouble(CodeRepositoryMissing)
+	})
 }
 
 func TestSSH_HostKeys(t *testing.T) {
@@ -249,7 +252,7 @@ func TestSSH_SilentHostEndsWithWatch(t *testing.T) {
 
 func TestNewRemote_SCPLike(t *testing.T) {
 	_, key := newKey(t)
-	cfg := Config{URL: "git@host.example:team/repo.git", KeyFile: key}
+	cfg := Config{URL: "git@host.example:team/repo.git", KeyFile: key, Backend: BackendGo}
 	if _, err := newRemote(cfg); err != nil {
 		t.Error(err)
 	}

@@ -129,6 +129,11 @@ func corruptFault(where string, err error) error {
 	return &fault{CodeCorrupt, where + " is damaged", "git -C " + where + " fsck", err}
 }
 
+// corruptAt is damage at a remote that is fetched from.
+func corruptAt(url string, err error) error {
+	return &fault{CodeCorrupt, url + " sends damaged objects", "git clone --bare " + url + " check.git && git -C check.git fsck", err}
+}
+
 func (s *Source) emptyFault(commit string) *fault {
 	return &fault{CodeEmpty, fmt.Sprintf("commit %s holds no file%s; the commit before stays in force", commit, inRoot(s.cfg.Root)),
 		"git revert " + commit, nil}
