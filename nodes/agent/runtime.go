@@ -160,8 +160,8 @@ type Exec struct {
 	// Resize carries the terminal's sizes, if any.
 	Resize <-chan Size
 	// Single is for checks that come again and again: the command that a former
-	// Single left in the container, as it was given up, is ended first, and where
-	// that cannot be this one is refused.
+	// Single left in the container, as it was given up or as its agent died, is
+	// ended first, and where that cannot be this one is refused.
 	Single bool
 	// Series tells apart those that are Single: each series has one of its own.
 	Series string

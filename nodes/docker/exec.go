@@ -17,7 +17,7 @@ import (
 var errNotRunning = errors.New("the container does not run")
 
 // Exec runs a command. When ctx ends it lets go of it; the Engine has no way to
-// end the command itself.
+// end the command itself, and so the next Single one of its series does.
 func (r *Runtime) Exec(ctx context.Context, id string, e agent.Exec) (code int, err error) {
 	err = r.attended(ctx, func(ctx context.Context) error {
 		code, err = r.exec(ctx, id, e)
@@ -35,12 +35,12 @@ func (r *Runtime) exec(ctx context.Context, id string, e agent.Exec) (int, error
 		return 0, errNoContainer
 	}
 	if e.Single {
-		if err := r.endLeftover(ctx, box.ID, e.Series); err != nil {
+		if err := r.endLeftovers(ctx, box, e.Series); err != nil {
 			return 0, err
 		}
 	}
 	made, err := r.api.ExecCreate(ctx, box.ID, client.ExecCreateOptions{
-		Cmd: e.Command, TTY: e.TTY, AttachStdin: e.Stdin != nil, AttachStdout: true, AttachStderr: !e.TTY,
+		Env: markOf(&e), Cmd: e.Command, TTY: e.TTY, AttachStdin: e.Stdin != nil, AttachStdout: true, AttachStderr: !e.TTY,
 	})
 	if errdefs.IsConflict(err) {
 		return 0, errNotRunning
