@@ -209,30 +209,6 @@ func (f *fleet) checkAlone(p *reconciler.Plan) {
 	}
 }
 
-// checkEvicted: an attempt that made room for others is no failed one, and its
-// slot is tried again unless its run has come to another end (I5).
-func (f *fleet) checkEvicted(in reconciler.Input, p *reconciler.Plan) {
-	eachSlot(&p.Facts, func(j *reconciler.JobFact, r *reconciler.Run, s int) {
-		now := &r.Slots[s]
-		was := in.Facts.Job(j.Workload)
-		if now.Text != string(nodes.Evicted) || was == nil {
-			return
-		}
-		k := slices.IndexFunc(was.Runs, func(x reconciler.Run) bool { return x.Name == r.Name })
-		if k < 0 || !was.Runs[k].Slots[s].Ended.IsZero() {
-			return
-		}
-		f.past.evicted++
-		if before := was.Runs[k].Slots[s].Failures; now.Failures != before {
-			f.t.Fatalf("I5: %s slot %d of run %s made room, and counts %d failures, %d before", j.Workload, s, r.Name, now.Failures, before)
-		}
-		spent := func(x reconciler.RunSlot) bool { return x.Failures >= r.Work.Attempts }
-		if r.Outcome == reconciler.RunFailed && r.Work.Deadline == 0 && !slices.ContainsFunc(r.Slots, spent) {
-			f.t.Fatalf("I5: %s run %s failed when slot %d made room: %s", j.Workload, r.Name, s, r.Reason)
-		}
-	})
-}
-
 // checkDone: a job is done when its run is recorded as complete, and not before.
 func (f *fleet) checkDone(p *reconciler.Plan) {
 	for i := range p.Facts.Rollouts {
