@@ -48,12 +48,13 @@ bench: build
 	GOBIN=$(CURDIR)/bin $(GO) install cuelang.org/go/cmd/cue@$$($(GO) list -m -f '{{.Version}}' cuelang.org/go)
 	$(GO) test -count=1 -run '^$$' -bench . -benchtime 1x -timeout 20m ./testenv/bench/evaluation
 
-# The scheduler beside swarmkit's, over the same nodes and tasks, and Nomad's over
-# such, after some three minutes. Modules of their own, so that the product links
-# none of it.
+# The scheduler beside swarmkit's, over the same nodes and tasks, and Nomad's and
+# Kubernetes' over such, after some five minutes. Modules of their own, so that the
+# product links none of it.
 bench-peers:
 	cd testenv/peers && $(GO) run .
 	cd testenv/peers/nomad && GOWORK=off $(GO) run . 2>/dev/null
+	cd testenv/peers/kube && $(GO) run .
 
 # Leaves no difference where nothing changed.
 generate:
