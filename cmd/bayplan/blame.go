@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"path"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -33,7 +34,7 @@ type blame struct {
 }
 
 func newBlameCommand() *cobra.Command {
-	b := &blaming{}
+	b := &blaming{evaluating: evaluating{open: true}}
 	cmd := &cobra.Command{
 		Use:   "blame WORKLOAD",
 		Short: "Tell for each field of a workload who set it, where and when",
@@ -113,7 +114,7 @@ func (b *blaming) inForce(ctx context.Context, workload string) (string, error) 
 
 // fields are the workload's, each with the line that sets it.
 func (b *blaming) fields(ctx context.Context, dir string, of *text, w *schema.Workload) (all []view.Blamed, err error) {
-	places, err := load.NewLocator(of.files, load.WithLimits(load.Limits{PackageTime: b.timeout}))
+	places, err := load.NewLocator(of.files, b.places()...)
 	if err != nil {
 		return nil, err
 	}
@@ -124,7 +125,7 @@ func (b *blaming) fields(ctx context.Context, dir string, of *text, w *schema.Wo
 		one := view.Blamed{Field: field, Value: leaves[field], At: at.String(), Default: !at.Written}
 		lines, read := files[at.File]
 		if !read && at.File != "" {
-			if lines, err = tree.Blame(ctx, dir, of.spec.Revision.Commit, at.File); err != nil {
+			if lines, err = tree.Blame(ctx, dir, of.spec.Revision.Commit, path.Join(b.root, at.File)); err != nil {
 				return nil, err
 			}
 			files[at.File] = lines

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -59,6 +60,11 @@ func setUp(env *testscript.Env) error {
 	})
 	env.Values[servedKey{}] = &served{c, s}
 	env.Setenv("BAYPLAN_SERVER", s.URL)
+	examples, err := filepath.Abs("../../examples")
+	if err != nil {
+		return err
+	}
+	env.Setenv("EXAMPLES", examples)
 	for name, file := range p.files {
 		env.Setenv(name, file)
 	}

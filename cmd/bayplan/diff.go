@@ -33,7 +33,7 @@ ends with 2 where anything differs.`,
 				return err
 			}
 			d := status.Diff(&base.spec, &head.spec)
-			locate(cmd.Context(), d.Changes, head, base, e.timeout)
+			locate(cmd.Context(), d.Changes, head, base, e.places())
 			if format.People() {
 				view.Diff(cmd.OutOrStdout(), &d, view.Look{Paint: show.PaintFor(cmd.OutOrStdout())})
 			} else if err := show.Value(cmd.OutOrStdout(), format, d); err != nil {

@@ -1,6 +1,10 @@
 package main
 
 import (
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -13,7 +17,10 @@ import (
 	"github.com/bayplan/bayplan/schema/load"
 )
 
-const evalTimeoutUsage = "how long one folder may take to evaluate"
+const (
+	evalTimeoutUsage = "how long one folder may take to evaluate"
+	envUsage         = "environment: the folder envs/NAME has the teams, all else is there to be imported"
+)
 
 // evaluating is what the verbs that read a tree have in common.
 type evaluating struct {
@@ -21,24 +28,59 @@ type evaluating struct {
 	allow   granting
 	// open leaves it to others what privileges there are, unless --allow says.
 	open bool
+	// root is the folder that is the tree, and env the environment in it.
+	root, env string
 }
 
 func (e *evaluating) addFlags(cmd *cobra.Command) {
 	cmd.PreRunE = e.check
 	cmd.Flags().DurationVar(&e.timeout, "eval-timeout", load.DefaultPackageTime, evalTimeoutUsage)
 	e.allow.addFlag(cmd.Flags())
+	cmd.Flags().StringVar(&e.root, "root", "", "folder of the tree that counts, as for the server")
+	cmd.Flags().StringVar(&e.env, "env", "", envUsage)
 }
 
 func (e *evaluating) check(cmd *cobra.Command, _ []string) error {
+	if !fs.ValidPath(path.Clean(strings.Trim(e.root, "/"))) || !plainName(e.env) {
+		return exit.Usagef(cmd.CommandPath()+" --help", "--root is a folder inside the tree, and --env the name of one in envs")
+	}
 	if e.timeout <= 0 {
 		return exit.Usagef(cmd.CommandPath()+" --help", "--eval-timeout is how long a folder may take: want more than 0")
 	}
 	return nil
 }
 
+// plainName is whether an environment may be called so; "" is none.
+func plainName(env string) bool { return env == "" || schema.ValidName(env) }
+
 // load evaluates a tree until a signal ends the verb.
 func (e *evaluating) load(cmd *cobra.Command, dir string) (schema.Spec, error) {
-	return tree.Load(cmd.Context(), dir, e.timeout, e.grants(cmd))
+	dir = filepath.Join(dir, e.root)
+	return load.LoadContext(cmd.Context(), os.DirFS(dir), tree.Revision(cmd.Context(), dir), e.options(cmd)...)
+}
+
+// loadAt evaluates files of a commit.
+func (e *evaluating) loadAt(cmd *cobra.Command, files fs.FS, rev schema.Revision) (schema.Spec, error) {
+	return load.LoadContext(cmd.Context(), files, rev, e.options(cmd)...)
+}
+
+// within is the part of a whole tree that counts.
+func (e *evaluating) within(files fs.FS) (fs.FS, error) {
+	root := path.Clean(strings.Trim(e.root, "/"))
+	return fs.Sub(files, root)
+}
+
+func (e *evaluating) options(cmd *cobra.Command) []load.Option {
+	return []load.Option{e.limits(), load.WithGrants(e.grants(cmd)), load.WithEnvironment(e.env)}
+}
+
+// places are the options for finding where fields stand.
+func (e *evaluating) places() []load.Option {
+	return []load.Option{e.limits(), load.WithEnvironment(e.env)}
+}
+
+func (e *evaluating) limits() load.Option {
+	return load.WithLimits(load.Limits{PackageTime: e.timeout})
 }
 
 func (e *evaluating) grants(cmd *cobra.Command) schema.Grants {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"connectrpc.com/connect"
 	"github.com/spf13/cobra"
@@ -87,7 +88,7 @@ func (p *planning) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	locate(cmd.Context(), preview.Changes, head, base, p.timeout)
+	locate(cmd.Context(), preview.Changes, head, base, p.places())
 	return p.show(cmd, preview)
 }
 
@@ -102,7 +103,7 @@ func (e *evaluating) texts(cmd *cobra.Command, args []string) (head, base *text,
 		if err != nil {
 			return nil, nil, invalid(cmd, dir, err, true)
 		}
-		return &text{os.DirFS(dir), spec}, nil, nil
+		return &text{os.DirFS(filepath.Join(dir, e.root)), spec}, nil, nil
 	}
 	dir, err := tree.Root(nil)
 	if err != nil {
@@ -125,7 +126,10 @@ func (e *evaluating) at(cmd *cobra.Command, dir string, r schema.Revision) (*tex
 	if err != nil {
 		return nil, err
 	}
-	spec, err := tree.Evaluate(cmd.Context(), files, r, e.timeout, e.grants(cmd))
+	if files, err = e.within(files); err != nil {
+		return nil, err
+	}
+	spec, err := e.loadAt(cmd, files, r)
 	if err != nil {
 		return nil, invalid(cmd, r.Short(), err, true)
 	}

@@ -35,9 +35,9 @@ func (r *reading) addFlags(cmd *cobra.Command) {
 	addFormat(cmd, &r.format)
 }
 
-func addFormat(cmd *cobra.Command, f *show.Format) {
-	f.AddFlag(cmd.Flags())
-	err := cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(show.Formats, cobra.ShellCompDirectiveNoFileComp))
+func addFormat(cmd *cobra.Command, f *show.Format, more ...string) {
+	f.AddFlag(cmd.Flags(), more...)
+	err := cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(slices.Concat(show.Formats, more), cobra.ShellCompDirectiveNoFileComp))
 	if err != nil {
 		panic(err)
 	}

@@ -35,6 +35,9 @@ func newServerCommand() *cobra.Command {
 			if cfg.Source.URL == "" {
 				return exit.Usagef("bayplan server --help", "a server wants a repository to follow: --repo")
 			}
+			if !plainName(cfg.Environment) {
+				return exit.Usagef("bayplan server --help", "--env is the name of a folder in envs, such as prod")
+			}
 			cfg.Version = build.Version()
 			cfg.Log = telemetry.Log(cmd.ErrOrStderr(), levelOf(debug))
 			slog.SetDefault(cfg.Log)
@@ -60,6 +63,7 @@ func newServerCommand() *cobra.Command {
 	f.DurationVar(&cfg.NodeLife, "node-life", wire.DefaultNodeLife, "how long a node's certificate is good; it is renewed after two thirds")
 	sourceFlags(cmd, &cfg.Source)
 	f.StringVar(&cfg.RegistryAuth, "registry-auth", "", "docker config file with the registries' passwords (~/.docker/config.json)")
+	f.StringVar(&cfg.Environment, "env", "", envUsage)
 	(*granting)(&cfg.Allow).addFlag(f)
 	f.DurationVar(&cfg.EvalTimeout, "eval-timeout", load.DefaultPackageTime, "how much processor time one folder may take to evaluate")
 	f.TextVar(&cfg.EvalMemory, "eval-memory", schema.Bytes(evaluate.DefaultMemory), "how much memory one folder may take to evaluate")

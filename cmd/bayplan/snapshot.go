@@ -117,15 +117,14 @@ func pinAsKnown(spec, accepted *schema.Spec) (unresolved []reconciler.Unresolved
 
 // locate tells where what changes stands: the new value in head, or what is gone
 // in base where there is one.
-func locate(ctx context.Context, changes []status.PreviewChange, head, base *text, within time.Duration) {
-	limits := load.WithLimits(load.Limits{PackageTime: within})
-	now, err := load.NewLocator(head.files, limits)
+func locate(ctx context.Context, changes []status.PreviewChange, head, base *text, opts []load.Option) {
+	now, err := load.NewLocator(head.files, opts...)
 	if err != nil {
 		return // the tree evaluated: its places are welcome, not needed
 	}
 	before := now
 	if base != nil {
-		if before, err = load.NewLocator(base.files, limits); err != nil {
+		if before, err = load.NewLocator(base.files, opts...); err != nil {
 			return
 		}
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -29,14 +30,18 @@ func newValidateCommand() *cobra.Command {
 		Long: `Validate evaluates the CUE, YAML and JSON files of a tree and checks every
 workload against the schema. Each error names file, line and field. It asks no
 server and touches nothing. Without DIR it reads the top of the Git work tree
-that you are in.`,
-		Example: "  bayplan validate\n  bayplan validate ./deploy -o json",
+that you are in.
+
+For CI, -o github prints workflow commands that stand beside the lines of a pull
+request, and -o gitlab a code quality report. The exit code is 5 where anything
+is wrong.`,
+		Example: "  bayplan validate\n  bayplan validate ./deploy -o json\n  bayplan validate --env prod -o gitlab > gl-code-quality-report.json",
 		Args:    takes("[DIR]"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return validate(cmd, args, format, e)
 		},
 	}
-	addFormat(cmd, &format)
+	addFormat(cmd, &format, string(github), string(gitlab))
 	e.addFlags(cmd)
 	return cmd
 }
@@ -47,6 +52,9 @@ func validate(cmd *cobra.Command, args []string, format show.Format, e *evaluati
 		return err
 	}
 	spec, loadErr := e.load(cmd, dir)
+	if cmd.Context().Err() == nil && (format == github || format == gitlab) {
+		return forge(cmd, dir, e.root, format, loadErr)
+	}
 	if !format.People() && cmd.Context().Err() == nil {
 		v := verdict{status.Schema, loadErr == nil, len(spec.Teams), len(spec.Workloads), tree.Findings(loadErr)}
 		if err := show.Value(cmd.OutOrStdout(), format, v); err != nil {
@@ -62,6 +70,27 @@ func validate(cmd *cobra.Command, args []string, format show.Format, e *evaluati
 		workloadTable(cmd, spec.Workloads)
 	}
 	return nil
+}
+
+// The formats of validate alone.
+const (
+	github show.Format = "github"
+	gitlab show.Format = "gitlab"
+)
+
+// forge prints findings for a forge's CI, by their paths from the repository's top.
+func forge(cmd *cobra.Command, dir, root string, format show.Format, loadErr error) error {
+	prefix, all := tree.Prefix(filepath.Join(dir, root)), tree.Findings(loadErr)
+	if format == github {
+		if err := tree.Annotate(cmd.OutOrStdout(), all, prefix); err != nil {
+			return err
+		}
+		return invalid(cmd, dir, loadErr, false)
+	}
+	if err := show.Value(cmd.OutOrStdout(), show.JSON, tree.CodeQuality(all, prefix)); err != nil {
+		return err
+	}
+	return silently(invalid(cmd, dir, loadErr, false))
 }
 
 // silently keeps the code of an error whose text was printed as data.

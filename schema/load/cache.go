@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path"
 	"reflect"
 	"slices"
 	"sync"
@@ -36,6 +37,7 @@ type Cache struct {
 	limits  Limits
 	spec    outcome
 	grants  schema.Grants
+	root    string
 	settled bool
 	// module is the path that the files of cue.mod with this digest say.
 	module struct {
@@ -92,14 +94,14 @@ func (c *Cache) former(limits Limits) *scan {
 func (c *Cache) load(ctx context.Context, t *tree, by Evaluator, rev schema.Revision, grants schema.Grants) (schema.Spec, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.settled && t.top == c.last && reflect.DeepEqual(c.grants, grants) {
+	if c.settled && t.top == c.last && t.root == c.root && reflect.DeepEqual(c.grants, grants) {
 		return c.spec.at(rev)
 	}
 	results := c.evaluateAll(ctx, t, by)
 	if err := cmp.Or(ctx.Err(), t.failed()); err != nil {
 		return schema.Spec{}, err
 	}
-	c.grants = grants
+	c.grants, c.root = grants, t.root
 	c.spec.Spec, c.spec.err = assemble(t, results, rev, grants)
 	return c.spec.at(rev)
 }
@@ -127,12 +129,15 @@ func (o outcome) at(rev schema.Revision) (schema.Spec, error) {
 
 // evaluateAll is the results of a tree's packages, by its order of them.
 func (c *Cache) evaluateAll(ctx context.Context, t *tree, by Evaluator) []result {
-	one := Package{Module: c.moduleOf(t), Limits: t.limits}
+	one := Package{Root: t.root, Module: c.moduleOf(t), Limits: t.limits}
 	var mu sync.Mutex
 	fresh := map[string]entry{}
 	results := evaluateAll(t, func(dir string, policy bool) result {
 		p := one
 		p.Dir, p.Policy = dir, policy
+		if t.isEnvironment(dir) {
+			return p.failed(fmt.Sprintf("%s is an environment, and no folder of teams", dir), "say which one is meant: bayplan validate --env "+path.Base(dir)+", bayplan server --env "+path.Base(dir))
+		}
 		e := c.recall(ctx, t, p, by)
 		mu.Lock()
 		defer mu.Unlock()
@@ -221,7 +226,7 @@ func (t *tree) entry(p Package, seen *trail, r result) entry {
 func content(t *tree, p Package, read []string) (sum [sha256.Size]byte) {
 	dirs := map[string]bool{p.Dir: true}
 	if p.Policy {
-		dirs["."] = true
+		dirs[p.Root] = true
 	}
 	for _, d := range read {
 		dirs[d] = true
@@ -235,6 +240,7 @@ func content(t *tree, p Package, read []string) (sum [sha256.Size]byte) {
 	limits.PackageTime = 0
 	fmt.Fprint(h, limits)
 	write([]byte(p.Module))
+	write([]byte(p.Root))
 	fmt.Fprint(h, p.Policy)
 	for _, d := range slices.Sorted(maps.Keys(dirs)) {
 		write([]byte(d))

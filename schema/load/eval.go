@@ -45,10 +45,12 @@ type evaluation struct {
 	limits  Limits
 	folders folders
 	dir     string
-	policy  bool
-	im      *importer
-	ctx     *cue.Context
-	out     result
+	// root is where the operators' part is.
+	root   string
+	policy bool
+	im     *importer
+	ctx    *cue.Context
+	out    result
 }
 
 // evaluate is the whole way from one package's files to its workloads. All that
@@ -56,8 +58,8 @@ type evaluation struct {
 func evaluate(p Package, read folders) result {
 	return guarded(p, read, func(e *evaluation) {
 		e.policy, e.im, e.ctx = p.Policy, newImporter(read, p.Module), cuecontext.New()
-		if p.Dir == "." {
-			e.root()
+		if p.Dir == p.Root {
+			e.cluster()
 		} else {
 			e.team()
 		}
@@ -71,10 +73,10 @@ func guarded(p Package, read folders, work func(*evaluation)) (out result) {
 			out = p.failed(fmt.Sprintf("evaluating the package broke off: %v", cause), nextValidate)
 		}
 	}()
-	e := &evaluation{limits: p.Limits, folders: read, dir: p.Dir}
+	e := &evaluation{limits: p.Limits, folders: read, dir: p.Dir, root: p.Root}
 	work(e)
 	for _, bad := range e.out.Errors {
-		bad.Team = team(p.Dir)
+		bad.Team = p.team()
 	}
 	e.out.Errors = bounded(tidy(e.out.Errors))
 	if len(e.out.Errors) > 0 {
@@ -86,7 +88,7 @@ func guarded(p Package, read folders, work func(*evaluation)) (out result) {
 
 // failed is the result of a package that was not evaluated to its end.
 func (p Package) failed(message, next string) result {
-	return result{Team: true, Broken: true, Errors: []*Error{{Team: team(p.Dir), File: p.Dir, Message: message, Next: next}}}
+	return result{Team: true, Broken: true, Errors: []*Error{{Team: p.team(), File: p.Dir, Message: message, Next: next}}}
 }
 
 func (e *evaluation) team() {
@@ -117,7 +119,7 @@ var workloadsPath = cue.ParsePath("workloads")
 // names checks the folders that make up the team's name, which becomes part of
 // the names of containers.
 func (e *evaluation) names() {
-	for folder := range strings.SplitSeq(e.dir, "/") {
+	for folder := range strings.SplitSeq(teamUnder(e.root, e.dir), "/") {
 		if !schema.ValidName(folder) {
 			e.fail(&Error{File: e.dir, Message: fmt.Sprintf("folder %q: %s", folder, schema.NameRule),
 				Next: "rename it, or begin it with _ if it holds no workloads"})
@@ -203,7 +205,7 @@ func (e *evaluation) workloads(all cue.Value, declared map[string]string) {
 			e.fail(at(it.Value().Pos(), e.dir, "workloads", fmt.Sprintf("a package may hold %d workloads at most", e.limits.PackageWorkloads)))
 			return
 		}
-		c := candidate{under: []string{"workloads"}, name: it.Selector().Unquoted(), dir: e.dir, user: it.Value(), policy: policy, limits: e.limits}
+		c := candidate{under: []string{"workloads"}, name: it.Selector().Unquoted(), team: teamUnder(e.root, e.dir), dir: e.dir, user: it.Value(), policy: policy, limits: e.limits}
 		c.declared = declared[c.name]
 		w, errs := c.judge(kinds)
 		e.out.Errors = append(e.out.Errors, errs...)

@@ -21,19 +21,21 @@ func TestExamples(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := map[string]string{
-		"batch":    "office/backup office/report office/schema office/web",
-		"etcd":     "infra/etcd",
-		"hello":    "hello/web",
-		"java":     "greeter/web",
-		"postgres": "db/pg",
-		"shop":     "infra/edge/mailer infra/edge/proxy storefront/search-de storefront/search-fr storefront/web",
+		"batch":        "office/backup office/report office/schema office/web",
+		"environments": "storefront/search storefront/web",
+		"etcd":         "infra/etcd",
+		"hello":        "hello/web",
+		"java":         "greeter/web",
+		"postgres":     "db/pg",
+		"shop":         "infra/edge/mailer infra/edge/proxy storefront/search-de storefront/search-fr storefront/web",
 	}
+	environment := map[string]string{"environments": "prod"}
 	got := map[string]string{}
 	for _, e := range entries {
 		if !e.IsDir() {
 			continue
 		}
-		spec, err := load.Load(os.DirFS(root+"/"+e.Name()), schema.Revision{Commit: "c0ffee"}, load.WithGrants(schema.AllGrants()))
+		spec, err := load.Load(os.DirFS(root+"/"+e.Name()), schema.Revision{Commit: "c0ffee"}, load.WithGrants(schema.AllGrants()), load.WithEnvironment(environment[e.Name()]))
 		if err != nil {
 			t.Errorf("%s:\n%v", e.Name(), err)
 		}

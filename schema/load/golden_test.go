@@ -42,7 +42,7 @@ func golden(t *testing.T, name string) {
 		t.Fatal(err)
 	}
 	files, want := split(archive)
-	got := transcript(Load(files, testRevision, WithGrants(grantsOf(t, string(archive.Comment)))))
+	got := transcript(Load(files, testRevision, WithGrants(grantsOf(t, string(archive.Comment))), WithEnvironment(environmentOf(string(archive.Comment)))))
 	if *update {
 		archive.Files = append(archive.Files[:len(files)], txtar.File{Name: wantName, Data: []byte(got)})
 		if err := os.WriteFile(name, txtar.Format(archive), 0o644); err != nil {
@@ -71,6 +71,13 @@ func grantsOf(t *testing.T, comment string) schema.Grants {
 		t.Fatal(err)
 	}
 	return all
+}
+
+// environmentOf reads the name that an archive asks for: "Environment: prod."
+func environmentOf(comment string) string {
+	_, name, _ := strings.Cut(comment, "Environment: ")
+	name, _, _ = strings.Cut(name, ".")
+	return name
 }
 
 const wantName = "== want"

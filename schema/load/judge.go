@@ -21,6 +21,7 @@ type candidate struct {
 	// under is where it stands: "workloads", or "cluster" and "pools".
 	under  []string
 	name   string
+	team   string
 	dir    string
 	user   cue.Value
 	policy *policy // nil is none
@@ -259,7 +260,7 @@ func (c *candidate) decode(kinds, v cue.Value) (schema.Workload, []*Error) {
 	if len(text) > c.limits.WorkloadBytes {
 		c.fail(nil, "the workload has %d bytes as JSON, and %d are the limit", len(text), c.limits.WorkloadBytes)
 	}
-	w.Name = team(c.dir) + "/" + c.name
+	w.Name = c.team + "/" + c.name
 	for _, p := range w.Check() {
 		c.fail(p.Path, "%s", p.Message)
 	}

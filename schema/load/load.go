@@ -22,6 +22,7 @@ type options struct {
 	cache     *Cache
 	evaluator Evaluator
 	grants    schema.Grants
+	env       string
 }
 
 // WithLimits bounds what a tree may cost; a field left zero keeps its default.
@@ -36,6 +37,11 @@ func WithEvaluator(e Evaluator) Option { return func(o *options) { o.evaluator =
 // WithGrants opens privileges, which no text in the tree can: without it there are
 // none.
 func WithGrants(g schema.Grants) Option { return func(o *options) { o.grants = g } }
+
+// WithEnvironment evaluates one of the tree's environments, the folder envs/NAME:
+// its folders are the teams, and it holds the operators' part. All else of the
+// tree is there to be imported. "" is a tree without any.
+func WithEnvironment(name string) Option { return func(o *options) { o.env = name } }
 
 // Load evaluates a tree. The Spec shares memory with the Cache, if there is one:
 // what it holds is to be read, and copied before it is changed.
@@ -57,7 +63,7 @@ func LoadContext(ctx context.Context, fsys fs.FS, rev schema.Revision, opts ...O
 		opt(&o)
 	}
 	limits := o.limits.withDefaults()
-	t, err := readTree(fsys, limits, o.cache.former(limits))
+	t, err := readTree(fsys, limits, o.env, o.cache.former(limits))
 	if err != nil {
 		return schema.Spec{}, err
 	}
@@ -72,12 +78,14 @@ func LoadContext(ctx context.Context, fsys fs.FS, rev schema.Revision, opts ...O
 func evaluateAll(t *tree, eval func(dir string, policy bool) result) []result {
 	results := make([]result, len(t.packages))
 	teams, policy := t.packages, false
-	if len(teams) > 0 && teams[0] == "." {
-		results[0] = eval(".", false)
+	if len(teams) > 0 && teams[0] == t.root {
+		results[0] = eval(t.root, false)
 		policy = results[0].Policy
 		teams = teams[1:]
 		if results[0].Broken {
-			eval = func(dir string, _ bool) result { return heldBack(dir, results[0].Errors[0]) }
+			eval = func(dir string, _ bool) result {
+				return heldBack(Package{Dir: dir, Root: t.root}, results[0].Errors[0])
+			}
 		}
 	}
 	offset := len(results) - len(teams)
@@ -95,12 +103,12 @@ func evaluateAll(t *tree, eval func(dir string, policy bool) result) []result {
 }
 
 // heldBack is the result of a team whose policy cannot be read.
-func heldBack(dir string, cause *Error) result {
+func heldBack(p Package, cause *Error) result {
 	place := cause.File
 	if cause.Line > 0 {
 		place += ":" + strconv.Itoa(cause.Line)
 	}
-	return result{Team: true, Errors: []*Error{{Team: dir, File: dir,
+	return result{Team: true, Errors: []*Error{{Team: p.team(), File: p.Dir,
 		Message: "held back, since the cluster's policy cannot be read: see " + place,
 		Next:    "correct " + place + " and run: bayplan validate"}}}
 }
@@ -112,27 +120,27 @@ func assemble(t *tree, results []result, rev schema.Revision, grants schema.Gran
 	some, by := false, bounds{grants: grants}
 	for i := range results {
 		r := &results[i]
-		if t.packages[i] == "." && len(r.Errors) == 0 {
+		if t.packages[i] == t.root && len(r.Errors) == 0 {
 			spec.Pools, spec.Registries, spec.Owners = r.Pools, r.Registries, r.Owners
 		}
-		if t.packages[i] == "." {
+		if t.packages[i] == t.root {
 			by.pools, by.owners, by.ownersAt = r.Pools, r.Owners, r.OwnersAt
 		}
 		if len(r.Errors) == 0 {
-			r.Errors = by.broken(team(t.packages[i]), r)
+			r.Errors = by.broken(t.team(i), r)
 		}
 	}
 	checkWaits(t, results)
 	spec.Workloads = slices.Grow(spec.Workloads, count(results))
 	for i, r := range results {
-		root := t.packages[i] == "."
+		root := t.packages[i] == t.root
 		some = some || r.Team || !root
 		sound := len(r.Errors) == 0
 		errs = append(errs, r.Errors...)
 		if sound && (root || !r.Team) {
 			continue
 		}
-		one := schema.Team{Name: team(t.packages[i]), Commit: rev.Commit}
+		one := schema.Team{Name: t.team(i), Commit: rev.Commit}
 		if !sound {
 			one.Commit, one.Errors = "", texts(r.Errors)
 		} else {

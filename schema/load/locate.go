@@ -42,7 +42,7 @@ func NewLocator(fsys fs.FS, opts ...Option) (*Locator, error) {
 	for _, opt := range opts {
 		opt(&o)
 	}
-	t, err := readTree(fsys, o.limits.withDefaults(), nil)
+	t, err := readTree(fsys, o.limits.withDefaults(), o.env, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +60,7 @@ func (l *Locator) Find(ctx context.Context, workload, field string) (found Posit
 		}
 	}()
 	dir, name := path.Split(workload)
-	all := l.team(ctx, strings.TrimSuffix(dir, "/"))
+	all := l.team(ctx, path.Join(l.tree.root, dir))
 	if !all.Exists() {
 		return Position{}
 	}
@@ -111,7 +111,7 @@ func (l *Locator) team(ctx context.Context, dir string) cue.Value {
 
 // evaluate is the way of evaluation.team as far as the users' own values.
 func (l *Locator) evaluate(dir string) (all cue.Value) {
-	p := Package{Dir: dir, Module: moduleName(l.tree.folder), Limits: l.tree.limits}
+	p := Package{Dir: dir, Root: l.tree.root, Module: moduleName(l.tree.folder), Limits: l.tree.limits}
 	guarded(p, l.tree.folder, func(e *evaluation) {
 		e.im, e.ctx = newImporter(l.tree.folder, p.Module), cuecontext.New()
 		own := l.tree.folder(dir)

@@ -1,15 +1,34 @@
 package load
 
+import "strings"
+
 // Package is one folder's work, and all that it may know beside the files.
 type Package struct {
-	// Dir is its path from the root, whose own is ".".
+	// Dir is its path from the top of the tree, whose own is ".".
 	Dir string
+	// Root is the folder whose path below is a team's name, and which is the
+	// operators' itself: "." or that of an environment.
+	Root string
 	// Module is the path by which files import others of the repository; "" if it
 	// is no CUE module.
 	Module string
 	// Policy tells that the root has a policy, to which the workloads are held.
 	Policy bool
 	Limits Limits
+}
+
+// team is the name of the package's team; "" is the root.
+func (p Package) team() string { return teamUnder(p.Root, p.Dir) }
+
+// teamUnder is the name of the team that a directory below a root is.
+func teamUnder(root, dir string) string {
+	switch {
+	case dir == root:
+		return ""
+	case root == ".":
+		return dir
+	}
+	return strings.TrimPrefix(dir, root+"/")
 }
 
 // Folder is the files right in one directory, in the order of their names, and

@@ -41,9 +41,6 @@ func parseAll(dir string, files []File) ([]source, []*Error) {
 	if errs == nil {
 		errs = doubles(sources)
 	}
-	for _, e := range errs {
-		e.Team = team(dir)
-	}
 	return sources, errs
 }
 

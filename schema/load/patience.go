@@ -63,7 +63,7 @@ type attempt struct {
 // the waiting; what is returned then is of no use.
 func (p *patience) evaluate(ctx context.Context, t *tree, one Package) entry {
 	if p.exhausted() {
-		return entry{result: heldUp(one.Dir)}
+		return entry{result: heldUp(one)}
 	}
 	if !p.enter(ctx) {
 		return entry{}
@@ -82,7 +82,7 @@ func (p *patience) evaluate(ctx context.Context, t *tree, one Package) entry {
 	}
 	p.abandon(a)
 	p.leave()
-	e := t.entry(one, a.seen, tooLong(one.Dir, one.Limits.PackageTime))
+	e := t.entry(one, a.seen, tooLong(one))
 	e.late = a
 	return e
 }
@@ -132,15 +132,15 @@ func (a *attempt) ended() bool {
 }
 
 // tooLong is the result of a package that took longer than it may.
-func tooLong(dir string, limit time.Duration) result {
-	return result{Team: true, Broken: true, Errors: []*Error{{Team: team(dir), File: dir,
-		Message: fmt.Sprintf("evaluating the folder took longer than %s", limit),
+func tooLong(p Package) result {
+	return result{Team: true, Broken: true, Errors: []*Error{{Team: p.team(), File: p.Dir,
+		Message: fmt.Sprintf("evaluating the folder took longer than %s", p.Limits.PackageTime),
 		Next:    "look for a comprehension over much data, split the folder, and run: bayplan validate"}}}
 }
 
 // heldUp is the result of a package that was not evaluated at all.
-func heldUp(dir string) result {
-	return result{Team: true, Broken: true, Errors: []*Error{{Team: team(dir), File: dir,
+func heldUp(p Package) result {
+	return result{Team: true, Broken: true, Errors: []*Error{{Team: p.team(), File: p.Dir,
 		Message: fmt.Sprintf("not evaluated, since %d folders that took too long are still being evaluated", maxAbandoned),
 		Next:    "correct those first, and push again once they are through, or restart the server: what runs goes on running"}}}
 }

@@ -35,9 +35,9 @@ func (e *evaluation) openPolicy() (*policy, bool) {
 	if !e.policy {
 		return nil, true
 	}
-	apart := &evaluation{folders: e.folders, dir: ".", im: newImporter(e.folders, e.im.module), ctx: cuecontext.New()}
-	sources, _ := parseAll(".", e.folders(".").Files)
-	root, ok := apart.build(".", rootSources(sources))
+	apart := &evaluation{folders: e.folders, dir: e.root, root: e.root, im: newImporter(e.folders, e.im.module), ctx: cuecontext.New()}
+	sources, _ := parseAll(e.root, e.folders(e.root).Files)
+	root, ok := apart.build(e.root, rootSources(sources))
 	e.out.Errors = append(e.out.Errors, apart.out.Errors...)
 	return &policy{apart.ctx, root.LookupPath(policyPath)}, ok
 }

@@ -28,7 +28,7 @@ func (p Package) receive(answer []byte) (r result, err error) {
 }
 
 func (p Package) check(r *result) error {
-	root := p.Dir == "."
+	root := p.Dir == p.Root
 	switch {
 	case !root && (len(r.Pools) > 0 || len(r.Registries) > 0 || len(r.Owners) > 0 || r.Policy):
 		return errors.New("a team speaks for the cluster")
@@ -59,7 +59,7 @@ func (p Package) checkErrors(r *result) error {
 		return fmt.Errorf("%d errors", len(r.Errors))
 	}
 	for _, e := range r.Errors {
-		if e == nil || e.Team != team(p.Dir) || e.Message == "" || !fs.ValidPath(e.File) || e.Line < 0 || e.Col < 0 {
+		if e == nil || e.Team != p.team() || e.Message == "" || !fs.ValidPath(e.File) || e.Line < 0 || e.Col < 0 {
 			return errors.New("an error without a place")
 		}
 		if len(e.File)+len(e.Path)+len(e.Message)+len(e.Next) > maxText {
@@ -76,7 +76,7 @@ func (p Package) checkWorkloads(r *result) error {
 	names := map[string]bool{}
 	for i := range r.Workloads {
 		w, b := &r.Workloads[i], &r.Belongs[i]
-		name, mine := strings.CutPrefix(w.Name, team(p.Dir)+"/")
+		name, mine := strings.CutPrefix(w.Name, p.team()+"/")
 		switch {
 		case !mine || !schema.ValidName(name) || names[name]:
 			return fmt.Errorf("workload %.100q is not this team's", w.Name)

@@ -11,12 +11,12 @@ import (
 	"github.com/bayplan/bayplan/schema"
 )
 
-// root checks the operators' part. An error in it is either an operator's slip
+// cluster checks the operators' part. An error in it is either an operator's slip
 // beside the policy (workloads at the root, another tool's file), which keeps
 // nobody else, or leaves the policy unknown: then the package is broken.
-func (e *evaluation) root() {
-	own := e.folders(".")
-	sources, errs := parseAll(".", own.Files)
+func (e *evaluation) cluster() {
+	own := e.folders(e.root)
+	sources, errs := parseAll(e.root, own.Files)
 	e.out.Errors = append(errs, own.Refused...)
 	e.out.Broken = slices.ContainsFunc(e.out.Errors, func(bad *Error) bool { return mayHoldPolicy(bad, own.Files) })
 	sources = rootSources(sources)
@@ -28,15 +28,15 @@ func (e *evaluation) root() {
 		return
 	}
 	before := len(e.out.Errors)
-	value, ok := e.build(".", sources)
+	value, ok := e.build(e.root, sources)
 	if ok {
-		e.cluster(value.LookupPath(cue.ParsePath("cluster")))
+		e.clusterFields(value.LookupPath(cue.ParsePath("cluster")))
 		e.pools(value.LookupPath(cue.ParsePath("cluster.pools")))
 		e.registries(value.LookupPath(cue.ParsePath("cluster.registries")))
 		e.owners(value.LookupPath(cue.ParsePath("cluster.owners")))
 		e.out.Policy = value.LookupPath(policyPath).Exists()
 		if err := value.Validate(); err != nil {
-			e.out.Errors = append(e.out.Errors, plainErrors(".", err)...)
+			e.out.Errors = append(e.out.Errors, plainErrors(e.root, err)...)
 		}
 	}
 	e.out.Broken = !ok || len(e.out.Errors) > before
@@ -110,24 +110,24 @@ func (c *candidate) judgePool(definition cue.Value) (p schema.Pool, ok bool) {
 	return p, ok
 }
 
-// cluster checks names that are close to those that matter, since the rest is open.
-func (e *evaluation) cluster(v cue.Value) {
+// clusterFields checks names that are close to those that matter, since the rest is open.
+func (e *evaluation) clusterFields(v cue.Value) {
 	if !v.Exists() {
 		return
 	}
 	known := rules().cluster.names()
 	it, err := v.Fields()
 	if err != nil {
-		e.fail(at(v.Pos(), ".", "cluster", "want "+rules().cluster.want+", got "+got(v)))
+		e.fail(at(v.Pos(), e.root, "cluster", "want "+rules().cluster.want+", got "+got(v)))
 		return
 	}
 	for it.Next() {
 		name := it.Selector().Unquoted()
 		if near := nearest(name, known); near != "" && near != name {
-			e.fail(at(it.Value().Pos(), ".", dotted([]string{"cluster", name}), unknownField(name, known)))
+			e.fail(at(it.Value().Pos(), e.root, dotted([]string{"cluster", name}), unknownField(name, known)))
 		}
 		if slices.Contains(known, name) && !maybeStruct(it.Value()) {
-			e.fail(at(it.Value().Pos(), ".", dotted([]string{"cluster", name}), "want fields in braces, got "+got(it.Value())))
+			e.fail(at(it.Value().Pos(), e.root, dotted([]string{"cluster", name}), "want fields in braces, got "+got(it.Value())))
 		}
 	}
 }

@@ -97,7 +97,7 @@ func (t *tree) enter(dir, id string, former *scan) (*scan, error) {
 	if strings.Count(dir, "/")+1 <= t.limits.Depth {
 		return t.scan(dir, id, former.at(dir))
 	}
-	deep := refusal(dir, dir, fmt.Sprintf("folders may lie %d deep at most", t.limits.Depth))
+	deep := refusal(dir, fmt.Sprintf("folders may lie %d deep at most", t.limits.Depth))
 	return &scan{dir: dir, own: &listing{dir: dir, refused: []*Error{deep}}}, nil
 }
 
@@ -127,7 +127,7 @@ func rootID(fsys fs.FS) string {
 // or else of what is read.
 func (t *tree) digest(l *listing, ids []string) error {
 	if over := len(l.names) - t.limits.PackageFiles; over > 0 {
-		l.refused = []*Error{refusal(l.dir, l.dir, fmt.Sprintf("the folder has more than %d files, which is the limit", t.limits.PackageFiles))}
+		l.refused = []*Error{refusal(l.dir, fmt.Sprintf("the folder has more than %d files, which is the limit", t.limits.PackageFiles))}
 		l.names, ids = l.names[:t.limits.PackageFiles], ids[:t.limits.PackageFiles]
 	}
 	h := sha256.New()

@@ -81,6 +81,8 @@ type tree struct {
 	// path; "." is the root. Folders below cue.mod are there for imports only.
 	top     *scan
 	folders map[string]*listing
+	// root is the folder below which packages are: "." or an environment's.
+	root string
 	// packages are the directories that are teams (or the root), sorted.
 	packages []string
 
@@ -96,8 +98,8 @@ type tree struct {
 // readTree finds the folders of a tree. What is the same as in former, an
 // earlier tree under the same limits or nil, is not listed again where the file
 // system tells by a hash that it is.
-func readTree(fsys fs.FS, limits Limits, former *scan) (*tree, error) {
-	t := &tree{limits: limits, fsys: fsys, folders: map[string]*listing{}, open: map[string]Folder{}}
+func readTree(fsys fs.FS, limits Limits, env string, former *scan) (*tree, error) {
+	t := &tree{limits: limits, root: rootOf(env), fsys: fsys, folders: map[string]*listing{}, open: map[string]Folder{}}
 	top, err := t.scan(".", rootID(fsys), former)
 	if err != nil {
 		return nil, err
@@ -105,11 +107,15 @@ func readTree(fsys fs.FS, limits Limits, former *scan) (*tree, error) {
 	t.top = top
 	top.each(func(l *listing) {
 		t.folders[l.dir] = l
-		if !vendored(l.dir) {
-			t.packages = append(t.packages, l.dir)
+		if dir, ok := t.packageOf(l.dir); ok {
+			t.packages = append(t.packages, dir)
 		}
 	})
+	if len(t.packages) == 0 && env != "" {
+		return nil, t.noEnvironment(env)
+	}
 	slices.Sort(t.packages)
+	t.packages = slices.Compact(t.packages)
 	if len(t.packages) > limits.Packages {
 		return nil, fmt.Errorf("the tree has %d packages, and %d are the limit: split the repository", len(t.packages), limits.Packages)
 	}
@@ -171,7 +177,7 @@ func (t *tree) read(l *listing) (Folder, error) {
 		}
 		if size += int64(len(f.Data)); size > t.limits.PackageBytes {
 			size -= int64(len(f.Data))
-			f.Data, why = nil, refusal(l.dir, l.dir, fmt.Sprintf("the files of the folder sum to more than %d bytes, which is the limit", t.limits.PackageBytes))
+			f.Data, why = nil, refusal(l.dir, fmt.Sprintf("the files of the folder sum to more than %d bytes, which is the limit", t.limits.PackageBytes))
 		}
 		if why != nil && (len(out.Refused) == 0 || out.Refused[len(out.Refused)-1].compare(why) != 0) {
 			out.Refused = append(out.Refused, why) // one of a kind is enough
@@ -194,7 +200,7 @@ func (t *tree) readFile(name string) (f File, why *Error, err error) {
 		limit, tooLarge = t.limits.FileBytes, true
 	}
 	if tooLarge {
-		return File{Name: name}, refusal(path.Dir(name), name, fmt.Sprintf("the file has more than %d bytes, which is the limit", limit)), nil
+		return File{Name: name}, refusal(name, fmt.Sprintf("the file has more than %d bytes, which is the limit", limit)), nil
 	}
 	return File{name, data}, nil, nil
 }
@@ -220,16 +226,8 @@ func readAtMost(fsys fs.FS, name string, n int64) ([]byte, error) {
 }
 
 // refusal is why a file, or a folder's files, are not read.
-func refusal(dir, name, message string) *Error {
-	return &Error{Team: team(dir), File: name, Message: message, Next: nextSplit}
-}
-
-// team is the name of the team that a directory is.
-func team(dir string) string {
-	if dir == "." {
-		return ""
-	}
-	return dir
+func refusal(name, message string) *Error {
+	return &Error{File: name, Message: message, Next: nextSplit}
 }
 
 // What to do about an error, as Error.Next.

@@ -33,13 +33,13 @@ func checkWaits(t *tree, results []result) {
 	all := waits{known: map[string]*schema.Workload{}, failing: map[string]bool{}}
 	for i := range results {
 		r := &results[i]
-		all.failing[team(t.packages[i])] = len(r.Errors) > 0
+		all.failing[t.team(i)] = len(r.Errors) > 0
 		for k := range r.Workloads {
 			all.known[r.Workloads[k].Name] = &r.Workloads[k]
 		}
 	}
 	for i := range results {
-		found := all.troubles(team(t.packages[i]), &results[i])
+		found := all.troubles(t.team(i), &results[i])
 		results[i].Errors = append(slices.Clip(results[i].Errors), bounded(tidy(found))...)
 	}
 }

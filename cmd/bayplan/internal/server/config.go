@@ -41,6 +41,8 @@ type Config struct {
 	// NodeLife is how long a node's certificate is good, of which it uses two
 	// thirds; zero is wire.DefaultNodeLife.
 	NodeLife time.Duration
+	// Environment is the one that is reconciled, of a tree that has some.
+	Environment string
 	// Allow is what workloads may have that reaches beyond their containers;
 	// nothing in the repository can add to it.
 	Allow schema.Grants

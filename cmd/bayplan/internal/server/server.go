@@ -135,7 +135,7 @@ func (s *server) evaluator() (func(context.Context, fs.FS, schema.Revision) (sch
 	}
 	s.workers = evaluate.New(evaluate.Config{Memory: int64(s.EvalMemory), Log: s.Log})
 	opts := []load.Option{load.WithCache(cache), load.WithEvaluator(s.workers.Evaluate),
-		load.WithLimits(load.Limits{PackageTime: s.EvalTimeout}), load.WithGrants(s.Allow)}
+		load.WithLimits(load.Limits{PackageTime: s.EvalTimeout}), load.WithGrants(s.Allow), load.WithEnvironment(s.Environment)}
 	var one sync.Mutex
 	return func(ctx context.Context, files fs.FS, rev schema.Revision) (schema.Spec, error) {
 		one.Lock()

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -27,9 +28,16 @@ const (
 // Formats is every one, in the order of help texts and completion.
 var Formats = []string{string(Table), string(Wide), string(JSON), string(YAML)}
 
-// AddFlag gives a verb its -o, with f's present value as the default.
-func (f *Format) AddFlag(fs *pflag.FlagSet) {
-	fs.VarP(f, "output", "o", "how to print: "+strings.Join(Formats, ", "))
+// AddFlag gives a verb its -o, with f's present value as the default; more are
+// formats that this verb alone has.
+func (f *Format) AddFlag(fs *pflag.FlagSet, more ...string) {
+	fs.VarP(&choice{f, slices.Concat(Formats, more)}, "output", "o", "how to print: "+strings.Join(slices.Concat(Formats, more), ", "))
+}
+
+// choice is the flag's value: one of some formats.
+type choice struct {
+	*Format
+	among []string
 }
 
 // String is the flag's text.
@@ -39,14 +47,12 @@ func (f *Format) String() string { return string(*f) }
 func (f *Format) Type() string { return "format" }
 
 // Set refuses what is no format.
-func (f *Format) Set(s string) error {
-	for _, known := range Formats {
-		if s == known {
-			*f = Format(s)
-			return nil
-		}
+func (c *choice) Set(s string) error {
+	if !slices.Contains(c.among, s) {
+		return fmt.Errorf("want one of %s", strings.Join(c.among, ", "))
 	}
-	return fmt.Errorf("want one of %s", strings.Join(Formats, ", "))
+	*c.Format = Format(s)
+	return nil
 }
 
 // People is whether the format is for eyes.

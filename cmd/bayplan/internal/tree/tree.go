@@ -44,16 +44,25 @@ func Root(args []string) (string, error) {
 	}
 }
 
-// Load evaluates the tree under dir as it stands on disk, each folder for as
-// long as within says and with the privileges that are granted. It ends with ctx,
-// whose error it then returns.
-func Load(ctx context.Context, dir string, within time.Duration, grants schema.Grants) (schema.Spec, error) {
-	return Evaluate(ctx, os.DirFS(dir), Revision(ctx, dir), within, grants)
-}
-
-// Evaluate is Load of files that need not be on disk.
-func Evaluate(ctx context.Context, files fs.FS, rev schema.Revision, within time.Duration, grants schema.Grants) (schema.Spec, error) {
-	return load.LoadContext(ctx, files, rev, load.WithLimits(load.Limits{PackageTime: within}), load.WithGrants(grants))
+// Prefix is the path from the top of the work tree that dir is in to dir, with a
+// slash at its end; "" for the top and for a folder in none.
+func Prefix(dir string) string {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return ""
+	}
+	for top := abs; ; top = filepath.Dir(top) {
+		if _, err := os.Stat(filepath.Join(top, ".git")); err == nil {
+			rel, err := filepath.Rel(top, abs)
+			if err != nil || rel == "." {
+				return ""
+			}
+			return filepath.ToSlash(rel) + "/"
+		}
+		if top == filepath.Dir(top) {
+			return ""
+		}
+	}
 }
 
 // gitPatience bounds the question to git: its answer is welcome, not needed.
