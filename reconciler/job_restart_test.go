@@ -4,14 +4,12 @@ import (
 	"testing"
 
 	"github.com/cockroachdb/datadriven"
-
-	"github.com/bayplan/bayplan/nodes"
 )
 
 // What becomes of jobs and crons is the same with the server restarted between
 // every two steps: what ran, and which attempt where (I5, I6, I21, I24).
 func TestReconcile_JobsWithRestartsBetween(t *testing.T) {
-	for _, name := range []string{"job", "job_fails", "cron", "cron_overlap", "cron_dst"} {
+	for _, name := range []string{"job", "job_fails", "job_superseded", "cron", "cron_overlap", "cron_dst"} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld()
 			datadriven.RunTest(t, "testdata/"+name+".txt", func(t *testing.T, d *datadriven.TestData) string {
@@ -30,19 +28,10 @@ func TestReconcile_JobsWithRestartsBetween(t *testing.T) {
 // restart is another leader, with the facts as the ledger gives them back; it
 // hears again from the nodes that it can hear.
 func (w *world) restart(t *testing.T) {
-	w.epoch++
-	w.started = w.now
+	w.fail()
 	w.facts = throughLedger(t, w.facts)
 	w.facts.Anchor(w.now)
-	heard := nodes.Snapshot{}
-	for _, n := range w.snap.Nodes {
-		if !w.down[n.Report.Node.Name] {
-			heard.Nodes = append(heard.Nodes, n)
-		}
-	}
-	w.snap = nodes.Snapshot{}
 	w.pass()
-	w.snap = heard
-	w.hear()
+	w.hearAll()
 	w.pass()
 }

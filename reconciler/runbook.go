@@ -86,7 +86,7 @@ func (p *pass) inTurn(i int, whole gate, slot int) gate {
 	switch {
 	case !whole.open():
 	case r.Stage == Reverting && r.Good != nil && r.Good.Update.Strategy == schema.Ordered:
-		whole.update = whole.update && p.stepsUnderWay(i, nil) == "" && slot >= p.highestOther(i)
+		whole.update = whole.update && p.stepsUnderWay(i, nil) == "" && (slot >= p.highestOther(i) || p.isDown(i, slot))
 	case out.course != "":
 		if c := r.Course; c != nil && c.Of == out.course {
 			if t := c.turn(slot); t != nil && t.At != TurnBefore || t == nil && !c.ahead(r.Want, slot) {
@@ -109,6 +109,20 @@ func (p *pass) highestOther(i int) int {
 		}
 	}
 	return 0
+}
+
+// isDown is whether a slot has something, and all that it has is down: nobody waits
+// for it, or what is to go before it would wait for ever.
+func (p *pass) isDown(i, slot int) (down bool) {
+	for _, e := range p.groupAt(i) {
+		if e.slot().Index != slot || e.order == nil || e.order.Stop {
+			continue
+		}
+		if down = p.down(&e); !down {
+			return false
+		}
+	}
+	return down
 }
 
 // followRunbook goes as far in the i-th rollout's runbook as the pass can.

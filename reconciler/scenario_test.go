@@ -55,6 +55,7 @@ type world struct {
 	facts        reconciler.Facts
 	snap         nodes.Snapshot
 	down         map[string]bool // nodes that are cut off
+	restless     bool            // the server is restarted between every two steps of rounds
 	told         nodes.Snapshot  // what the leader before this one had heard
 	scratch      reconciler.Scratch
 }
@@ -92,7 +93,7 @@ func (w *world) do(t *testing.T, d *datadriven.TestData) string {
 		w.tick(t, d.CmdArgs[0].Key)
 	case "cut", "join": // the node's link breaks, or is whole again
 		w.down[d.CmdArgs[0].Key] = d.Cmd == "cut"
-		w.hear()
+		w.hearAll()
 		return ""
 	case "restart": // a new leader, with an empty roster
 		w.fail()
@@ -120,6 +121,12 @@ func (w *world) do(t *testing.T, d *datadriven.TestData) string {
 		return w.commits()
 	case "history": // history WORKLOAD
 		return w.history(d.CmdArgs[0].Key)
+	case "rounds": // rounds N: orders are carried out and 10 s pass, N times
+		n, err := strconv.Atoi(d.CmdArgs[0].Key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return w.rounds(t, n)
 	case "state":
 		return w.state()
 	case "volumes": // where slots are at home, and what is kept
