@@ -67,6 +67,8 @@ type mark struct {
 	// serves is whether either does; comesBack whether there is a version to come
 	// back in where neither is there.
 	serves, comesBack bool
+	// waits is whether it never was there, and may not be started yet.
+	waits bool
 }
 
 func (p *pass) markOf(i int, v *slotView) mark {
@@ -76,6 +78,7 @@ func (p *pass) markOf(i int, v *slotView) mark {
 	}
 	if m.current == nil && m.old == nil {
 		m.comesBack = p.present(i, v) != nil
+		m.waits = v.waits && !m.comesBack
 	}
 	return m
 }

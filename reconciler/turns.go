@@ -7,11 +7,16 @@ import (
 )
 
 // phase is whether all of its slots have had their turn. Turns begin in their
-// order, as many at once as the phase allows.
+// order, as many at once as the phase allows. One that is new and may not start yet
+// holds nobody up: it may be just those that it waits for.
 func (k *walker) phase(ph *schema.Phase) bool {
 	active, held, all := 0, false, true
 	for _, slot := range ph.Slots {
 		t := k.c.turn(slot)
+		if t == nil && k.mark(slot).waits {
+			all = false
+			continue
+		}
 		if t == nil && (held || active >= ph.Parallel || !k.mayBegin(slot, active)) {
 			held, all = true, false
 			continue
