@@ -266,13 +266,17 @@ func (p *pass) refused(w *want, why *scheduler.Why) {
 	if w.drains {
 		return
 	}
-	out := &p.outcome[w.rollout]
-	out.waiting = w.request.Slot.String() + ": " + why.String()
-	if w.inTurn {
+	out, text := &p.outcome[w.rollout], why.String()
+	out.waiting = w.request.Slot.String() + ": " + text
+	switch {
+	case w.step != nil: // there is nothing of its own to end first
+		text = "step " + w.step.step.Name + ": " + text
+		out.waiting = text
+	case w.inTurn:
 		return
 	}
 	p.blocked = append(p.blocked, Blocked{Workload: w.request.Workload.Name, Slot: w.request.Slot, Code: "unplaced",
-		Text: why.String(), Next: unplacedNext(why, w.request.Slot), Why: why})
+		Text: text, Next: unplacedNext(why, w.request.Slot), Why: why})
 }
 
 func unplacedNext(why *scheduler.Why, slot schema.Slot) string {

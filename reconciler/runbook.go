@@ -18,10 +18,10 @@ import (
 // back slot by slot without any step: what failed may have been just that.
 
 // courseOf is which course the rollout has to follow in this pass; "" where none:
-// nothing is replaced, or not by turns.
+// nothing is replaced, as where no slot is left, or not by turns.
 func (p *pass) courseOf(i int) string {
 	r := &p.facts.Rollouts[i]
-	if r.Stage != Rolling && r.Stage != Stuck || r.Want == nil || r.Want.Update.Strategy != schema.Ordered {
+	if r.Stage != Rolling && r.Stage != Stuck || r.Want == nil || r.Want.Update.Strategy != schema.Ordered || r.Want.Replicas == 0 {
 		return ""
 	}
 	b, err := json.Marshal(r.Want.Update.Runbook)
