@@ -19,6 +19,9 @@ func fullness(freeCPU, capCPU, freeMem, capMem int64) int32 {
 	return 20*tenScale - tenTo(freeCPU, capCPU) - tenTo(freeMem, capMem)
 }
 
+// fitTop is the most that fit tells.
+const fitTop = 1000
+
 const (
 	tenScale = 1_000_000 // of a power of ten in the table
 	tenSteps = 1 << 10   // of the table

@@ -1,6 +1,10 @@
 package scheduler
 
-import "github.com/bayplan/bayplan/schema"
+import (
+	"math"
+
+	"github.com/bayplan/bayplan/schema"
+)
 
 // next is the best node for one more, which takes over from an instance on the
 // node leaves (−1 is none); −1 if there is none.
@@ -10,7 +14,30 @@ func (g *run) next(leaves int32) (node int32) {
 	}
 	g.t.hold(g)
 	g.leave(leaves)
-	best := uint64(noRank)
+	best, node := g.leading()
+	if g.late && (best == noRank || best >= g.crowdedTop()) {
+		g.appraiseAll()
+		best, node = g.leading()
+	}
+	if best == noRank {
+		g.why = g.explain()
+		return -1
+	}
+	return node
+}
+
+// crowdedTop is a rank that no node with slots of the workload goes before.
+func (g *run) crowdedTop() uint64 {
+	most := int32(math.MinInt32)
+	for i := range g.views {
+		most = max(most, g.views[i].wishes)
+	}
+	return rank(fitTop+crowding(1)+most, 0, maxNodes-1)
+}
+
+// leading is the best node of those that are ranked.
+func (g *run) leading() (best uint64, node int32) {
+	best = noRank
 	for i := range g.views {
 		extra, shut := int32(0), false
 		if v := &g.views[i]; len(g.counters) > 0 {
@@ -25,11 +52,7 @@ func (g *run) next(leaves int32) (node int32) {
 			best, node = k-uint64(int64(extra))<<44, int32(k%maxNodes)
 		}
 	}
-	if best == noRank {
-		g.why = g.explain()
-		return -1
-	}
-	return node
+	return best, node
 }
 
 // leader is the rank of the best node of a class.
@@ -68,7 +91,7 @@ func (g *run) freshest(v *view) uint64 {
 				v.fresh = pop(v.fresh)
 			case now != n:
 				v.fresh = push(pop(v.fresh), pair(now, id))
-			case g.t.mark[n] == g.t.turn || !g.takes(n):
+			case g.t.marks[n].turn == g.t.turn || !g.takes(n):
 				g.setAside(n)
 			default:
 				return rank(v.score, 0, n)
@@ -103,10 +126,10 @@ func (g *run) take(n int32, slot schema.Slot) Placement {
 	t, i := g.t, g.viewOf(n)
 	p := Placement{Slot: slot, Node: t.nodes[n].Node.Name, Score: g.scoreOf(n)}
 	g.setAside(n)
-	if t.mark[n] != t.turn {
+	if t.marks[n].turn != t.turn {
 		g.mark(n)
 	}
-	t.spots.at(t.spot[n]).slots++
+	t.spots.at(t.marks[n].spot).slots++
 	for k := range g.counters {
 		if c := &g.counters[k]; c.kind != nears {
 			c.total++

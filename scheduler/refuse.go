@@ -62,10 +62,11 @@ func (g *run) forbids(i int, n int32) *counter {
 // crowd is how many slots of the workload are on a node, beside the one that is
 // placed.
 func (g *run) crowd(n int32) int32 {
-	if g.t.mark[n] != g.t.turn {
+	m := g.t.marks[n]
+	if m.turn != g.t.turn {
 		return 0
 	}
-	k := g.t.spots.at(g.t.spot[n]).slots
+	k := g.t.spots.at(m.spot).slots
 	if g.leaves == n {
 		k--
 	}

@@ -27,6 +27,9 @@ type run struct {
 	views []view // of the classes that the rules let in
 	// bound is whether only nodes that are looked at one by one can take it.
 	bound bool
+	// late is whether the nodes with slots of the workload are not ranked yet: by
+	// how crowded they are, any other with a score of crowdedTop goes before them.
+	late bool
 	// aside are the nodes to put back into the index when another run takes it.
 	aside []int32
 	// why is set once nothing fits: nothing will from then on, since placing
@@ -177,19 +180,29 @@ func (g *run) resume() {
 		v.fresh, v.near, v.sought = v.fresh[:0], v.near[:0], false
 		t.classes[v.class].view = int32(i)
 	}
+	g.late = len(g.counters) == 0 && g.leaves < 0
 	for id, s := range t.spots.each(g.work) {
-		t.mark[s.node], t.spot[s.node] = t.turn, id
+		t.marks[s.node] = mark{t.turn, id}
+		g.late = g.late && s.slots > 0
 	}
 	for i := range g.counters {
 		c := &g.counters[i]
 		c.recount(g)
 		for _, n := range sortedKeys32(c.other) {
-			if t.mark[n] != t.turn {
+			if t.marks[n].turn != t.turn {
 				g.mark(n)
 			}
 		}
 	}
-	for _, s := range t.spots.each(g.work) {
+	if !g.late {
+		g.appraiseAll()
+	}
+}
+
+// appraiseAll ranks what is looked at by itself.
+func (g *run) appraiseAll() {
+	g.late = false
+	for _, s := range g.t.spots.each(g.work) {
 		g.appraise(s.node)
 	}
 }
@@ -204,7 +217,7 @@ func sortedKeys32(m map[int32]int32) (keys []int32) {
 
 // mark makes a node that holds none of the workload's slots one of its spots.
 func (g *run) mark(n int32) {
-	g.t.mark[n], g.t.spot[n] = g.t.turn, g.t.spots.add(g.work, n)
+	g.t.marks[n] = mark{g.t.turn, g.t.spots.add(g.work, n)}
 }
 
 // yield puts back what the run had out of the index.
@@ -246,11 +259,14 @@ func (g *run) leave(n int32) {
 	if g.leaves = n; was == n {
 		return
 	}
+	if g.late { // one that is left is less crowded
+		g.appraiseAll()
+	}
 	for _, n := range [...]int32{was, n} {
 		if n < 0 {
 			continue
 		}
-		if g.t.mark[n] != g.t.turn {
+		if g.t.marks[n].turn != g.t.turn {
 			g.mark(n)
 			g.setAside(n)
 		}

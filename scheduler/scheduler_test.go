@@ -352,38 +352,65 @@ func anyRequests(t *rapid.T) (all []scheduler.Request) {
 }
 
 // checkPlaced asks the one rule about every placement in its turn, and that nobody
-// without a place would have one beside them; and no port is given twice.
+// without a place would have one beside them; and no port is given twice. Which of
+// two workloads that count each other came first is not told, so that what is
+// refused in the requests' order is tried before the others.
 func checkPlaced(t *rapid.T, pool scheduler.Pool, requests []scheduler.Request, placed []scheduler.Placement, unplaced []scheduler.Unplaced) {
 	t.Helper()
-	if len(placed)+len(unplaced) != len(requests) {
-		t.Fatalf("%d placed and %d not, of %d", len(placed), len(unplaced), len(requests))
-	}
-	left := scheduler.Open(pool)
-	given := map[string]bool{}
+	var in, out []scheduler.Request
 	for i := range requests {
 		r := requests[i]
-		if len(placed) == 0 || placed[0].Slot != r.Slot {
-			if len(unplaced) == 0 || unplaced[0].Slot != r.Slot {
-				t.Fatalf("%s is neither placed nor refused in its turn", r.Slot)
-			}
-			defer checkLeftOut(t, left, &r)
-			unplaced = unplaced[1:]
-			continue
+		switch {
+		case len(placed) > len(in) && placed[len(in)].Slot == r.Slot:
+			r.Only = placed[len(in)].Node
+			in = append(in, r)
+		case len(unplaced) > len(out) && unplaced[len(out)].Slot == r.Slot:
+			out = append(out, r)
+		default:
+			t.Fatalf("%s is neither placed nor refused in its turn", r.Slot)
 		}
-		at := slices.IndexFunc(pool.Nodes, func(n scheduler.Node) bool { return n.Node.Name == placed[0].Node })
-		if v := left.Ask(at, &r); !v.Fits {
-			t.Fatalf("%s is placed on %s: %s: %s", r.Slot, placed[0].Node, v.Filter, v.Miss)
+	}
+	if len(in) != len(placed) || len(out) != len(unplaced) {
+		t.Fatalf("more is told than was asked: %v, %v", placed, unplaced)
+	}
+	checkPorts(t, pool, placed)
+	left, refused := takeAll(pool, in)
+	for tries := 0; refused >= 0; tries++ {
+		if r := in[refused]; tries == len(in)*len(in) {
+			at := slices.IndexFunc(pool.Nodes, func(n scheduler.Node) bool { return n.Node.Name == r.Only })
+			t.Fatalf("%s is placed on %s: %+v", r.Slot, r.Only, left.Ask(at, &r))
 		}
-		for _, port := range placed[0].Ports {
-			key := fmt.Sprint(placed[0].Node, port)
+		in = slices.Insert(slices.Delete(slices.Clone(in), refused, refused+1), 0, in[refused])
+		left, refused = takeAll(pool, in)
+	}
+	for i := range out {
+		checkLeftOut(t, left, &out[i])
+	}
+}
+
+// takeAll takes what is named, one after the other, until one is refused; −1 is
+// none.
+func takeAll(pool scheduler.Pool, in []scheduler.Request) (left *scheduler.Table, refused int) {
+	left = scheduler.Open(pool)
+	for i := range in {
+		if _, ok := left.Take(&in[i]); !ok {
+			return left, i
+		}
+	}
+	return left, -1
+}
+
+func checkPorts(t *rapid.T, pool scheduler.Pool, placed []scheduler.Placement) {
+	given := map[string]bool{}
+	for _, p := range placed {
+		at := slices.IndexFunc(pool.Nodes, func(n scheduler.Node) bool { return n.Node.Name == p.Node })
+		for _, port := range p.Ports {
+			key := fmt.Sprint(p.Node, port)
 			if given[key] || slices.Contains(pool.Nodes[at].Ports, port) {
-				t.Fatalf("port %d of %s is given twice", port, placed[0].Node)
+				t.Fatalf("port %d of %s is given twice", port, p.Node)
 			}
 			given[key] = true
 		}
-		r.Only = placed[0].Node
-		left.Take(&r)
-		placed = placed[1:]
 	}
 }
 

@@ -32,11 +32,11 @@ type Table struct {
 	held    *run   // the run that has nodes out of the index
 	over    []*run // runs whose memory can be used again
 
-	// Of the nodes that the held run looks at one by one: mark is its turn, spot
-	// its spot there.
-	turn       int32
-	mark, spot []int32
-	rank       []uint64 // as the held run ranks it
+	// Of the nodes that the held run looks at one by one, marks has its turn and
+	// their spots.
+	turn  int32
+	marks []mark
+	rank  []uint64 // as the held run ranks it
 
 	ports []int // room for ports that are still to be given
 	cut   int   // how much of it was made last
@@ -53,16 +53,19 @@ type class struct {
 	view int32
 }
 
+// mark is a node's spot in the turn of a run.
+type mark struct{ turn, spot int32 }
+
 // Open lays a pool out.
 func Open(pool Pool) *Table {
 	n := len(pool.Nodes)
 	amounts := make([]int64, 4*n)
-	marks := make([]int32, 4*n)
+	numbers := make([]int32, 2*n)
 	t := &Table{nodes: slices.Clone(pool.Nodes), ownPorts: make([]bool, n), spots: spots{first: map[string]int32{}},
 		tree: pool.Tree, known: schema.Patterns{}, stocks: map[string]*stock{},
 		cpu: amounts[:n], mem: amounts[n : 2*n], capCPU: amounts[2*n : 3*n], capMem: amounts[3*n:],
-		class: marks[:n], mark: marks[n : 2*n], spot: marks[2*n : 3*n]}
-	t.index.of, t.rank = marks[3*n:], make([]uint64, n)
+		class: numbers[:n], marks: make([]mark, n)}
+	t.index.of, t.rank = numbers[n:], make([]uint64, n)
 	for i := range t.nodes {
 		t.capCPU[i], t.capMem[i] = room(t.nodes[i].Node.Allocatable)
 		t.reckon(int32(i))
