@@ -132,7 +132,11 @@ func (e *evaluation) fail(err *Error) { e.out.Errors = append(e.out.Errors, err)
 // topLevel looks for slips that would make workloads vanish: a file may hold
 // whatever helps it, yet nothing that looks like workloads and is not.
 func (e *evaluation) topLevel(src source) {
-	for _, f := range topFields(src.syntax) {
+	fields := topFields(src.syntax)
+	if i := slices.IndexFunc(fields, isManifest); src.data && i >= 0 {
+		fields = fields[i : i+1] // one word is enough about a file of another tool
+	}
+	for _, f := range fields {
 		name, _, _ := ast.LabelName(f.Label)
 		switch {
 		case name == "workloads":
@@ -144,6 +148,12 @@ func (e *evaluation) topLevel(src source) {
 			e.fail(at(f.Label.Pos(), src.name, name, unknownField(name, []string{"workloads"})))
 		}
 	}
+}
+
+// isManifest tells the field by which a manifest of Kubernetes or Compose is known.
+func isManifest(f *ast.Field) bool {
+	name, _, _ := ast.LabelName(f.Label)
+	return name == "apiVersion" || name == "services"
 }
 
 // foreign is the error about a data file that seems to be for something else.

@@ -58,6 +58,7 @@ var elsewhere = map[string]string{
 	"securitycontext": noPrivileges,
 	"security_opt":    noPrivileges,
 	"spec":            "this is no Kubernetes manifest; fields stand in the workload itself",
+	"services":        "this is a Compose file; a workload is `workloads: NAME: {kind: \"service\", image: ...}`",
 	"startupprobe":    "it is health, with startPeriod",
 	"strategy":        "it is update: strategy",
 	"tolerations":     "taints are named: tolerates: [\"gpu\"]",

@@ -80,7 +80,16 @@ func (c *candidate) failAt(places []token.Pos, path []string, message string) {
 		c.fail(path, "%s", message)
 		return
 	}
-	c.errs = append(c.errs, at(places[0], c.dir, c.dotted(path), message+also(places[1:])))
+	bad := at(places[0], c.dir, c.dotted(path), message+also(places[1:]))
+	if strings.HasPrefix(message, "conflicting values") {
+		bad.Next = "say it in one place, or make the shared one a default (*2 | int), and run: bayplan validate"
+	}
+	c.errs = append(c.errs, bad)
+}
+
+// elsewhereThan are the places but one.
+func elsewhereThan(places []token.Pos, but token.Pos) []token.Pos {
+	return slices.DeleteFunc(places, func(p token.Pos) bool { return p == but })
 }
 
 // dotted is a path inside the candidate as a path in the file.
@@ -102,6 +111,11 @@ func (c *candidate) kind(v cue.Value) (string, bool) {
 	known := rules().names()
 	want := "want \"" + strings.Join(known, "\" or \"") + "\""
 	k := v.LookupPath(cue.MakePath(cue.Str("kind")))
+	if err := v.Err(); !k.Exists() && err != nil {
+		e := telling(err)[0]
+		c.failAt(userPlaces(e, c.dir), nil, words(e))
+		return "", false
+	}
 	if !k.Exists() {
 		c.fail(nil, "kind is missing, %s", want)
 		return "", false
@@ -163,6 +177,9 @@ func (c *candidate) explainOne(e errors.Error, path []string) {
 	mine, _ := descend(c.user, path)
 	r, places := c.rule.at(path), userPlaces(e, c.dir)
 	switch {
+	case mine.Exists() && strings.Contains(words(e), "not allowed"):
+		c.fail(path, "a definition that is taken in (#Name) is closed and has no %q%s", path[len(path)-1], also(elsewhereThan(places, mine.Pos())))
+		c.errs[len(c.errs)-1].Next = "add the field to the definition, or ... for any, or share a plain field in its place; then run: bayplan validate"
 	case mine.Err() != nil && mine.Exists() && r != nil && ofSchema(e):
 		c.failAt(places[:min(1, len(places))], path, "want "+r.want) // the user took the schema in by import
 	case mine.Err() != nil && mine.Exists(), r == nil:

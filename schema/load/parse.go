@@ -57,11 +57,38 @@ func parse(f File) (source, []*Error) {
 	default:
 		syntax, err := cueyaml.Extract(f.Name, f.Data)
 		if err != nil {
-			return source{name: f.Name, data: true}, syntaxErrors(f.Name, err)
+			return source{name: f.Name, data: true}, yamlErrors(f, err)
 		}
 		return dataSource(f.Name, syntax)
 	}
 }
+
+// yamlErrors looks for the line where its parser has none, or only that of the
+// block in which it gave up: the first after which the beginning of the file is
+// YAML no more.
+func yamlErrors(f File, err error) []*Error {
+	errs := syntaxErrors(f.Name, err)
+	if len(errs) != 1 || errs[0].Line > 1 {
+		return errs
+	}
+	lines := bytes.SplitAfter(f.Data, []byte("\n"))
+	if len(lines) > maxSearched {
+		return errs
+	}
+	end := len(f.Data)
+	for k := len(lines); k > 0; k-- {
+		end -= len(lines[k-1])
+		if _, err := cueyaml.Extract(f.Name, f.Data[:end]); err == nil {
+			errs[0].Line, errs[0].Col = k, 1+len(lines[k-1])-len(bytes.TrimLeft(lines[k-1], " "))
+			break
+		}
+	}
+	return errs
+}
+
+// maxSearched bounds the lines of a file in which one is looked for, each with a
+// parse of what is before it.
+const maxSearched = 400
 
 // jsonError takes the words of Go's parser, which says what it tripped over.
 func jsonError(f File, err error) *Error {
@@ -106,6 +133,10 @@ func dataSource(name string, f *ast.File) (source, []*Error) {
 			case *ast.StructLit:
 				f.Decls = x.Elts
 			case *ast.ListLit:
+				if !x.Pos().IsValid() {
+					return src, []*Error{{File: name, Message: "a file is one document, and this has several (---)",
+						Next: "put them under one workloads, or each into a file of its own, and run: bayplan validate"}}
+				}
 				return src, []*Error{at(x.Pos(), name, "", "want one document that is a map with workloads")}
 			default:
 				return src, []*Error{at(x.Pos(), name, "", "want a map with workloads; a file that says nothing could be a broken one")}

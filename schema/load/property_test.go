@@ -122,6 +122,6 @@ func drawWorkload(t *rapid.T) schema.Workload {
 		Restart: schema.Restart{Policy: "always", Backoff: 1e6, MaxBackoff: duration("backoff")},
 		Stop:    schema.Stop{Signal: "SIGINT", Grace: duration("grace")},
 		Update: schema.Update{Strategy: "rolling", MaxSurge: schema.Amount{Percent: rapid.IntRange(1, 100).Draw(t, "surge"), IsPercent: true},
-			MinHealthyTime: duration("min"), HealthyDeadline: duration("deadline"), ProgressDeadline: duration("progress")},
+			MinHealthyTime: duration("min"), HealthyDeadline: duration("deadline"), ProgressDeadline: duration("progress") + schema.Duration(100_000*time.Second)},
 		LostAfter: duration("lost"), Labels: map[string]string{"a": text.Draw(t, "label")}}
 }

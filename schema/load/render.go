@@ -42,7 +42,14 @@ func dotted(path []string) string {
 func syntaxErrors(name string, err error) []*Error {
 	errs := plainErrors(name, err)
 	for _, e := range errs {
-		e.Message = path.Ext(name)[1:] + " syntax: " + e.Message
+		e.Message = path.Ext(name)[1:] + " syntax: " + strings.TrimPrefix(e.Message, name+": ")
+		switch {
+		case ext(name) != ".cue":
+		case strings.Contains(e.Message, "missing ','"), strings.Contains(e.Message, "expected ','"):
+			e.Next = "put quotes around texts and around names with - or /, a comma between two fields of one line, and run: bayplan validate"
+		case strings.Contains(e.Message, "expected label"):
+			e.Next = "write a field as name: value, and run: bayplan validate"
+		}
 	}
 	return errs
 }
@@ -165,6 +172,12 @@ func got(v cue.Value) string {
 	}
 	if v.Err() != nil && v.Exists() {
 		return "what contradicts itself"
+	}
+	switch v.IncompleteKind() {
+	case cue.BytesKind:
+		return short(fmt.Sprint(v), 60) + ", which is bytes: a text has double quotes"
+	case cue.NullKind:
+		return "null, which is no value"
 	}
 	return short(fmt.Sprint(v), 60)
 }

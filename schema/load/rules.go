@@ -124,13 +124,24 @@ func readRule(v cue.Value) *rule {
 		r.want = cmp.Or(r.want, "a text (in quotes)")
 	case cue.StructKind:
 		r.readFields(v)
-		r.want = cmp.Or(r.want, "fields in braces: "+cmp.Or(strings.Join(r.names(), ", "), "NAME: ..."))
+		r.want = cmp.Or(r.want, "fields in braces: "+cmp.Or(strings.Join(r.names(), ", "), r.byName()))
 	case cue.ListKind:
 		if each := v.LookupPath(cue.MakePath(cue.AnyIndex)); each.Exists() {
 			r.each = readRule(each)
 		}
 	}
 	return r
+}
+
+// byName is what a map holds, for people.
+func (r *rule) byName() string {
+	switch {
+	case r.each == nil:
+		return "NAME: ..."
+	case r.each.fields != nil:
+		return "NAME: {" + strings.Join(r.each.names(), ", ") + "}"
+	}
+	return "NAME: " + r.each.want
 }
 
 func (r *rule) readFields(v cue.Value) {
