@@ -88,13 +88,14 @@ func TestAgent_LeavesAStepThatAnotherBegan(t *testing.T) {
 // What a step asks over the network, and one that takes too long.
 func TestAgent_AsksForAStep(t *testing.T) {
 	onMachine(t, func(m *machine) {
+		over := make(chan struct{})
 		m.Image("web:a", fake.Program{
 			Serve: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if r.URL.Path == "/ring" {
 					http.Error(w, "2 of 3 are up", http.StatusServiceUnavailable)
 				}
 			}),
-			Exec: func([]string, io.Reader, io.Writer) int { time.Sleep(time.Hour); return 0 },
+			Exec: func([]string, io.Reader, io.Writer) int { <-over; return 0 },
 		})
 		m.assign("t/web.0@a ports=http:20000")
 		for i, c := range []struct {
@@ -112,7 +113,7 @@ func TestAgent_AsksForAStep(t *testing.T) {
 			m.pass(31 * time.Second)
 			m.wantOutcome(id, c.want)
 		}
-		m.pass(2 * time.Hour) // the engine's own end of what it was asked for
+		close(over) // the engine's own end of what it was asked for
 	})
 }
 

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fsnotify/fsnotify"
 	"golang.org/x/sys/unix"
 
 	"github.com/bayplan/bayplan/nodes/native/bundle"
@@ -243,11 +244,19 @@ func (r *rig) command(e bundle.Exec, input string) (int, string, string) {
 	}
 }
 
-// awaitOutput wants the text in the log.
+// awaitOutput wants the text in the log, and looks at it whenever it changes.
 func (r *rig) awaitOutput(text string) {
 	r.Helper()
-	for end := time.Now().Add(patience); !strings.Contains(r.output(), text); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(end) {
+	w, err := fsnotify.NewWatcher()
+	r.must(err)
+	defer w.Close()
+	r.must(w.Add(filepath.Join(r.folder, "log")))
+	for late := time.After(patience); !strings.Contains(r.output(), text); {
+		select {
+		case <-w.Events:
+		case err := <-w.Errors:
+			r.Fatal(err)
+		case <-late:
 			r.Fatalf("the output is %q, without %q", r.output(), text)
 		}
 	}
