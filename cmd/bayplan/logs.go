@@ -119,10 +119,22 @@ func (v *logsVerb) slots(cmd *cobra.Command, c *client.Client, of string) ([]str
 		return nil, err
 	}
 	var names []string
+	known := map[string]bool{}
+	know := func(slot string) {
+		if !known[slot] {
+			known[slot], names = true, append(names, slot)
+		}
+	}
 	for _, w := range st.Workloads {
+		if w.Name != of {
+			continue
+		}
 		for _, s := range w.Slots {
-			if w.Name == of && (len(names) == 0 || names[len(names)-1] != s.Slot) {
-				names = append(names, s.Slot)
+			know(s.Slot)
+		}
+		for _, r := range w.Runs {
+			for _, s := range r.Slots {
+				know(s.Slot)
 			}
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"maps"
 	"net"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -262,10 +263,20 @@ func (a *Agent) Holds() nodes.Assignment {
 	return a.held
 }
 
-// Logs writes a container's output.
+// Logs writes a container's output, or what is kept of one that was removed.
 func (a *Agent) Logs(ctx context.Context, id string, o LogOptions, w io.Writer) error {
-	return a.runtime.Logs(ctx, id, o, w)
+	out := &heardOf{Writer: w}
+	err := a.runtime.Logs(ctx, id, o, out)
+	if err == nil || out.some || ctx.Err() != nil {
+		return err
+	}
+	if kept, trouble := a.partings().copy(id, o, w); kept || trouble != nil {
+		return trouble
+	}
+	return err
 }
+
+func (a *Agent) partings() partings { return partings{filepath.Join(a.cfg.Dir, "partings")} }
 
 // Exec runs a command in a container.
 func (a *Agent) Exec(ctx context.Context, id string, e Exec) (int, error) {

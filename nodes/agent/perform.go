@@ -166,6 +166,11 @@ func (a *Agent) remove(ctx context.Context, act Action, r *Result) error {
 			r.Ending = &nodes.Failure{Code: nodes.PostStopFailed, Text: nodes.CutText(err.Error()), Log: a.lastWords(ctx, o)}
 		}
 	}
+	if o := act.Order; o != nil && o.Workload != nil {
+		if err := a.partings().part(ctx, a.runtime, o); err != nil {
+			a.log.Warn("an attempt's log is not kept", "slot", o.Slot.String(), "err", err)
+		}
+	}
 	return a.runtime.Remove(ctx, act.ID)
 }
 

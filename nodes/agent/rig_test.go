@@ -402,6 +402,10 @@ func setOrder(t fataler, o *nodes.Order, w *schema.Workload, k, v string) {
 		w.PostStop = &schema.PostStop{Part: schema.Part{Name: v, Image: "post:" + v}, Timeout: schema.Duration(10 * time.Second)}
 	case "stop":
 		o.Stop = true
+	case "kind":
+		w.Kind = schema.Kind(v)
+	case "notkept":
+		o.Stop, o.Reason = true, nodes.NotKept
 	case "leased":
 		o.Leased = true
 	case "policy":

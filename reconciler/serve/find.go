@@ -2,6 +2,7 @@ package serve
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/bayplan/bayplan/nodes"
@@ -64,6 +65,30 @@ func (t target) instances(st *status.Status) []instance {
 		}
 		if slot, ok := schema.ParseSlot(x.Slot); ok {
 			all = append(all, instance{x.Node, inside(nodes.InstanceID(slot, x.Digest), t.container), x})
+		}
+	}
+	return all
+}
+
+// past are the newest attempts of the target's runs that are shown no more, oldest
+// run first: they were stopped, and their nodes keep the end of what they wrote.
+func (t target) past(st *status.Status) (all []instance) {
+	w := byName(st, t.workload)
+	if w == nil {
+		return nil
+	}
+	shown := map[string]bool{}
+	for _, in := range t.instances(st) {
+		shown[in.node+" "+in.id] = true
+	}
+	for k := range slices.Backward(w.Runs) {
+		for i := range w.Runs[k].Slots {
+			x := &w.Runs[k].Slots[i]
+			id := inside(x.Instance, t.container)
+			if x.Instance == "" || t.slot != "" && t.slot != x.Slot || shown[x.Node+" "+id] {
+				continue
+			}
+			all = append(all, instance{x.Node, id, &status.Slot{Slot: x.Slot, Node: x.Node, Phase: nodes.Stopped}})
 		}
 	}
 	return all

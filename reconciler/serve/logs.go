@@ -26,8 +26,12 @@ func (s *server) Logs(ctx context.Context, r *connect.Request[controlpb.LogsRequ
 	if r.Msg.Follow {
 		return s.follow(ctx, t, r.Msg, sink)
 	}
-	all := begun(t.instances(st))
-	if len(all) == 0 {
+	all, some := begun(t.instances(st)), false
+	for _, in := range t.past(st) { // what its node has nothing of any more says nothing
+		wrote, _ := s.copyLog(ctx, in, logOptions(r.Msg, time.Now()), sink)
+		some = some || wrote
+	}
+	if len(all) == 0 && !some {
 		return notNow("%s has no container yet; see `bayplan explain %s`", r.Msg.Of, firstSlot(t))
 	}
 	for _, in := range all {

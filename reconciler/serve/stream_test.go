@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 
@@ -127,6 +128,33 @@ func TestLogs_TroubleOfOneSlotLeavesTheOthers(t *testing.T) {
 	got := lines(t, logsOf(t, t.Context(), start(t, fc), &controlpb.LogsRequest{Of: "shop/web", Tail: -1}), -1)
 	if len(got) != 2 || !strings.Contains(got[0].trouble, "n9 has no container") || got[1].text != "b\n" {
 		t.Fatalf("got %q", got)
+	}
+}
+
+// What a run's attempts wrote that were stopped is read from the nodes that they
+// were on, oldest run first, before what is there now; a node that has nothing of
+// one any more is no trouble.
+func TestLogs_OfAttemptsThatWereStopped(t *testing.T) {
+	fc := fakecluster.New(epoch, "n1", "n2")
+	w := web("shop/load", 1)
+	fc.Apply(schema.Spec{Workloads: []schema.Workload{w}})
+	fc.Print("n1", instanceID(w, 0), "now\n")
+	fc.Print("n2", "shop/load.3@old", "was ended\n")
+	attempt := func(slot, node, id string) status.Run {
+		return status.Run{Slots: []status.RunSlot{{Slot: slot, Node: node, Instance: id, Attempt: 1, State: "ended"}}}
+	}
+	fc.Change(func(s *status.Status) {
+		s.Workloads[0].Runs = []status.Run{attempt("shop/load.0", "n1", instanceID(w, 0)), attempt("shop/load.3", "n2", "shop/load.3@old"), attempt("shop/load.1", "n9", "shop/load.1@gone")}
+	})
+	c := start(t, fc)
+	got := lines(t, logsOf(t, t.Context(), c, &controlpb.LogsRequest{Of: "shop/load", Tail: -1}), -1)
+	if want := []line{{"shop/load.3", "was ended\n", ""}, {"shop/load.0", "now\n", ""}}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	fc.Change(func(s *status.Status) { s.Workloads[0].Slots = nil })
+	one := lines(t, logsOf(t, t.Context(), c, &controlpb.LogsRequest{Of: "shop/load.3", Tail: -1}), -1)
+	if len(one) != 1 || one[0].text != "was ended\n" {
+		t.Errorf("of one slot: %q", one)
 	}
 }
 

@@ -29,8 +29,10 @@ type Run struct {
 
 // RunSlot is one of a run's slots that was tried, as of its newest attempt.
 type RunSlot struct {
-	Slot     string `json:"slot"`
-	Node     string `json:"node"`
+	Slot string `json:"slot"`
+	Node string `json:"node"`
+	// Instance is the attempt's ID, by which its log is asked for.
+	Instance string `json:"instance,omitempty"`
 	Attempt  int    `json:"attempt"`
 	Failures int    `json:"failures,omitempty"`
 	// State is "running", "completed" or "ended".
@@ -101,7 +103,7 @@ func runSlotOf(slot schema.Slot, s *reconciler.RunSlot) RunSlot {
 	case s.Ended.IsZero():
 		state = "running"
 	}
-	return RunSlot{Slot: slot.String(), Node: s.Node, Attempt: s.Attempt, Failures: s.Failures, State: state,
+	return RunSlot{Slot: slot.String(), Node: s.Node, Instance: s.Instance, Attempt: s.Attempt, Failures: s.Failures, State: state,
 		Began: s.Began, Ended: s.Ended, ExitCode: s.ExitCode, Reason: s.Text}
 }
 
