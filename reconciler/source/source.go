@@ -36,7 +36,8 @@ type Config struct {
 
 	// Backend is what speaks to the remote: BackendGo (if empty) or BackendExec.
 	Backend string
-	// Poll is the time between two looks while nothing is heard; 15 s if zero.
+	// Poll is the longest time between two looks while nothing is heard; 15 s if
+	// zero. They are up to a fifth closer, so that servers do not look together.
 	Poll time.Duration
 	// FetchTimeout bounds one whole fetch by the wall clock; 10 min if zero.
 	FetchTimeout time.Duration

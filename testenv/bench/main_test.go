@@ -23,6 +23,10 @@ var life = context.Background()
 
 func TestMain(m *testing.M) {
 	flag.Parse()
+	if dir := os.Getenv(gitRoot); dir != "" {
+		serveGit(dir)
+		return
+	}
 	if f := flag.Lookup("test.bench"); f == nil || f.Value.String() == "" {
 		os.Exit(m.Run())
 	}
