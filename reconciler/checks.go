@@ -54,8 +54,8 @@ func (r *Rollout) checks() string {
 	return shortHash(string(r.Target), checkList(r.Step), string(b))
 }
 
-// checking is whether the checks of its step have begun and have not passed.
-func (r *Rollout) checking() bool {
+// Checking is whether the checks of its step have begun and have not passed.
+func (r *Rollout) Checking() bool {
 	return !r.Ready.IsZero() && len(r.Checks()) > 0 && r.Course != nil && r.Course.Of == r.checks()
 }
 
@@ -78,8 +78,8 @@ func (p *pass) makeChecks(i int) {
 	if k.list(checkList(r.Step), at.slots-1, checks) {
 		k.c.Part++
 		k.further()
-	} else if out.waiting == "" {
-		out.waiting = k.standing()
+	} else if out.asking == "" {
+		out.asking = k.standing()
 	}
 	k.record()
 }
@@ -94,6 +94,19 @@ func (k *walker) running(slot int) *entry {
 		}
 	}
 	return nil
+}
+
+// asked is whether the instance that a try is about is to stay where it was asked.
+// What one says that is drained or evicted meanwhile tells nothing of its version.
+func (k *walker) asked(t *Try) bool {
+	r, group := &k.p.facts.Rollouts[k.i], k.p.groupAt(k.i)
+	for j := range group {
+		e := &group[j]
+		if e.order != nil && !e.order.Stop && e.slot().Index == t.On && e.order.Digest == r.Target && k.p.nodes[e.node].fact.Name == t.Node {
+			return true
+		}
+	}
+	return false
 }
 
 // proven is r at a halt once what is ahead of the rest has been healthy for its

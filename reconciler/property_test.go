@@ -320,6 +320,9 @@ func (f *fleet) checkReasons() {
 	live := f.live(&f.facts)
 	for i := range f.facts.Rollouts {
 		r := &f.facts.Rollouts[i]
+		if r.Quarantined != nil && !slices.ContainsFunc(f.plan.Blocked, func(b reconciler.Blocked) bool { return b.Workload == r.Workload }) {
+			f.t.Fatalf("I17: the restart of %s has no end: %s", r.Workload, encode(f.t, r))
+		}
 		if r.Reason != "" || r.Stage == reconciler.Removing || goalOf(r).Kind.Runs() || slices.ContainsFunc(f.plan.Blocked, func(b reconciler.Blocked) bool { return b.Workload == r.Workload }) {
 			continue
 		}

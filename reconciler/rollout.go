@@ -109,7 +109,7 @@ func (p *pass) failing(r *Rollout, out *slotCount) bool {
 // runsOut is whether the time of the rollout runs: it may go on, and does not
 // wait at a halt for anything but its checks.
 func (p *pass) runsOut(r *Rollout, out *slotCount) bool {
-	return out.gate.open() && (r.Ready.IsZero() || r.checking())
+	return out.gate.open() && (r.Ready.IsZero() || r.Checking())
 }
 
 // deadline is until when the rollout must have got further.
@@ -132,8 +132,8 @@ func (p *pass) checkDeadlines(r Rollout, out *slotCount) Rollout {
 	}
 	reason := "no progress for " + r.Want.Update.ProgressDeadline.String()
 	switch {
-	case out.waiting != "":
-		reason += ": " + out.waiting
+	case cmp.Or(out.asking, out.waiting) != "":
+		reason += ": " + cmp.Or(out.asking, out.waiting)
 	case out.ailing != nil:
 		text := p.where(out.ailing) + ": " + out.ailing.inst.Failure.Text
 		reason += ": " + text

@@ -232,7 +232,9 @@ func (k *walker) explain(slot int) string { return "see why: bayplan explain " +
 // wait tells what the runbook waits for.
 func (k *walker) wait(code, text, next string) bool {
 	out := &k.p.outcome[k.i]
-	if out.waiting == "" {
+	if k.ahead {
+		out.asking = text
+	} else if out.waiting == "" {
 		out.waiting = text
 	}
 	k.p.blocked = append(k.p.blocked, Blocked{Workload: k.goal.Name, Code: code, Text: text, Next: next})

@@ -185,7 +185,10 @@ func (k *walker) outcome(t *Try) *nodes.Outcome {
 		return &nodes.Outcome{Unknown: true, Text: "its order is gone"}
 	}
 	if e.inst != nil && e.inst.Outcome != nil {
-		return e.inst.Outcome
+		if o := e.inst.Outcome; o.Passed || !k.ahead || k.asked(t) {
+			return o
+		}
+		return &nodes.Outcome{Unknown: true, Text: k.slot(t.On) + " has left " + t.Node}
 	}
 	if k.p.lost(&k.p.nodes[e.node], k.goal) {
 		return &nodes.Outcome{Unknown: true, Text: "node " + t.Node + " is lost"}

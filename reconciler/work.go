@@ -16,6 +16,7 @@ type slotCount struct {
 	failure string
 	failed  []Cause // what failed in this pass, and was not known to have
 	waiting string  // why something could not be placed
+	asking  string  // which check of a canary's step is waited for; its slots may move
 	ailing  *entry  // the first wanted instance that told of a failure
 	pulling *entry  // the first that waits for its image
 	started int     // wanted instances that run

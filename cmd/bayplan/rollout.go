@@ -17,6 +17,7 @@ import (
 	"github.com/bayplan/bayplan/reconciler"
 	"github.com/bayplan/bayplan/reconciler/serve/controlpb"
 	"github.com/bayplan/bayplan/reconciler/status"
+	"github.com/bayplan/bayplan/schema"
 )
 
 // rolloutVerb is the verb's flags.
@@ -120,6 +121,7 @@ func (v *rolloutVerb) follow(cmd *cobra.Command, c *client.Client, name string) 
 	}
 	defer cancel()
 	var last *status.Workload
+	var anew schema.Digest // what is restarted where another version is asked for
 	said := ""
 	watcher := statusWatcher(cmd, c, name, func(raw []byte) error {
 		w, err := rolloutIn(raw, name)
@@ -129,7 +131,9 @@ func (v *rolloutVerb) follow(cmd *cobra.Command, c *client.Client, name string) 
 		if err != nil {
 			return err
 		}
-		last = w
+		if last = w; w.Rollout.Quarantined != "" {
+			anew = w.Rollout.To
+		}
 		if text := v.line(w); text != said {
 			said = text
 			if err := v.print(cmd, w); err != nil {
@@ -145,7 +149,7 @@ func (v *rolloutVerb) follow(cmd *cobra.Command, c *client.Client, name string) 
 	err := watcher.Run(ctx)
 	switch {
 	case errors.Is(err, errArrived):
-		return rolloutVerdict(last)
+		return rolloutVerdict(last, anew)
 	case timeIsOver(ctx, err):
 		return &exit.Error{Code: exit.Timeout, Err: fmt.Errorf("after %s %s has not ended", v.timeout, name), Next: "bayplan rollout " + name}
 	}
@@ -159,10 +163,14 @@ func (v *rolloutVerb) line(w *status.Workload) string {
 	return b.String()
 }
 
-// rolloutVerdict is how the verb ends.
-func rolloutVerdict(w *status.Workload) error {
+// rolloutVerdict is how the verb ends. A restart of what a workload went back to,
+// the version anew, ends well where that runs.
+func rolloutVerdict(w *status.Workload, anew schema.Digest) error {
 	switch r := w.Rollout; r.Stage {
 	case reconciler.Reverted:
+		if anew != "" && r.From == anew {
+			return nil
+		}
 		return &exit.Error{Code: exit.Failure, Err: fmt.Errorf("%s went back: %s", w.Name, r.Reason), Next: "bayplan events " + w.Name}
 	case reconciler.Stuck:
 		return &exit.Error{Code: exit.Failure, Err: fmt.Errorf("%s failed: %s", w.Name, r.Reason), Next: "bayplan events " + w.Name}

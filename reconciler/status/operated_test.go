@@ -1,6 +1,7 @@
 package status_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -87,4 +88,41 @@ func TestOf_TellsOfADrain(t *testing.T) {
 		}
 	}
 	t.Error("its end is not in the record")
+}
+
+// A workload that went back and is restarted tells what it is restarted in, and
+// what stays in quarantine; in the end it is where it was.
+func TestOf_TellsOfARestartOfWhatWentBack(t *testing.T) {
+	w := running()
+	name := w.facts.Rollouts[0].Workload
+	good := w.facts.Rollouts[0].Target
+	w.push("5555555555555555", web("hello:2", 2))
+	w.pass()
+	bad := w.facts.Rollouts[0].Target
+	w.wish(t, reconciler.AbortWorkload, name)
+	for range 5 {
+		w.run()
+		w.pass()
+	}
+	if x := w.of().Workloads[0]; x.State != "reverted" || x.Rollout.Quarantined != "" {
+		t.Fatalf("%+v %+v", x, x.Rollout)
+	}
+	w.wish(t, reconciler.RestartWorkload, name)
+	x := w.of().Workloads[0]
+	if r := x.Rollout; r.Quarantined != bad || r.From != good || r.To == good || r.To == bad || r.Restarts != 1 || r.Stage != reconciler.Rolling {
+		t.Fatalf("%+v %+v", x, r)
+	}
+	var told []string
+	for range 10 {
+		w.run()
+		for _, e := range w.pass() {
+			told = append(told, e.Text)
+		}
+	}
+	if y := w.of().Workloads[0]; y.State != "reverted" || y.Rollout.From != x.Rollout.To || y.Rollout.To != bad {
+		t.Errorf("%+v %+v", y, y.Rollout)
+	}
+	if want := name + " is on " + x.Rollout.To.Short() + "; " + bad.Short() + " stays in quarantine"; !slices.Contains(told, want) {
+		t.Errorf("told %q, want %q", told, want)
+	}
 }

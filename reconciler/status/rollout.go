@@ -39,6 +39,9 @@ type Rollout struct {
 	Reason string `json:"reason,omitempty"`
 	// Restarts is how often an operator had it restarted in this text.
 	Restarts int `json:"restarts,omitempty"`
+	// Quarantined is what the repository asks for and failed, while To is restarted,
+	// which the workload went back to; absent otherwise.
+	Quarantined schema.Digest `json:"quarantined,omitempty"`
 	// Undo is the commit whose version an undo would go back to; absent where there
 	// is none.
 	Undo string `json:"undo,omitempty"`
@@ -72,6 +75,9 @@ func (b *builder) rollout(w *Workload, r *reconciler.Rollout) *Rollout {
 	if r.GoodDigest != r.Target {
 		out.From = r.GoodDigest
 	}
+	if r.Quarantined != nil {
+		out.Quarantined = r.Quarantined.Target
+	}
 	if r.Want == nil {
 		return out
 	}
@@ -79,7 +85,7 @@ func (b *builder) rollout(w *Workload, r *reconciler.Rollout) *Rollout {
 		out.Strategy = strategyText(r.Want)
 	}
 	running := r.Stage == reconciler.Rolling || r.Stage == reconciler.Reverting
-	if running && r.Ready.IsZero() && out.Paused == nil && (out.Hold == nil || out.Hold.Keep != "") {
+	if running && (r.Ready.IsZero() || r.Checking()) && out.Paused == nil && (out.Hold == nil || out.Hold.Keep != "") {
 		out.Deadline = r.Moved.Add(r.Want.Update.ProgressDeadline.D())
 	}
 	_, to := goalOf(r)

@@ -17,7 +17,7 @@ func Rollout(w io.Writer, x *status.Workload, l Look) {
 	fmt.Fprintf(w, "%s  %s  %s\n", l.Paint.Text(show.Strong, show.Clean(x.Name)), l.Paint.Text(stageColour(r.Stage), string(r.Stage)), way(r))
 	fmt.Fprintf(w, "  %s\n", slotsText(x, r))
 	for _, line := range []struct{ name, text string }{
-		{"strategy", r.Strategy}, {"began", began(r, l)}, {"deadline", until(r.Deadline, l)}, {"reason", r.Reason},
+		{"strategy", r.Strategy}, {"began", began(r, l)}, {"deadline", until(r.Deadline, l)}, {"reason", r.Reason}, {"asked", aside(r)},
 		{"traffic", traffic(x)}, {"step", step(x.Proof)}, {"promoted", promoted(x.Proof)}, {"paused", who(r.Paused)}, {"held", held(r.Hold)}, {"waits", r.Waits}, {"next", r.Next},
 	} {
 		if line.text != "" {
@@ -33,6 +33,14 @@ func Rollout(w io.Writer, x *status.Workload, l Look) {
 	if l.Wide {
 		slots(w, []status.Workload{*x}, l)
 	}
+}
+
+// aside is what the repository asks for while what runs is restarted.
+func aside(r *status.Rollout) string {
+	if r.Quarantined == "" {
+		return ""
+	}
+	return r.Quarantined.Short() + " failed and stays in quarantine"
 }
 
 // traffic is which version should have it, and how long it could go back.
