@@ -45,8 +45,13 @@ func newHookedSite(t testing.TB) *site {
 	})
 }
 
-// tell sends a webhook as Gitea does.
+// tell sends the webhook of a push as Gitea does.
 func (s *site) tell(url, secret string) (code int, text string) {
+	s.t.Helper()
+	return s.tellOf(url, "push", secret)
+}
+
+func (s *site) tellOf(url, event, secret string) (code int, text string) {
 	s.t.Helper()
 	const body = `{"ref": "refs/heads/main"}`
 	m := hmac.New(sha256.New, []byte(secret))
@@ -56,7 +61,7 @@ func (s *site) tell(url, secret string) (code int, text string) {
 		s.t.Fatal(err)
 	}
 	r.Header.Set("X-Gitea-Signature", hex.EncodeToString(m.Sum(nil)))
-	r.Header.Set("X-Gitea-Event", "push")
+	r.Header.Set("X-Gitea-Event", event)
 	answer, err := http.DefaultClient.Do(r)
 	if err != nil {
 		s.t.Fatal(err)

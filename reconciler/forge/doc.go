@@ -5,4 +5,11 @@
 // secret is right causes a look at the repository, and nothing else; the look finds
 // what there is to find. Looks go on without webhooks, so that a lost one costs
 // seconds.
+//
+// It plans their open pull requests ([Review]): whenever one, or the branch, has
+// moved, what it would change is told as a commit's status and in one comment that
+// is written over. What became of merged commits is told likewise. Plans are made
+// one at a time, a bounded number in one look, and nothing waits for them. [Client]
+// makes the few calls of the forges' documented HTTP APIs that this needs; what
+// others wrote stands in a comment where it is no markup.
 package forge

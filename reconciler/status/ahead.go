@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/bayplan/bayplan/nodes"
@@ -26,9 +28,11 @@ type Question struct {
 func Plan(in reconciler.Input, q Question) Preview {
 	state := StateOf(&in)
 	in.Rewritten, in.Refused, in.Unverified, in.Overtaken, in.Unresolved = false, "", "", nil, q.Unresolved
+	var waited []reconciler.Blocked
 	if q.Base != nil {
 		in.Desired = preview(*q.Base, "base-")
-		in.Facts = reconciler.Foresee(in).Facts
+		f := reconciler.Foresee(in)
+		in.Facts, waited = f.Facts, f.Blocked
 		in.Observed = reconciler.Ideal(&in.Facts, in.Observed, in.Now)
 	}
 	before := in.Facts
@@ -38,8 +42,22 @@ func Plan(in reconciler.Input, q Question) Preview {
 	p.Commit, p.State = q.Head.Revision.Commit, state
 	if q.Base != nil {
 		p.Mode, p.Against = OnBase, q.Base.Revision.Commit
+		p.forgive(waited)
 	}
 	return p
+}
+
+// forgive takes out what finds no place in the base either, and does not change: it
+// is not the head's doing.
+func (p *Preview) forgive(waited []reconciler.Blocked) {
+	n := len(p.Unplaced)
+	p.Unplaced = slices.DeleteFunc(p.Unplaced, func(u PreviewUnplaced) bool {
+		at := slices.IndexFunc(waited, func(b reconciler.Blocked) bool { return b.Why != nil && b.Slot.String() == u.Slot })
+		return at >= 0 && !slices.ContainsFunc(p.Changes, func(c PreviewChange) bool { return c.Workload == waited[at].Workload && c.Action != "" })
+	})
+	if n -= len(p.Unplaced); n > 0 {
+		p.Warnings = append(p.Warnings, fmt.Sprintf("slots that find no place in the base either: %d", n))
+	}
 }
 
 // preview is the text under a commit that never equals one that a cluster knows:

@@ -126,6 +126,26 @@ func TestPlan_TellsNoSecret(t *testing.T) {
 	}
 }
 
+// TestPlan_OnABaseBlamesTheHeadForItsOwn: what finds no place in the base either is
+// a warning, unless the head changes it.
+func TestPlan_OnABaseBlamesTheHeadForItsOwn(t *testing.T) {
+	w := newWorld("n1")
+	big, more := web("hello:1", 1), web("hello:1", 1)
+	big.Resources.CPU, more.Name, more.Resources.CPU = 9000, "hello/more", 8000
+	w.push("b", big)
+	base := w.desired
+	w.push("h", big, more)
+	p := status.Plan(w.input(), status.Question{Base: &base, Head: w.desired})
+	if len(p.Unplaced) != 1 || p.Unplaced[0].Slot != "hello/more.0" || len(p.Warnings) != 1 {
+		t.Errorf("%s", document(t, p))
+	}
+	big.Resources.CPU = 9500
+	w.push("h2", big)
+	if p := status.Plan(w.input(), status.Question{Base: &base, Head: w.desired}); len(p.Unplaced) != 1 || p.Unplaced[0].Slot != "hello/web.0" {
+		t.Errorf("changed, and still: %s", document(t, p))
+	}
+}
+
 // TestDiff_TellsOfTheOperatorsPart: pools and registries by name.
 func TestDiff_TellsOfTheOperatorsPart(t *testing.T) {
 	base := schema.Spec{Pools: []schema.Pool{{Name: "a", Weight: 1}}}

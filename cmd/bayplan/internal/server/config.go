@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/bayplan/bayplan/reconciler/forge"
 	"github.com/bayplan/bayplan/reconciler/source"
 	"github.com/bayplan/bayplan/schema"
 )
@@ -34,6 +35,9 @@ type Config struct {
 	// WebhookListen hears webhooks in plain HTTP, for a proxy that ends TLS; they
 	// are always heard at Listen.
 	WebhookListen string
+	// Forge is how the repository's forge is told of plans and outcomes; without a
+	// TokenFile it is not. Its Repo and CAFile are the Source's.
+	Forge forge.Config
 	// ReadyFile gets a Ready once the server answers; empty is none.
 	ReadyFile string
 	// JoinTokens is how many join lines are made at the start.

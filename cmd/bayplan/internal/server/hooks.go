@@ -16,7 +16,11 @@ func (s *server) openHooks(ctx context.Context) (err error) {
 	if s.WebhookSecretFile == "" {
 		return nil
 	}
-	s.hook, err = forge.NewHook(forge.HookConfig{SecretFile: s.WebhookSecretFile, Branch: s.Source.Branch, Look: s.source.Poke, Log: s.Log})
+	c := forge.HookConfig{SecretFile: s.WebhookSecretFile, Branch: s.Source.Branch, Look: s.source.Poke, Log: s.Log}
+	if s.review != nil {
+		c.Pulls = s.review.Look
+	}
+	s.hook, err = forge.NewHook(c)
 	if err != nil || s.WebhookListen == "" {
 		return err
 	}

@@ -69,6 +69,7 @@ type server struct {
 	metrics  string
 	hook     *forge.Hook // nil without a secret
 	webhooks string
+	review   *reviewing // nil without a forge's token
 	calls    []connect.Interceptor
 }
 
@@ -123,6 +124,9 @@ func (s *server) openLoop(ctx context.Context, ca *wire.CA) (err error) {
 	if s.metrics, err = telemetry.ServeMetrics(ctx, s.MetricsListen, s.registry); err != nil {
 		return err
 	}
+	if err := s.openReview(); err != nil {
+		return err
+	}
 	return s.openHooks(ctx)
 }
 
@@ -134,6 +138,12 @@ func (s *server) evaluator() (func(context.Context, fs.FS, schema.Revision) (sch
 		return nil, err
 	}
 	s.workers = evaluate.New(evaluate.Config{Memory: int64(s.EvalMemory), Log: s.Log})
+	return s.evaluatorWith(cache), nil
+}
+
+// evaluatorWith is one with a memory of its own: what others wrote, and is not
+// merged, takes no turn of what is and drives nothing out of its memory.
+func (s *server) evaluatorWith(cache *load.Cache) func(context.Context, fs.FS, schema.Revision) (schema.Spec, error) {
 	opts := []load.Option{load.WithCache(cache), load.WithEvaluator(s.workers.Evaluate),
 		load.WithLimits(load.Limits{PackageTime: s.EvalTimeout}), load.WithGrants(s.Allow), load.WithEnvironment(s.Environment)}
 	var one sync.Mutex
@@ -141,7 +151,7 @@ func (s *server) evaluator() (func(context.Context, fs.FS, schema.Revision) (sch
 		one.Lock()
 		defer one.Unlock()
 		return load.LoadContext(ctx, files, rev, opts...)
-	}, nil
+	}
 }
 
 // enrolled records a join before the node gets its certificate (I39).
@@ -283,6 +293,9 @@ func (s *server) serve(ctx context.Context) error {
 	})
 	g.Go(func() error { return s.loop.Run(ctx) })
 	g.Go(func() error { return s.watchLedger(ctx) })
+	if s.review != nil {
+		g.Go(func() error { return s.review.Run(ctx) })
+	}
 	err := g.Wait()
 	if errors.Is(err, context.Canceled) {
 		return nil
@@ -302,6 +315,9 @@ func (s *server) watchLedger(ctx context.Context) error {
 }
 
 func (s *server) close() {
+	if s.review != nil {
+		s.review.close()
+	}
 	if s.workers != nil {
 		s.workers.Close()
 	}

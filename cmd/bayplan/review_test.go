@@ -1,0 +1,145 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/cgi"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/bayplan/bayplan/cmd/bayplan/internal/server"
+)
+
+// town is a forge in memory that speaks as much of Gitea's API as a server uses.
+type town struct {
+	t        testing.TB
+	mu       sync.Mutex
+	head     string
+	statuses map[string]string // by commit and context: the newest
+	comments []string
+	changed  chan struct{}
+}
+
+func (w *town) ServeHTTP(out http.ResponseWriter, r *http.Request) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var in struct{ State, Context, Description, Body string }
+	if text, err := io.ReadAll(r.Body); err != nil || len(text) > 0 && json.Unmarshal(text, &in) != nil {
+		w.t.Errorf("%s %s: %s %v", r.Method, r.URL, text, err)
+	}
+	if got := r.Header.Get("Authorization"); got != "token t0ken" {
+		w.t.Errorf("it calls with %q", got)
+	}
+	answer := "{}"
+	_, rest, _ := strings.Cut(r.URL.Path, "/repos/")
+	switch parts := strings.SplitN(rest, "/", 3); {
+	case len(parts) != 3:
+		w.t.Errorf("%s %s is of no repository", r.Method, r.URL)
+	case r.Method == "GET" && parts[2] == "pulls" && r.URL.Query().Get("page") == "1":
+		answer = fmt.Sprintf(`[{"number": 4, "head": {"sha": %q}, "base": {"ref": "main"}}]`, w.head)
+	case r.Method == "GET" && parts[2] == "pulls":
+		answer = "[]"
+	case r.Method == "POST" && strings.HasPrefix(parts[2], "statuses/"):
+		w.statuses[strings.TrimPrefix(parts[2], "statuses/")+" "+in.Context] = in.State + ": " + in.Description
+	case r.Method == "GET" && parts[2] == "issues/4/comments":
+		var all []map[string]any
+		for i, c := range w.comments {
+			all = append(all, map[string]any{"id": i + 1, "body": c})
+		}
+		b, _ := json.Marshal(all)
+		answer = string(b)
+	case r.Method == "POST" && parts[2] == "issues/4/comments":
+		w.comments = append(w.comments, in.Body)
+	case r.Method == "PATCH" && parts[2] == "issues/comments/1":
+		w.comments[0] = in.Body
+	default:
+		w.t.Errorf("asked %s %s", r.Method, r.URL)
+	}
+	fmt.Fprint(out, answer)
+	select {
+	case w.changed <- struct{}{}:
+	default:
+	}
+}
+
+// await waits until something is said of a commit.
+func (w *town) await(key, want string) {
+	w.t.Helper()
+	late := time.After(30 * time.Second)
+	for {
+		w.mu.Lock()
+		got := w.statuses[key]
+		w.mu.Unlock()
+		if strings.HasPrefix(got, want) {
+			return
+		}
+		select {
+		case <-w.changed:
+		case <-late:
+			w.t.Fatalf("%s is %q, want %q", key, got, want)
+		}
+	}
+}
+
+// A pull request is planned by the server, fetched over smart HTTP and evaluated
+// in a worker, and its forge is told; pushed to, its one comment is written over;
+// merged, its commit's outcome is told. A webhook spares the wait.
+func TestServer_PlansPullRequests(t *testing.T) {
+	w := &town{t: t, statuses: map[string]string{}, changed: make(chan struct{}, 1)}
+	api := httptest.NewServer(w)
+	defer api.Close()
+	s := newSiteWith(t, func(s *site, cfg *server.Config) {
+		git, err := exec.LookPath("git")
+		if err != nil {
+			t.Skip("no git")
+		}
+		top := filepath.Dir(filepath.Dir(s.repo))
+		web := httptest.NewServer(&cgi.Handler{Path: git, Args: []string{"http-backend"}, Dir: top, Stderr: io.Discard,
+			Env: []string{"GIT_PROJECT_ROOT=" + top, "GIT_HTTP_EXPORT_ALL=1", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=safe.directory", "GIT_CONFIG_VALUE_0=*"}})
+		t.Cleanup(web.Close)
+		secret, token := filepath.Join(filepath.Dir(s.repo), "secret"), filepath.Join(filepath.Dir(s.repo), "token")
+		for file, text := range map[string]string{secret: hookSecret, token: "t0ken"} {
+			if err := os.WriteFile(file, []byte(text+"\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		cfg.Name, cfg.Source.URL, cfg.Source.Poll = "bay", web.URL+"/"+filepath.Base(filepath.Dir(s.repo))+"/repo/.git", time.Hour
+		cfg.WebhookSecretFile, cfg.WebhookListen = secret, "127.0.0.1:0"
+		cfg.Forge.Kind, cfg.Forge.API, cfg.Forge.TokenFile = "gitea", api.URL+"/api/v1", token
+		cfg.Log = slog.New(slog.NewTextHandler(t.Output(), nil))
+	})
+	main := s.git("rev-parse", "HEAD")
+	s.hears(main)
+	propose := func(text string) string {
+		s.git("checkout", "-q", "-B", "side", "main")
+		commit := s.commit("shop/api.yaml", text)
+		s.git("update-ref", "refs/pull/4/head", commit)
+		s.git("checkout", "-q", "main")
+		w.mu.Lock()
+		w.head = commit
+		w.mu.Unlock()
+		if code, text := s.tellOf(s.ready.Webhooks+"gitea", "pull_request", hookSecret); code != http.StatusAccepted || !strings.Contains(text, "a look at pull requests") {
+			t.Errorf("the webhook: %d %s", code, text)
+		}
+		return commit
+	}
+	bad := propose("workloads: {api: {kind: sailor}}\n")
+	w.await(bad+" bayplan/bay/plan", "failure: it does not validate")
+	good := propose(strings.Replace(workload("api@sha256:"+strings.Repeat("2", 64)), "web:", "api:", 1))
+	w.await(good+" bayplan/bay/plan", "failure: 1 to create, 0 to update, 0 to remove; 1 slot without a place.")
+	if len(w.comments) != 1 || !strings.Contains(w.comments[0], "shop/api: create") || !strings.Contains(w.comments[0], "head against base, as if base "+main[:10]) {
+		t.Errorf("comments %q", w.comments)
+	}
+	s.git("merge", "-q", "side")
+	s.tell(s.ready.Webhooks+"gitea", hookSecret)
+	w.await(good+" bayplan/bay/deploy", "pending: Progressing")
+}

@@ -1,0 +1,369 @@
+package forge
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	// callTime bounds one call; forges answer in seconds or not at all.
+	callTime = 20 * time.Second
+	// maxAnswer bounds what is read of one.
+	maxAnswer = 16 << 20
+	// pages and perPage bound how many pull requests and comments are read.
+	pages, perPage = 10, 100
+)
+
+// Config is how a forge is reached. Repo and TokenFile are required.
+type Config struct {
+	// Kind is "github", "gitlab", "gitea" or "forgejo"; empty is told by the host
+	// of one that is known.
+	Kind string
+	// Repo is the repository as it is fetched from: its host and path count.
+	Repo string
+	// API is where the forge's API is, without the last slash; empty is where the
+	// kind has it on the repository's host.
+	API string
+	// TokenFile holds a token that may read pull requests, comment on them and set
+	// statuses of commits. It is read for each call.
+	TokenFile string
+	// CAFile holds more certificates to trust, PEM.
+	CAFile string
+}
+
+// Request is an open pull request.
+type Request struct {
+	Number int
+	// Head is its newest commit.
+	Head string
+}
+
+// State is a commit status'.
+type State string
+
+// The states of a commit, by GitHub's names.
+const (
+	Pending State = "pending"
+	Success State = "success"
+	Failure State = "failure"
+	Error   State = "error"
+)
+
+// CommitStatus is what a forge shows beside a commit.
+type CommitStatus struct {
+	// Context tells it from others'.
+	Context string
+	State   State
+	// Text is cut to what forges show.
+	Text string
+}
+
+// maxText is GitHub's limit, the shortest of all.
+const maxText = 140
+
+// Client speaks to one repository's forge.
+type Client struct {
+	dialect
+	cfg  Config
+	base string
+	http *http.Client
+}
+
+// dialect is what the forges' APIs do not share. Paths are below the API's base.
+type dialect interface {
+	// header names the token's header and its value.
+	header(token string) (name, value string)
+	// accept is the media type to ask for.
+	accept() string
+	// pulls lists a page of the open pull requests to a branch, counted from 1; more is whether
+	// there may be another.
+	pulls(branch string, page int) string
+	// readPulls reads such a page.
+	readPulls(body []byte, branch string) (all []Request, count int, err error)
+	// status is a commit's, and what to send there.
+	status(commit string, s CommitStatus) (path string, body any)
+	// comments lists a page of a pull request's comments, comment is where to add
+	// one, and edit where and how to change one.
+	comments(number, page int) string
+	comment(number int) string
+	edit(number int, id int64) (method, path string)
+}
+
+// hosts are those whose kind their name tells.
+var hosts = map[string]string{"github.com": "github", "gitlab.com": "gitlab", "codeberg.org": "forgejo", "gitea.com": "gitea"}
+
+// New checks the configuration; it does not call yet.
+func New(cfg Config) (*Client, error) {
+	host, scheme, project, err := projectOf(cfg.Repo)
+	if err != nil {
+		return nil, err
+	}
+	if cfg.Kind == "" {
+		cfg.Kind = hosts[host]
+	}
+	c := &Client{cfg: cfg, base: cfg.API}
+	web := scheme + "://" + host
+	switch cfg.Kind {
+	case "github":
+		c.dialect, web = github{project}, web+"/api/v3"
+		if host == "github.com" {
+			web = "https://api.github.com"
+		}
+	case "gitlab":
+		c.dialect, web = gitlab{project}, web+"/api/v4"
+	case "gitea", "forgejo":
+		c.dialect, web = gitea{project}, web+"/api/v1"
+	case "":
+		return nil, fmt.Errorf("forge: %s tells no forge by its name: say which it is (--forge github, gitlab, gitea or forgejo)", host)
+	default:
+		return nil, fmt.Errorf("forge: %q is none: want github, gitlab, gitea or forgejo", cfg.Kind)
+	}
+	if c.base == "" {
+		c.base = web
+	}
+	if u, err := url.Parse(c.base); err != nil || u.Scheme != "https" && !loopback(u) || u.User != nil {
+		return nil, fmt.Errorf("forge: the API at %q would be sent the token in the clear: want https://", c.base)
+	}
+	if _, err := c.token(); err != nil {
+		return nil, err
+	}
+	c.http, err = newHTTP(cfg.CAFile)
+	return c, err
+}
+
+func loopback(u *url.URL) bool {
+	return u.Scheme == "http" && (u.Hostname() == "127.0.0.1" || u.Hostname() == "::1" || u.Hostname() == "localhost")
+}
+
+// projectOf is a repository's host, with what its API is asked by, and its path
+// without .git: "https://host/owner/name.git", "git@host:owner/name".
+func projectOf(repo string) (host, scheme, project string, err error) {
+	scheme = "https"
+	if at, rest, found := strings.Cut(repo, ":"); found && !strings.Contains(repo, "://") && !strings.Contains(at, "/") {
+		repo = "ssh://" + at + "/" + rest
+	}
+	u, err := url.Parse(repo)
+	if err != nil || u.Host == "" {
+		return "", "", "", errors.New("forge: the repository is on no forge: its address has no host")
+	}
+	if host = u.Hostname(); u.Scheme == "http" || u.Scheme == "https" {
+		scheme, host = u.Scheme, u.Host
+	}
+	project = strings.Trim(strings.TrimSuffix(strings.Trim(u.Path, "/"), ".git"), "/")
+	if strings.Count(project, "/") < 1 || strings.Contains(project, "..") {
+		return "", "", "", fmt.Errorf("forge: %q is no repository of a forge: want owner/name", project)
+	}
+	return host, scheme, project, nil
+}
+
+func newHTTP(caFile string) (*http.Client, error) {
+	tr := http.DefaultTransport.(*http.Transport).Clone()
+	if caFile != "" {
+		text, err := os.ReadFile(caFile)
+		if err != nil {
+			return nil, fmt.Errorf("forge: %w", err)
+		}
+		pool, err := x509.SystemCertPool()
+		if err != nil || !pool.AppendCertsFromPEM(text) {
+			return nil, fmt.Errorf("forge: %s has no certificate", caFile)
+		}
+		tr.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+	}
+	// A redirect could lead the token elsewhere.
+	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &http.Client{Transport: tr, CheckRedirect: stay, Timeout: callTime}, nil
+}
+
+// Close ends its connections.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+func (c *Client) token() (string, error) {
+	b, err := os.ReadFile(c.cfg.TokenFile)
+	if err != nil {
+		return "", fmt.Errorf("forge: the token: %w", err)
+	}
+	t := strings.TrimSpace(string(b))
+	if t == "" || strings.ContainsFunc(t, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return "", fmt.Errorf("forge: %s holds no token", c.cfg.TokenFile)
+	}
+	return t, nil
+}
+
+// OpenPulls are the open pull requests to a branch.
+func (c *Client) OpenPulls(ctx context.Context, branch string) (all []Request, err error) {
+	for page := 1; page <= pages; page++ {
+		body, err := c.call(ctx, http.MethodGet, c.pulls(branch, page), nil)
+		if err != nil {
+			return nil, err
+		}
+		some, count, err := c.readPulls(body, branch)
+		if err != nil {
+			return nil, fmt.Errorf("forge: its pull requests cannot be read: %w", err)
+		}
+		if all = append(all, some...); count == 0 {
+			break
+		}
+	}
+	return all, nil
+}
+
+// SetStatus sets what is shown beside a commit.
+func (c *Client) SetStatus(ctx context.Context, commit string, s CommitStatus) error {
+	if r := []rune(s.Text); len(r) > maxText {
+		s.Text = string(r[:maxText-1]) + "…"
+	}
+	path, body := c.status(commit, s)
+	_, err := c.call(ctx, http.MethodPost, path, body)
+	if a, ok := errors.AsType[*Answered](err); ok && a.Code == http.StatusBadRequest && strings.Contains(a.Text, "Cannot transition") {
+		return nil // GitLab refuses to set what is set
+	}
+	return err
+}
+
+// note is a comment as all forges tell of it.
+type note struct {
+	ID   int64  `json:"id"`
+	Body string `json:"body"`
+}
+
+// Comment writes a pull request's comment that begins with marker: over the one
+// that is there, and else a new one. text begins with the marker.
+func (c *Client) Comment(ctx context.Context, number int, marker, text string) error {
+	was, err := c.find(ctx, number, marker)
+	if err != nil || was != nil && was.Body == text {
+		return err
+	}
+	body := map[string]string{"body": text}
+	if was != nil {
+		method, path := c.edit(number, was.ID)
+		_, err := c.call(ctx, method, path, body)
+		if !isRefused(err) {
+			return err
+		}
+		// Somebody else wrote one that begins as ours do.
+	}
+	_, err = c.call(ctx, http.MethodPost, c.comment(number), body)
+	return err
+}
+
+func (c *Client) find(ctx context.Context, number int, marker string) (*note, error) {
+	seen := int64(0)
+	for page := 1; page <= pages; page++ {
+		body, err := c.call(ctx, http.MethodGet, c.comments(number, page), nil)
+		if err != nil {
+			return nil, err
+		}
+		var all []note
+		if err := json.Unmarshal(body, &all); err != nil {
+			return nil, fmt.Errorf("forge: the comments of %d cannot be read: %w", number, err)
+		}
+		for i := range all {
+			if strings.HasPrefix(all[i].Body, marker) {
+				return &all[i], nil
+			}
+		}
+		if len(all) == 0 || all[0].ID == seen { // a forge without pages gives the first again
+			break
+		}
+		seen = all[0].ID
+	}
+	return nil, nil
+}
+
+// Answered is a forge's answer that is no success.
+type Answered struct {
+	Code int
+	Text string
+	// Wait is how long it asks to be left alone.
+	Wait time.Duration
+}
+
+func (e *Answered) Error() string { return fmt.Sprintf("forge: it answers %d: %s", e.Code, e.Text) }
+
+func isRefused(err error) bool {
+	a, ok := errors.AsType[*Answered](err)
+	return ok && (a.Code == http.StatusForbidden || a.Code == http.StatusNotFound || a.Code == http.StatusUnauthorized) && a.Wait == 0
+}
+
+// call makes one request; in is sent as JSON unless it is nil.
+func (c *Client) call(ctx context.Context, method, path string, in any) ([]byte, error) {
+	token, err := c.token()
+	if err != nil {
+		return nil, err
+	}
+	var body io.Reader
+	if in != nil {
+		text, err := json.Marshal(in)
+		if err != nil {
+			return nil, err
+		}
+		body = bytes.NewReader(text)
+	}
+	r, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
+	if err != nil {
+		return nil, err
+	}
+	name, value := c.header(token)
+	r.Header.Set(name, value)
+	r.Header.Set("Accept", c.accept())
+	r.Header.Set("User-Agent", "bayplan")
+	if in != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	if _, is := c.dialect.(github); is {
+		r.Header.Set("X-GitHub-Api-Version", "2022-11-28")
+	}
+	return c.read(r)
+}
+
+func (c *Client) read(r *http.Request) ([]byte, error) {
+	answer, err := c.http.Do(r)
+	if err != nil {
+		return nil, fmt.Errorf("forge: %w", err)
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer+1))
+	if err != nil {
+		return nil, fmt.Errorf("forge: %w", err)
+	}
+	if len(text) > maxAnswer {
+		return nil, fmt.Errorf("forge: %s answers with more than %d bytes", r.URL.Path, maxAnswer)
+	}
+	if answer.StatusCode/100 != 2 {
+		return nil, &Answered{answer.StatusCode, plainText(text), waitOf(answer.Header, time.Now())}
+	}
+	return text, nil
+}
+
+// plainText is the beginning of an answer, in one line.
+func plainText(b []byte) string {
+	return strings.Join(strings.Fields(strings.ToValidUTF8(string(b[:min(len(b), 200)]), "?")), " ")
+}
+
+// waitOf is how long the forge wants to be left alone: Retry-After, or until
+// GitHub's limit is over.
+func waitOf(h http.Header, now time.Time) time.Duration {
+	if s, err := time.ParseDuration(h.Get("Retry-After") + "s"); err == nil {
+		return min(s, time.Hour)
+	}
+	if h.Get("X-RateLimit-Remaining") != "0" {
+		return 0
+	}
+	at, err := strconv.ParseInt(h.Get("X-RateLimit-Reset"), 10, 64)
+	if err != nil {
+		return time.Minute
+	}
+	return min(max(time.Unix(at, 0).Sub(now), time.Second), time.Hour)
+}
