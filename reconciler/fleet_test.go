@@ -300,6 +300,9 @@ func (f *fleet) tell(in *reconciler.Input) {
 			fmt.Fprintf(&b, "\n  %s is %s to %s (good %s, serving %s) %s", r.Workload, r.Stage, r.Target.Short(), r.GoodDigest.Short(), r.Serving.Short(), r.Reason)
 		}
 	}
+	for _, w := range f.plan.Blocked {
+		fmt.Fprintf(&b, "\n  %s %s waits: %s", w.Workload, w.Slot, w.Text)
+	}
 	f.t.Logf("%s%s", f.now.Format(time.TimeOnly), b.String())
 }
 

@@ -69,7 +69,9 @@ func (p *pass) line(i int, goal *schema.Workload, housed bool) {
 		at := p.homeAt(v.slot)
 		up := at >= 0 && p.facts.Volumes[at].Up
 		v.waits = at < 0 || p.departs(v, at, goal) || !v.ports || !up && !housed || inOrder && !below && (!up || again)
-		before := v.current == nil && v.serves // in the version that it is to leave in its turn
+		// In the version that it is to leave: what has its turn after others cannot be
+		// waited for by them, however it is.
+		before := v.current == nil && (v.serves || v.old != nil && p.outcome[i].course != "")
 		below = below && (v.settled || before || up && p.homeIsLost(at, goal))
 	}
 }

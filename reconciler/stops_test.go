@@ -158,6 +158,19 @@ func (f *fleet) ails(node, id string) bool {
 	return x != nil && x.Failure != nil && !x.Available()
 }
 
+// askedWith is the text that a slot asks for its place with: an attempt's is that of
+// its run, whatever its workload's is by now.
+func askedWith(p *reconciler.Plan, slot schema.Slot) *schema.Workload {
+	if j := p.Facts.Job(slot.Workload); j != nil {
+		for i := range j.Runs {
+			if r := &j.Runs[i]; r.Live() && slot.Index >= r.First && slot.Index < r.First+len(r.Slots) {
+				return r.Work
+			}
+		}
+	}
+	return goalOf(rolloutOf(&p.Facts, slot.Workload))
+}
+
 // evictedWrongly is what speaks against an eviction: nobody goes before it, its
 // data is there and may not wait, or it has no place to go to.
 func evictedWrongly(p *reconciler.Plan, old *nodes.Order) string {
@@ -172,7 +185,7 @@ func evictedWrongly(p *reconciler.Plan, old *nodes.Order) string {
 		slot, _ := schema.ParseSlot(who)
 		for _, b := range p.Blocked {
 			if b.Slot == slot && strings.Contains(b.Text, "room is being made") {
-				w := goalOf(rolloutOf(&p.Facts, slot.Workload))
+				w := askedWith(p, slot)
 				if strings.HasPrefix(right, "pool ") || old.Workload.Revocable && !w.Revocable || old.Workload.Revocable == w.Revocable && old.Workload.Priority < w.Priority {
 					return ""
 				}

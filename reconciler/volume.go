@@ -98,7 +98,11 @@ func (p *pass) settleAt(goal *schema.Workload, slot schema.Slot, node string, po
 // settleThere makes the node a slot's home where it has none and its instance,
 // which has its volumes, is there already: its workload was a daemon before.
 func (p *pass) settleThere(v *slotView) {
-	if e := v.current; e != nil && keepsPlace(v.what.text) && p.homeAt(v.slot) < 0 {
+	e := v.current
+	if e == nil || !keepsPlace(v.what.text) || p.homeAt(v.slot) >= 0 {
+		return
+	}
+	if _, keeper := p.keeper(v.slot); keeper != nil { // else it would be given up again
 		p.settleAt(v.what.text, v.slot, p.nodes[e.node].fact.Name, e.order.Ports)
 	}
 }
