@@ -24,7 +24,7 @@ type Held struct {
 func confine(t terms) (h Held) {
 	closeOthers()
 	h.First = why(os.WriteFile("/proc/self/oom_score_adj", []byte("1000"), 0))
-	h.Memory = why(limit(unix.RLIMIT_DATA, uint64(t.Memory)))
+	h.Memory = why(limit(unix.RLIMIT_DATA, uint64(t.Memory)+shadow))
 	for _, l := range []struct {
 		resource int
 		most     uint64

@@ -80,7 +80,7 @@ func probe() error {
 	err = exec.Command("/bin/true").Run()
 	fmt.Println("process", errors.Is(err, syscall.EPERM))
 	fmt.Println("signal", errors.Is(syscall.Kill(os.Getppid(), 0), syscall.EPERM))
-	err = syscall.Setrlimit(syscall.RLIMIT_DATA, &syscall.Rlimit{Cur: 1 << 40, Max: 1 << 40})
+	err = syscall.Setrlimit(syscall.RLIMIT_DATA, &syscall.Rlimit{Cur: 1 << 50, Max: 1 << 50})
 	fmt.Println("memory", err != nil)
 	return nil
 }

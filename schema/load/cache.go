@@ -66,6 +66,8 @@ type entry struct {
 	late *attempt
 	// passing tells that it is not worth keeping on disk.
 	passing bool
+	// answer is the result as it came, until it is on disk; nil is not at hand.
+	answer []byte
 }
 
 // caughtUp is what came too late for the former tree, if it is there now: the
@@ -76,6 +78,9 @@ func (e entry) caughtUp() entry {
 	}
 	return e
 }
+
+// unsettled tells that another try might come to more.
+func (e entry) unsettled() bool { return e.late != nil || e.content == (entry{}).content }
 
 // former is the scan of the last tree that was made under the same limits.
 func (c *Cache) former(limits Limits) *scan {
@@ -97,12 +102,14 @@ func (c *Cache) load(ctx context.Context, t *tree, by Evaluator, rev schema.Revi
 	if c.settled && t.top == c.last && t.root == c.root && reflect.DeepEqual(c.grants, grants) {
 		return c.spec.at(rev)
 	}
+	c.settled = false
 	results := c.evaluateAll(ctx, t, by)
 	if err := cmp.Or(ctx.Err(), t.failed()); err != nil {
 		return schema.Spec{}, err
 	}
 	c.grants, c.root = grants, t.root
 	c.spec.Spec, c.spec.err = assemble(t, results, rev, grants)
+	c.settled = t.top == c.last && !slices.ContainsFunc(slices.Collect(maps.Values(c.entries)), entry.unsettled)
 	return c.spec.at(rev)
 }
 
@@ -168,17 +175,13 @@ func (c *Cache) moduleOf(t *tree) string {
 // was overtaken beside them, those that it came to.
 func (c *Cache) keep(t *tree, fresh map[string]entry, whole bool) {
 	if whole {
-		c.entries, c.last, c.limits, c.settled = fresh, t.top, t.limits, true
-		for _, e := range fresh {
-			c.settled = c.settled && e.late == nil && e.content != (entry{}).content
-		}
+		c.entries, c.last, c.limits = fresh, t.top, t.limits
 		if now := time.Now(); now.Sub(c.pruned) > time.Hour {
 			c.pruned = now
 			_ = c.store.prune(t.packages, now) // the next hour tries again
 		}
 		return
 	}
-	c.settled = false
 	if c.entries == nil {
 		c.entries = map[string]entry{}
 	}
@@ -206,6 +209,7 @@ func (c *Cache) recall(ctx context.Context, t *tree, p Package, by Evaluator) en
 		e = by.evaluate(ctx, t, p)
 	}
 	_ = c.store.write(p, e) // what is not kept is evaluated again by the next process
+	e.answer = nil
 	return e
 }
 

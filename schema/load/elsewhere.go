@@ -76,9 +76,11 @@ func (by Evaluator) evaluate(ctx context.Context, t *tree, p Package) entry {
 	}
 	r, err := p.receive(answer)
 	if err != nil {
-		r = p.failed(fmt.Sprintf("evaluating the folder came to nothing that can be used: %v", err), nextValidate)
+		r, answer = p.failed(fmt.Sprintf("evaluating the folder came to nothing that can be used: %v", err), nextValidate), nil
 	}
-	return t.entry(p, seen, r)
+	e := t.entry(p, seen, r)
+	e.answer = answer
+	return e
 }
 
 // nextBomb is what to do about a package that takes too much.

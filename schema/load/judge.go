@@ -37,7 +37,7 @@ type candidate struct {
 
 // judge unifies the workload with its kind's definition, and what it comes to
 // with the policy. A workload comes back only without errors.
-func (c *candidate) judge(kinds cue.Value) (schema.Workload, []*Error) {
+func (c *candidate) judge(kinds func() cue.Value) (schema.Workload, []*Error) {
 	if !schema.ValidName(c.name) {
 		c.fail(nil, "%q is no name: %s", c.name, schema.NameRule)
 	}
@@ -48,7 +48,7 @@ func (c *candidate) judge(kinds cue.Value) (schema.Workload, []*Error) {
 	c.kindName, c.rule = kind, rules().kinds[kind]
 	whole := c.user
 	if c.declared != rules().definitions[kind] || whole.Validate(cue.Concrete(true)) != nil {
-		whole = kinds.LookupPath(cue.MakePath(cue.Str(kind))).Unify(c.user)
+		whole = kinds().LookupPath(cue.MakePath(cue.Str(kind))).Unify(c.user)
 	}
 	if err := whole.Validate(cue.Concrete(true)); err != nil {
 		c.explain(err)
@@ -99,14 +99,11 @@ func (c *candidate) dotted(path []string) string {
 
 // kind reads the discriminator first, since all other rules hang on it.
 func (c *candidate) kind(v cue.Value) (string, bool) {
-	if _, err := v.Fields(); err != nil && v.Err() != nil {
-		for _, e := range telling(v.Err()) {
-			c.failAt(userPlaces(e, c.dir), nil, words(e))
+	if v.Err() != nil || v.IncompleteKind() != cue.StructKind { // perhaps because of a field, which is told later
+		if _, err := v.Fields(); err != nil {
+			c.noWorkload(v)
+			return "", false
 		}
-		return "", false
-	} else if err != nil {
-		c.fail(nil, "want a workload, got %s", got(v))
-		return "", false
 	}
 	known := rules().names()
 	want := "want \"" + strings.Join(known, "\" or \"") + "\""
@@ -126,6 +123,17 @@ func (c *candidate) kind(v cue.Value) (string, bool) {
 		return "", false
 	}
 	return kind, true
+}
+
+// noWorkload says what is there instead of one.
+func (c *candidate) noWorkload(v cue.Value) {
+	if v.Err() == nil {
+		c.fail(nil, "want a workload, got %s", got(v))
+		return
+	}
+	for _, e := range telling(v.Err()) {
+		c.failAt(userPlaces(e, c.dir), nil, words(e))
+	}
 }
 
 // explain turns what CUE found into words, and adds what it keeps to itself
@@ -257,7 +265,7 @@ func (c *candidate) misplaced(name string, r *rule) string {
 
 // decode makes the Go value: JSON once, the policy's part and defaults filled in,
 // then checked for what relates two fields.
-func (c *candidate) decode(kinds, v cue.Value) (schema.Workload, []*Error) {
+func (c *candidate) decode(kinds func() cue.Value, v cue.Value) (schema.Workload, []*Error) {
 	var w schema.Workload
 	data, err := treeOf(v)
 	if err != nil {

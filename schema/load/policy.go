@@ -221,7 +221,7 @@ func decodeTree(text []byte) (tree any, err error) {
 
 // underPolicy is the workload's data with what the policy adds, every default
 // included, or errors.
-func (c *candidate) underPolicy(kinds cue.Value, bare any) (any, bool) {
+func (c *candidate) underPolicy(kinds func() cue.Value, bare any) (any, bool) {
 	v := c.policy.hold(bare, c.rule)
 	for _, o := range v.errs {
 		if dataAt(bare, o.path) == nil && dataAt(c.rule.filled(bare), o.path) != nil {
@@ -240,8 +240,8 @@ func (c *candidate) underPolicy(kinds cue.Value, bare any) (any, bool) {
 
 // stillOf checks that what the policy made of a workload is one: an operator's
 // slip is told by the policy's name.
-func (c *candidate) stillOf(kinds cue.Value, data any) bool {
-	err := c.conforming(kinds, data)
+func (c *candidate) stillOf(kinds func() cue.Value, data any) bool {
+	err := c.conforming(kinds(), data)
 	if err == nil {
 		return true
 	}

@@ -29,7 +29,8 @@ const (
 	storeAge   = 7 * 24 * time.Hour
 )
 
-// kept is an entry as it lies on disk, after the hash of its text.
+// kept begins an entry as it lies on disk, in a line of its own after the hash of
+// all that follows. The result comes next, as JSON.
 type kept struct {
 	// By is the build that made it, and with it the schema and the version of CUE.
 	By string
@@ -37,7 +38,6 @@ type kept struct {
 	Dir     string
 	Content string
 	Read    []string
-	Result  json.RawMessage
 }
 
 // thisBuild is what tells this program from any other: the ID that the linker gave
@@ -77,14 +77,15 @@ func (s store) read(t *tree, p Package) (e entry, ok bool) {
 	}
 	var k kept
 	sum, text := data[:sha256.Size], data[sha256.Size:]
-	if own := sha256.Sum256(text); !bytes.Equal(sum, own[:]) || json.Unmarshal(text, &k) != nil {
+	head, answer, _ := bytes.Cut(text, []byte("\n"))
+	if own := sha256.Sum256(text); !bytes.Equal(sum, own[:]) || json.Unmarshal(head, &k) != nil {
 		return e, false
 	}
 	now := content(t, p, k.Read)
 	if k.By != thisBuild() || k.Dir != p.Dir || k.Content != hex.EncodeToString(now[:]) {
 		return e, false
 	}
-	r, err := p.receive(k.Result)
+	r, err := p.receive(answer)
 	return entry{content: now, read: k.Read, result: r}, err == nil
 }
 
@@ -93,11 +94,7 @@ func (s store) write(p Package, e entry) error {
 	if s == "" || thisBuild() == "" || e.late != nil || e.passing || e.content == (entry{}).content {
 		return nil
 	}
-	r, err := json.Marshal(e.result)
-	if err != nil {
-		return err
-	}
-	text, err := json.Marshal(kept{thisBuild(), p.Dir, hex.EncodeToString(e.content[:]), e.read, r})
+	text, err := e.text(p)
 	if err != nil {
 		return err
 	}
@@ -114,6 +111,17 @@ func (s store) write(p Package, e entry) error {
 		err = errors.Join(err, os.Remove(f.Name()))
 	}
 	return err
+}
+
+// text is the entry as it is kept. What another process answered is kept as it
+// came.
+func (e entry) text(p Package) ([]byte, error) {
+	head, err := json.Marshal(kept{thisBuild(), p.Dir, hex.EncodeToString(e.content[:]), e.read})
+	answer := e.answer
+	if err == nil && answer == nil {
+		answer, err = json.Marshal(e.result)
+	}
+	return slices.Concat(head, []byte("\n"), answer), err
 }
 
 // prune removes what is left of writes that a crash ended, what no tree has had
