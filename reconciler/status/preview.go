@@ -3,6 +3,7 @@ package status
 import (
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -131,6 +132,7 @@ func PreviewOf(before *reconciler.Facts, f *reconciler.Forecast, unresolved []re
 		c.tellHold(&f.Facts)
 		waits := c.warn(new, unresolved) && len(c.Fields) == 0 && old != nil
 		if !waits && (c.Action != "" || moves(c.Slots)) {
+			c.name(old, new)
 			p.Changes = append(p.Changes, c)
 		}
 	}
@@ -153,19 +155,33 @@ func PreviewOf(before *reconciler.Facts, f *reconciler.Forecast, unresolved []re
 	return p
 }
 
+// name tells what there was and what there will be, also where they are the same
+// and only move.
+func (c *PreviewChange) name(old, new *schema.Workload) {
+	if old != nil {
+		c.From = old.Digest()
+	}
+	if new != nil {
+		c.To = new.Digest()
+	}
+}
+
 // fill says what kind of change it is, and which fields differ.
 func (c *PreviewChange) fill(old, new *schema.Workload) {
 	switch {
 	case old == nil && new == nil:
 		return
 	case old == nil:
-		c.Action, c.To = "create", new.Digest()
+		c.Action = "create"
 		return
 	case new == nil:
-		c.Action, c.From = "remove", old.Digest()
+		c.Action = "remove"
 		return
 	}
-	c.From, c.To = old.Digest(), new.Digest()
+	if reflect.DeepEqual(old, new) {
+		return // as nearly all are: what no commit touched shares its memory
+	}
+	c.name(old, new)
 	c.Fields = fieldChanges(old, new)
 	switch {
 	case len(c.Fields) == 0:
