@@ -70,8 +70,10 @@ type Agent struct {
 	tel     *telemetry
 	prober  prober
 	store   *store
-	clock   clock
-	changed chan struct{}
+	// partings are the logs of what was stopped.
+	partings *partings
+	clock    clock
+	changed  chan struct{}
 	// relist, durable and news wake the lister, the keeper and the teller;
 	// first is closed once the engine was asked.
 	relist, durable, news, first chan struct{}
@@ -128,7 +130,8 @@ func New(cfg Config) (*Agent, error) {
 	}
 	a := &Agent{
 		cfg: cfg, log: cfg.Log.With("node", cfg.Node), tel: newTelemetry(cfg.Metrics), store: st,
-		prober: newProber(cfg), runtime: newGroups(cfg.Runtime), clock: newClock(), changed: make(chan struct{}, 1),
+		partings: &partings{dir: filepath.Join(cfg.Dir, "partings")},
+		prober:   newProber(cfg), runtime: newGroups(cfg.Runtime), clock: newClock(), changed: make(chan struct{}, 1),
 		relist: make(chan struct{}, 1), durable: make(chan struct{}, 1), news: make(chan struct{}, 1), first: make(chan struct{}),
 		cancels: map[string]context.CancelCauseFunc{}, local: NewLocal(kept.Memory), held: kept.Assignment, settings: kept.Settings, info: kept.Info,
 		lease: lease,
@@ -270,13 +273,11 @@ func (a *Agent) Logs(ctx context.Context, id string, o LogOptions, w io.Writer) 
 	if err == nil || out.some || ctx.Err() != nil {
 		return err
 	}
-	if kept, trouble := a.partings().copy(id, o, w); kept || trouble != nil {
+	if kept, trouble := a.partings.copy(id, o, w); kept || trouble != nil {
 		return trouble
 	}
 	return err
 }
-
-func (a *Agent) partings() partings { return partings{filepath.Join(a.cfg.Dir, "partings")} }
 
 // Exec runs a command in a container.
 func (a *Agent) Exec(ctx context.Context, id string, e Exec) (int, error) {

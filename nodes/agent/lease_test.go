@@ -3,6 +3,7 @@ package agent_test
 import (
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -13,10 +14,10 @@ import (
 // boot is a machine's clock since boot, which runs while it sleeps.
 type boot struct {
 	began time.Time
-	slept time.Duration
+	slept atomic.Int64 // nanoseconds
 }
 
-func (b *boot) since() time.Duration { return time.Since(b.began) + b.slept }
+func (b *boot) since() time.Duration { return time.Since(b.began) + time.Duration(b.slept.Load()) }
 
 // onTenant is a machine whose agent has a lease, and runs one thing by it and one
 // without.
@@ -85,7 +86,7 @@ func TestAgent_GoesOnByTheNewestAssignmentAlone(t *testing.T) {
 
 func TestAgent_LeaseRunsWhileTheMachineSleeps(t *testing.T) {
 	onTenant(t, func(m *machine, b *boot) {
-		b.slept = 10 * time.Minute
+		b.slept.Store(int64(10 * time.Minute))
 		m.pass(2 * time.Second)
 		m.wantLapsed()
 	})

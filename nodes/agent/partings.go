@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/bayplan/bayplan/nodes"
@@ -20,7 +21,11 @@ import (
 // partings are the ends of what a job's attempts wrote that were stopped and so
 // removed, in a folder of the agent's: whoever asks what became of a run wants to
 // read them. An attempt that ended by itself keeps its container, and its log.
-type partings struct{ dir string }
+type partings struct {
+	dir string
+	// mu is held while the folder changes.
+	mu sync.Mutex
+}
 
 // What is kept of one log, and of how many, the newest.
 const (
@@ -29,11 +34,11 @@ const (
 	partingFiles = 100
 )
 
-func (p partings) path(id string) string { return filepath.Join(p.dir, url.PathEscape(id)) }
+func (p *partings) path(id string) string { return filepath.Join(p.dir, url.PathEscape(id)) }
 
 // part keeps the log of an attempt that is about to be removed, or forgets it with
 // its run.
-func (p partings) part(ctx context.Context, r Runtime, o *nodes.Order) error {
+func (p *partings) part(ctx context.Context, r Runtime, o *nodes.Order) error {
 	if !o.Workload.Kind.Runs() {
 		return nil
 	}
@@ -46,6 +51,8 @@ func (p partings) part(ctx context.Context, r Runtime, o *nodes.Order) error {
 	if err := r.Logs(ctx, o.ID, LogOptions{Tail: partingLines, Timestamps: true}, text); err != nil && len(text.buf) == 0 {
 		return nil // it never wrote, or is gone: a removal that is tried again
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if err := os.MkdirAll(p.dir, 0o700); err != nil {
 		return err
 	}
@@ -56,8 +63,8 @@ func (p partings) part(ctx context.Context, r Runtime, o *nodes.Order) error {
 	return errors.Join(os.Rename(tmp, p.path(o.ID)), p.bound())
 }
 
-// bound removes the oldest beyond so many.
-func (p partings) bound() error {
+// bound removes the oldest beyond so many; mu is held.
+func (p *partings) bound() error {
 	files, err := os.ReadDir(p.dir)
 	if err != nil || len(files) <= partingFiles {
 		return err
@@ -76,7 +83,7 @@ func (p partings) bound() error {
 }
 
 // copy writes what is kept of an attempt; false where nothing is.
-func (p partings) copy(id string, o LogOptions, w io.Writer) (kept bool, err error) {
+func (p *partings) copy(id string, o LogOptions, w io.Writer) (kept bool, err error) {
 	b, err := os.ReadFile(p.path(id))
 	if err != nil {
 		return false, ignoreMissing(err)

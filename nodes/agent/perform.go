@@ -167,7 +167,7 @@ func (a *Agent) remove(ctx context.Context, act Action, r *Result) error {
 		}
 	}
 	if o := act.Order; o != nil && o.Workload != nil {
-		if err := a.partings().part(ctx, a.runtime, o); err != nil {
+		if err := a.partings.part(ctx, a.runtime, o); err != nil {
 			a.log.Warn("an attempt's log is not kept", "slot", o.Slot.String(), "err", err)
 		}
 	}
