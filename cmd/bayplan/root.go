@@ -22,7 +22,7 @@ type chapter struct {
 // when it runs.
 func chapters() []chapter {
 	return []chapter{
-		{"write", "Write and check:", []*cobra.Command{newValidateCommand(), newRenderCommand(), newPlanCommand(), newDiffCommand(), newSnapshotCommand()}},
+		{"write", "Write and check:", []*cobra.Command{newInitCommand(), newSchemaCommand(), newValidateCommand(), newRenderCommand(), newPlanCommand(), newDiffCommand(), newSnapshotCommand()}},
 		{"see", "See what happens:", []*cobra.Command{newStatusCommand(), newRunsCommand(), newEventsCommand(), newLogsCommand(), newExplainCommand(), newDriftCommand(), newBlameCommand(), newRolloutCommand(), newHistoryCommand(), newPoolCommand()}},
 		{"act", "Act:", []*cobra.Command{newApproveCommand(), newPromoteCommand(), newAbortCommand(), newPauseCommand(), newResumeCommand(), newRestartCommand(), newRetryCommand(), newUndoCommand(),
 			newHoldCommand(), newReleaseCommand(), newExecCommand(), newNodeCommand(), newVolumeCommand(), newImageCommand()}},

@@ -13,8 +13,11 @@ func unknownField(name string, known []string) string {
 	if word := elsewhere[strings.ToLower(name)]; word != "" {
 		return fmt.Sprintf("unknown field %q: %s", name, word)
 	}
-	if len(known) == 0 || len(known) > manyNames {
+	switch {
+	case len(known) == 0:
 		return fmt.Sprintf("unknown field %q", name)
+	case len(known) > manyNames:
+		return fmt.Sprintf("unknown field %q: `bayplan schema` prints those that there are", name)
 	}
 	return fmt.Sprintf("unknown field %q, want one of %s", name, strings.Join(known, ", "))
 }
