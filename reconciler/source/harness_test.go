@@ -143,7 +143,7 @@ func follows(t testing.TB, s *Source) *watcher {
 }
 
 // patience is how long a test waits for what must come; it is no measure.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 func (w *watcher) next() Update {
 	w.t.Helper()

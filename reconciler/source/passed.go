@@ -15,6 +15,9 @@ const (
 	// maxPassed bounds the commits that are told of beside a new one: those of a
 	// merged year are no news one by one, and the record keeps some hundred.
 	maxPassed = 100
+	// maxLate is how many commits are read beyond those that clocks ask for; git
+	// has 5.
+	maxLate = 16
 	// maxWalk bounds the commits that are read to find them: 30 ms or so.
 	maxWalk = 2000
 )
@@ -37,8 +40,9 @@ func (m *mirror) walk(ctx context.Context, from, to plumbing.Hash, most, steps i
 	w = &walk{m: m, had: map[plumbing.Hash]bool{}}
 	w.add(from, true)
 	w.add(to, false)
+	late := maxLate
 	for range steps {
-		if w.news == 0 || len(found) > most || ctx.Err() != nil {
+		if w.news == 0 && !w.mayTell(found, &late) || len(found) > most || ctx.Err() != nil {
 			break
 		}
 		if c := w.next(); !w.had[c.Hash] {
@@ -46,6 +50,26 @@ func (m *mirror) walk(ctx context.Context, from, to plumbing.Hash, most, steps i
 		}
 	}
 	return w, found
+}
+
+// mayTell is whether the walk down from's history may yet come to one of the found
+// commits: as long as it is not below the oldest of them, and for a few commits
+// more, whose clocks may have been wrong.
+func (w *walk) mayTell(found []*object.Commit, late *int) bool {
+	if len(w.queue) == 0 || len(found) == 0 {
+		return false
+	}
+	oldest := found[0].Committer.When
+	for _, c := range found {
+		if !w.had[c.Hash] && c.Committer.When.Before(oldest) {
+			oldest = c.Committer.When
+		}
+	}
+	if !w.queue[0].Committer.When.Before(oldest) {
+		return true
+	}
+	*late--
+	return *late >= 0
 }
 
 // walk goes down two histories at once, newest commit first, as git does: it

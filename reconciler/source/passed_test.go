@@ -148,3 +148,32 @@ func TestHTTP_TellsEachCommitOfAPush(t *testing.T) {
 	w.s.Poke()
 	w.passedWith(third, second)
 }
+
+// Of commits that were all made in one second, none that was there before is news.
+func TestPassed_OneClock(t *testing.T) {
+	r := newRepo(t)
+	stamp := "2026-03-01T12:00:00Z"
+	r.env = append(r.env, "GIT_COMMITTER_DATE="+stamp, "GIT_AUTHOR_DATE="+stamp)
+	r.commit("a.cue", "1", "root")
+	base := r.commit("b.cue", "1", "base")
+	for i := range 20 {
+		r.git("checkout", "-q", "-B", "side", base)
+		aside := r.commit("c.cue", fmt.Sprint(i), fmt.Sprint("aside ", i))
+		r.git("checkout", "-q", "-B", "main", base)
+		former := r.commit("d.cue", fmt.Sprint(i), fmt.Sprint("former ", i))
+		r.git("merge", "-q", "--no-ff", "-m", "merge", "side")
+		r.git("push", "-q", "--force", "origin", "HEAD:main")
+		tip := r.git("rev-parse", "HEAD")
+		s, err := Open(r.config())
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := follows(t, s)
+		w.tip(tip)
+		got := s.current.Load().passed(t.Context(), plumbing.NewHash(former), plumbing.NewHash(tip))
+		if d := cmp.Diff([]string{aside}, hashes(got)); d != "" {
+			t.Fatalf("round %d (-want +got):\n%s", i, d)
+		}
+		w.stop()
+	}
+}
