@@ -215,6 +215,40 @@ func TestPlace_LargeAndSmall(t *testing.T) {
 	}
 }
 
+// TestPlace_NoRuleKeepsThemAll: of four requests a node takes the first two or the
+// last two. With another that takes one of a pair alone, three have a place only if
+// that pair is parted: more placed may be others placed, whichever pair was chosen.
+func TestPlace_NoRuleKeepsThemAll(t *testing.T) {
+	sized := func(name string, cpu schema.CPU, mem schema.Bytes) scheduler.Node {
+		n := node(name)
+		n.Node.Allocatable = nodes.Capacity{CPU: cpu, Memory: mem}
+		return n
+	}
+	var requests []scheduler.Request
+	for _, c := range []schema.Resources{{CPU: 1, Memory: 9}, {CPU: 9, Memory: 1}, {CPU: 2, Memory: 8}, {CPU: 8, Memory: 2}} {
+		w := work(fmt.Sprintf("a/%d-%d", c.CPU, c.Memory))
+		w.Resources = c
+		requests = append(requests, request(w, 0))
+	}
+	for _, c := range []struct {
+		more *scheduler.Node
+		want string
+	}{{nil, "a/1-9 a/9-1"}, {new(sized("n2", 1, 9)), "a/1-9 a/2-8 a/8-2"}, {new(sized("n2", 2, 8)), "a/1-9 a/9-1 a/2-8"}} {
+		pool := scheduler.Pool{Nodes: []scheduler.Node{sized("n1", 10, 10)}}
+		if c.more != nil {
+			pool.Nodes = append(pool.Nodes, *c.more)
+		}
+		placed, _ := scheduler.Place(pool, requests)
+		var got []string
+		for _, p := range placed {
+			got = append(got, p.Slot.Workload)
+		}
+		if text := strings.Join(got, " "); text != c.want {
+			t.Errorf("%s have a place, want %s", text, c.want)
+		}
+	}
+}
+
 // TestPlace_ANodeMoreUnplacesNone: whatever the sizes and rules, with a node more
 // no fewer have a place.
 func TestPlace_ANodeMoreUnplacesNone(t *testing.T) {
