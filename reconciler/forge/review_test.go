@@ -145,6 +145,13 @@ func (w *town) said() []string {
 	return all
 }
 
+// count is a number that the town keeps.
+func (w *town) count(of func() int) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return of()
+}
+
 // inTown plays a test beside a Review.
 func inTown(t *testing.T, play func(t *testing.T, w *town, r *forge.Review)) {
 	synctest.Test(t, func(t *testing.T) {
@@ -187,9 +194,9 @@ func TestReview_PlansWhatIsNewAndTellsOfIt(t *testing.T) {
 		if want := []string{"fork-of-h1..h1", "fork-of-huge2..huge2", "fork-of-h3..h3", "fork-of-h3..h3"}; !slices.Equal(w.plans, want) {
 			t.Errorf("planned %v, want %v", w.plans, want)
 		}
-		asked := w.asked
+		asked := w.count(func() int { return w.asked })
 		w.change(func() {})
-		if w.asked != asked {
+		if w.count(func() int { return w.asked }) != asked {
 			t.Error("the forge was asked though no ref had moved")
 		}
 	})
@@ -217,9 +224,9 @@ func TestReview_TriesAgain(t *testing.T) {
 		w.change(func() { w.unread = nil })
 		wantSaid(t, w, "h1 bayplan/bay/plan pending: planning", "h1 bayplan/bay/plan success: No changes.")
 		w.change(func() { w.heads[1], w.broken = "h2", &forge.Answered{Code: 403, Wait: time.Hour} })
-		asked := w.asked
+		asked := w.count(func() int { return w.asked })
 		w.change(func() { w.broken = nil })
-		if w.asked != asked {
+		if w.count(func() int { return w.asked }) != asked {
 			t.Error("a forge that asked for an hour's peace was asked within it")
 		}
 		time.Sleep(time.Hour)
@@ -239,13 +246,13 @@ func TestReview_AHundredAtOnceAreBounded(t *testing.T) {
 		w.mu.Unlock()
 		time.Sleep(31 * time.Second)
 		synctest.Wait()
-		if n := len(w.plans); n == 0 || n > 10 {
+		if n := w.count(func() int { return len(w.plans) }); n == 0 || n > 10 {
 			t.Errorf("%d were planned in the first look", n)
 		}
 		time.Sleep(15 * time.Minute)
 		synctest.Wait()
-		if len(w.plans) != 100 {
-			t.Errorf("%d of 100 were planned", len(w.plans))
+		if n := w.count(func() int { return len(w.plans) }); n != 100 {
+			t.Errorf("%d of 100 were planned", n)
 		}
 	})
 }
