@@ -107,8 +107,8 @@ func (p *pass) spare() map[string]int {
 		}
 		down := goal.Replicas - p.serving(i, goal)
 		may := goal.Update.MaxUnavailable.Floor(goal.Replicas)
-		if goal.Update.Strategy == "recreate" { // as many as move at once
-			may = max(may, 1)
+		if goal.Update.Strategy == "recreate" { // it says that it can be without all
+			may = goal.Replicas
 		}
 		left[goal.Name] = max(may-down, 0)
 	}

@@ -158,6 +158,14 @@ func (f *fleet) ails(node, id string) bool {
 	return x != nil && x.Failure != nil && !x.Available()
 }
 
+// evicts is whether slots of the workload have to go for what goes before them: a
+// recreate says that it can be without all of its own, and may lose them so.
+func evicts(p *reconciler.Plan, goal *schema.Workload) bool {
+	return slices.ContainsFunc(p.Changes, func(c reconciler.Change) bool {
+		return c.Stop && c.Slot.Workload == goal.Name && c.Reason == nodes.Evicted
+	})
+}
+
 // askedWith is the text that a slot asks for its place with: an attempt's is that of
 // its run, whatever its workload's is by now.
 func askedWith(p *reconciler.Plan, slot schema.Slot) *schema.Workload {
