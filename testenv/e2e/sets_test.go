@@ -2,12 +2,8 @@ package e2e
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
-	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -144,30 +140,15 @@ type router struct {
 func route(d *dev, workload string) *router {
 	d.t.Helper()
 	r := &router{d: d, workload: workload}
-	r.client = http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	r.client = newAsker()
 	st := d.status()
 	r.see(&st)
 	ctx, cancel := context.WithCancel(d.t.Context())
 	r.cancel = cancel
 	d.t.Cleanup(cancel)
-	r.wg.Go(func() { r.follow(ctx) })
+	r.wg.Go(func() { d.followStatus(ctx, r.see) })
 	r.wg.Go(func() { r.ask(ctx) })
 	return r
-}
-
-func (r *router) follow(ctx context.Context) {
-	read, write := io.Pipe()
-	cmd := exec.CommandContext(ctx, "bash", "-c", `. "$D/env"; exec bayplan status -w -o json`)
-	cmd.Env, cmd.Stdout = append(os.Environ(), "D="+r.d.dir), write
-	p := spawn(r.d.t, "status", cmd)
-	go func() { <-p.gone; write.Close() }()
-	for docs := json.NewDecoder(read); ; {
-		var st status.Status
-		if docs.Decode(&st) != nil {
-			return
-		}
-		r.see(&st)
-	}
 }
 
 // see takes in who has the traffic.
@@ -200,7 +181,7 @@ func (r *router) ask(ctx context.Context) {
 		r.mu.Unlock()
 		err := fmt.Errorf("nobody serves")
 		if len(now) > 0 {
-			err = r.get(now[i%len(now)])
+			err = fetch(&r.client, now[i%len(now)]+"/")
 		}
 		if err != nil {
 			r.mu.Lock()
@@ -209,21 +190,6 @@ func (r *router) ask(ctx context.Context) {
 		}
 		pause(ctx, 3*time.Millisecond)
 	}
-}
-
-func (r *router) get(url string) error {
-	resp, err := r.client.Get(url + "/")
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
-		return err
-	}
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s: %s", url, resp.Status)
-	}
-	return nil
 }
 
 // served are the sets that had the traffic, one after the other.

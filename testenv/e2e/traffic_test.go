@@ -92,7 +92,7 @@ type target struct{ container, slot, url string }
 func apply(d *dev, rec *recorder, promised int) *load {
 	d.t.Helper()
 	l := &load{d: d, rec: rec, promised: promised, mark: rec.mark(), address: map[string]string{}, least: 1 << 30}
-	l.client = http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	l.client = newAsker()
 	st := d.status()
 	for _, n := range st.Nodes {
 		l.address[n.Name] = n.Address
@@ -104,7 +104,7 @@ func apply(d *dev, rec *recorder, promised int) *load {
 	ctx, cancel := context.WithCancel(d.t.Context())
 	l.cancel = cancel
 	d.t.Cleanup(cancel)
-	l.wg.Go(func() { l.follow(ctx) })
+	l.wg.Go(func() { d.followStatus(ctx, l.see) })
 	l.wg.Go(func() { l.askInTurn(ctx) })
 	l.wg.Go(func() { l.askEach(ctx) })
 	l.wg.Go(func() { l.sample(ctx) })
@@ -130,20 +130,41 @@ func (l *load) end() {
 	}
 }
 
-// follow keeps current as `bayplan status -w` has it.
-func (l *load) follow(ctx context.Context) {
+// followStatus hands every status of `bayplan status -w` on until ctx ends.
+func (d *dev) followStatus(ctx context.Context, see func(*status.Status)) {
 	read, write := io.Pipe()
 	cmd := exec.CommandContext(ctx, "bash", "-c", `. "$D/env"; exec bayplan status -w -o json`)
-	cmd.Env, cmd.Stdout = append(os.Environ(), "D="+l.d.dir), write
-	p := spawn(l.d.t, "status", cmd)
+	cmd.Env, cmd.Stdout = append(os.Environ(), "D="+d.dir), write
+	p := spawn(d.t, "status", cmd)
 	go func() { <-p.gone; write.Close() }()
 	for docs := json.NewDecoder(read); ; {
 		var st status.Status
 		if docs.Decode(&st) != nil {
 			return
 		}
-		l.see(&st)
+		see(&st)
 	}
+}
+
+// newAsker asks on a fresh connection each time, as many clients do.
+func newAsker() http.Client {
+	return http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+}
+
+// fetch is nil where the whole answer came, and was a good one.
+func fetch(c *http.Client, url string) error {
+	resp, err := c.Get(url)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+		return err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s: %s", url, resp.Status)
+	}
+	return nil
 }
 
 func (l *load) see(st *status.Status) {
@@ -282,18 +303,7 @@ func (l *load) count(began time.Time, live map[string]string) {
 
 func (l *load) get(url string) error {
 	l.asked.Add(1)
-	resp, err := l.client.Get(url)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
-		return err
-	}
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s", resp.Status)
-	}
-	return nil
+	return fetch(&l.client, url)
 }
 
 func (l *load) lose(format string, args ...any) {
