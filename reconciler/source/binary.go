@@ -34,6 +34,8 @@ type gitBinary struct {
 	ep   *transport.Endpoint
 	git  string
 	hear func(changed func()) (func() error, error)
+	// http has the credentials for http.
+	http *httpRemote
 }
 
 func newBinary(cfg Config, ep *transport.Endpoint) (remote, error) {
@@ -41,7 +43,7 @@ func newBinary(cfg Config, ep *transport.Endpoint) (remote, error) {
 	if err != nil {
 		return nil, fmt.Errorf("git source: the backend %s wants git on this machine: %w", BackendExec, err)
 	}
-	b := &gitBinary{cfg: cfg, ep: ep, git: git, hear: (*network)(nil).listen}
+	b := &gitBinary{cfg: cfg, ep: ep, git: git, http: &httpRemote{cfg: cfg, ep: ep, tokens: newAppTokens(cfg.App)}, hear: (*network)(nil).listen}
 	if ep.Protocol == "file" {
 		b.hear = newLocal(cfg, ep.Path).listen
 	}

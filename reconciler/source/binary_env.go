@@ -47,7 +47,7 @@ func (b *gitBinary) credentials() (settings [][2]string, err error) {
 		command, err := b.ssh()
 		return [][2]string{{"core.sshCommand", command}, {"ssh.variant", "ssh"}}, err
 	case "http", "https":
-		auth, err := (&httpRemote{cfg: b.cfg, ep: b.ep}).auth()
+		auth, err := b.http.auth()
 		if err != nil {
 			return nil, err
 		}
@@ -130,5 +130,5 @@ func (b *gitBinary) unauthorized(text string, cause error) error {
 	case b.ep.Protocol == "ssh":
 		return (&sshRemote{cfg: b.cfg}).refused()
 	}
-	return (&httpRemote{cfg: b.cfg, ep: b.ep}).tell(transport.ErrAuthenticationRequired)
+	return b.http.tell(transport.ErrAuthenticationRequired)
 }

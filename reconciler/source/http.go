@@ -24,6 +24,7 @@ type httpRemote struct {
 	cfg    Config
 	ep     *transport.Endpoint
 	client transport.Transport
+	tokens *appTokens
 }
 
 func newHTTP(cfg Config, ep *transport.Endpoint) (remote, error) {
@@ -37,7 +38,7 @@ func newHTTP(cfg Config, ep *transport.Endpoint) (remote, error) {
 		}
 		tr.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
 	}
-	h := &httpRemote{cfg: cfg, ep: ep, client: githttp.NewClient(&http.Client{Transport: &limited{tr, cfg.MaxFetch}})}
+	h := &httpRemote{cfg: cfg, ep: ep, tokens: newAppTokens(cfg.App), client: githttp.NewClient(&http.Client{Transport: &limited{tr, cfg.MaxFetch}})}
 	return &network{cfg: cfg, dial: h.dial, tell: h.tell, done: tr.CloseIdleConnections}, nil
 }
 
@@ -84,6 +85,9 @@ func (h *httpRemote) dial(context.Context) (session, error) {
 
 // auth reads the files; nil without any.
 func (h *httpRemote) auth() (*githttp.BasicAuth, error) {
+	if h.cfg.App.used() {
+		return h.tokens.auth(time.Now())
+	}
 	if h.cfg.TokenFile == "" && h.cfg.UserFile == "" {
 		return nil, nil
 	}

@@ -19,9 +19,9 @@ import (
 // gitServer serves a repository by git's own http-backend behind basic auth.
 type gitServer struct {
 	*httptest.Server
-	password atomic.Value
-	requests atomic.Int64
-	broken   atomic.Bool
+	user, password atomic.Value
+	requests       atomic.Int64
+	broken         atomic.Bool
 }
 
 func serveHTTP(t *testing.T, r *repo, start func(*httptest.Server)) *gitServer {
@@ -33,6 +33,7 @@ func serveHTTP(t *testing.T, r *repo, start func(*httptest.Server)) *gitServer {
 	backend := &cgi.Handler{Path: git, Args: []string{"http-backend"}, Dir: filepath.Dir(r.bare), Logger: nil, Stderr: t.Output(),
 		Env: []string{"GIT_PROJECT_ROOT=" + filepath.Dir(r.bare), "GIT_HTTP_EXPORT_ALL=1", "HOME=" + filepath.Dir(r.bare)}}
 	g := &gitServer{}
+	g.user.Store("ann")
 	g.password.Store("s3cret")
 	g.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		g.requests.Add(1)
@@ -40,7 +41,7 @@ func serveHTTP(t *testing.T, r *repo, start func(*httptest.Server)) *gitServer {
 		switch {
 		case g.broken.Load():
 			http.Error(w, "no", http.StatusBadGateway)
-		case !ok || user != "ann" || pass != g.password.Load():
+		case !ok || user != g.user.Load() || pass != g.password.Load():
 			w.Header().Set("WWW-Authenticate", `Basic realm="git"`)
 			http.Error(w, "no", http.StatusUnauthorized)
 		default:

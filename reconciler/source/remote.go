@@ -50,8 +50,10 @@ func newRemote(cfg Config) (remote, error) {
 	switch {
 	case cfg.Backend != BackendGo && cfg.Backend != BackendExec:
 		return nil, fmt.Errorf("git source: %q is no backend: want %s or %s", cfg.Backend, BackendGo, BackendExec)
-	case ep.Protocol == "http" && (cfg.TokenFile != "" || cfg.UserFile != "") && !loopback(ep.Host):
+	case ep.Protocol == "http" && (cfg.TokenFile != "" || cfg.UserFile != "" || cfg.App.used()) && !loopback(ep.Host):
 		return nil, fmt.Errorf("git source: %s would send the token in the clear: use https://", cfg.URL)
+	case cfg.App.used() && ep.Protocol != "http" && ep.Protocol != "https":
+		return nil, fmt.Errorf("git source: a GitHub App is for https://, not for %s", cfg.URL)
 	case ep.Protocol == "ssh" && cfg.KeyFile == "":
 		return nil, fmt.Errorf("git source: %s needs the file of a private key", cfg.URL)
 	case cfg.Backend == BackendExec && slices.Contains([]string{"file", "git", "http", "https", "ssh"}, ep.Protocol):

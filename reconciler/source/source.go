@@ -59,6 +59,8 @@ type Config struct {
 	// http; both are read again for each look, so that they can be rotated. A
 	// token without a user is sent as user "x-access-token".
 	UserFile, TokenFile string
+	// App reads by the token of a GitHub App's installation instead.
+	App App
 	// CAFile holds more certificates to trust for https, PEM.
 	CAFile string
 	// KeyFile is the private key for ssh, without passphrase.
@@ -189,7 +191,7 @@ func complete(cfg Config) (Config, error) {
 		return cfg, fmt.Errorf("git source: the root folder %q must be a path below the top of the repository", cfg.Root)
 	}
 	cfg.Root = root
-	return cfg, cfg.checkVerify()
+	return cfg, errors.Join(cfg.checkVerify(), cfg.App.check(&cfg))
 }
 
 func branchRef(name string) plumbing.ReferenceName { return plumbing.NewBranchReferenceName(name) }
