@@ -136,7 +136,16 @@ func (a actions) workload(t *rapid.T, name string) schema.Workload {
 	}
 	w := parseWorkload(nil, fields)
 	a.anyRunbook(&w, pick)
+	dropQuorum(&w)
 	return w
+}
+
+// dropQuorum takes a quorum away that no repository could ask for: nothing could be
+// done to its slots without breaking it.
+func dropQuorum(w *schema.Workload) {
+	if slices.ContainsFunc(w.Check(), func(p schema.Problem) bool { return slices.Equal(p.Path, []string{"quorum"}) }) {
+		w.Quorum = 0
+	}
 }
 
 func (a actions) refuse(t *rapid.T) {
