@@ -135,7 +135,7 @@ func (p *pass) late(r *Rollout) bool {
 // lateText is whether the rollout steers to another text than w.
 func lateText(r *Rollout, w *schema.Workload) bool {
 	want, restarts := r.asks()
-	return want == nil || !sameText(want, restarted(w, restarts))
+	return want == nil || !schema.SameText(want, restarted(w, restarts))
 }
 
 // keepStill walks a workload that is held: what was told to stop is seen to its

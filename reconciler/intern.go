@@ -16,7 +16,7 @@ func (f *Facts) Intern() {
 	known := map[string][]*schema.Workload{}
 	for i := range f.Rollouts {
 		r := &f.Rollouts[i]
-		if r.Want != nil && r.Good != nil && r.Want != r.Good && sameText(r.Want, r.Good) {
+		if r.Want != nil && r.Good != nil && r.Want != r.Good && schema.SameText(r.Want, r.Good) {
 			r.Good = r.Want
 		}
 		known[r.Workload] = []*schema.Workload{r.Want, r.Good}
@@ -25,7 +25,7 @@ func (f *Facts) Intern() {
 		for k := range f.Jobs[i].Runs {
 			r := &f.Jobs[i].Runs[k]
 			for _, w := range known[f.Jobs[i].Workload] {
-				if w != nil && r.Work != w && r.Work != nil && sameText(r.Work, w) {
+				if w != nil && r.Work != w && r.Work != nil && schema.SameText(r.Work, w) {
 					r.Work = w
 				}
 			}
@@ -41,7 +41,7 @@ func (f *Facts) Intern() {
 				lists[name] = orders[j].Peers
 			}
 			for _, w := range known[orders[j].Slot.Workload] {
-				if w != nil && orders[j].Workload != w && orders[j].Workload != nil && sameText(orders[j].Workload, w) {
+				if w != nil && orders[j].Workload != w && orders[j].Workload != nil && schema.SameText(orders[j].Workload, w) {
 					orders[j].Workload = w
 				}
 			}

@@ -102,7 +102,7 @@ func (p *pass) beginJob(i, at int, goal *schema.Workload, digest schema.Digest) 
 // the same.
 func (p *pass) refreshRun(at, k int, goal *schema.Workload) {
 	r := &p.facts.Jobs[at].Runs[k]
-	if r.Outcome == RunUnderWay && r.Work != goal && !sameText(r.Work, goal) {
+	if r.Outcome == RunUnderWay && r.Work != goal && !schema.SameText(r.Work, goal) {
 		p.editRun(at, k).Work = goal
 	}
 }

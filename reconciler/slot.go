@@ -207,7 +207,7 @@ func (p *pass) refresh(i int, e *entry, what version) {
 		return
 	}
 	told, leased := p.knowsPeers(i, o, goal, goal), p.nodes[e.node].leases(goal)
-	if told && leased == o.Leased && (o.Workload == goal || sameText(o.Workload, goal)) {
+	if told && leased == o.Leased && (o.Workload == goal || schema.SameText(o.Workload, goal)) {
 		return
 	}
 	fresh := *o

@@ -134,11 +134,17 @@ func (d *deal) byPriority(a, b asked) int {
 }
 
 // alike is whether two requests ask the same, but for the slot and, where no rule
-// counts the workload's slots, for the instance that it takes over from.
+// counts the workload's slots, for the instance that it takes over from. Which
+// values say it is no matter: one plan's texts are one value or several (I14).
 func alike(a, b *Request) bool {
-	return a.Workload == b.Workload && a.Only == b.Only && a.Stays == b.Stays && a.Home == b.Home && (a.Leaves == b.Leaves || !counts(a.Workload)) &&
+	return oneText(a.Workload, b.Workload) && a.Only == b.Only && a.Stays == b.Stays && a.Home == b.Home && (a.Leaves == b.Leaves || !counts(a.Workload)) &&
 		a.Together == b.Together && maps.Equal(a.Ports, b.Ports) &&
 		slices.Equal(a.Avoid, b.Avoid) && slices.Equal(a.Except, b.Except)
+}
+
+// oneText is cheap where both are one value, or of two workloads.
+func oneText(a, b *schema.Workload) bool {
+	return a == b || a.Name == b.Name && schema.SameText(a, b)
 }
 
 func counts(w *schema.Workload) bool { return len(w.Spread)+len(w.MaxPer)+len(w.Near) > 0 }

@@ -1,15 +1,11 @@
-package reconciler
+package schema
 
-import (
-	"reflect"
+import "reflect"
 
-	"github.com/bayplan/bayplan/schema"
-)
-
-// sameText is whether two texts of a workload say the same. What is empty and
+// SameText is whether two texts of a workload say the same. What is empty and
 // what is absent are one: a text read from the ledger has none of the empty
 // lists and maps that the repository's may have.
-func sameText(a, b *schema.Workload) bool {
+func SameText(a, b *Workload) bool {
 	return a == b || a != nil && b != nil && sameValue(reflect.ValueOf(a).Elem(), reflect.ValueOf(b).Elem())
 }
 
