@@ -238,7 +238,7 @@ func (p *pass) whyStays(e *entry) string {
 	switch {
 	case goal == nil:
 		return ""
-	case holdsVolume(goal):
+	case holdsVolume(goal), p.hasDataThere(e, goal):
 		return volumeThere
 	case goal.Kind.Runs():
 		return "it runs to its end there"
@@ -253,6 +253,16 @@ func (p *pass) whyStays(e *entry) string {
 		return "its update failed: " + r.Reason
 	}
 	return ""
+}
+
+// hasDataThere is whether a stateful slot's home, on the instance's node, has the
+// volumes of an earlier text: they are its data, and tie it as its own would.
+func (p *pass) hasDataThere(e *entry, goal *schema.Workload) bool {
+	if goal.Kind != schema.Stateful {
+		return false
+	}
+	at := p.homeAt(e.order.Slot)
+	return at >= 0 && !p.facts.Volumes[at].Bare && p.facts.Volumes[at].Node == p.nodes[e.node].fact.Name
 }
 
 // waitsFor names the instance of a workload that others wait for and that is not

@@ -173,7 +173,7 @@ func (p *pass) deletingOn(slot schema.Slot) (nodes []string) {
 // before is gone or cannot be waited for. It is true while any is left to wait
 // for.
 func (p *pass) shrink(i int, goal *schema.Workload, above []entry) (busy bool) {
-	out := &p.outcome[i]
+	out, needed := &p.outcome[i], ""
 	for len(above) > 0 {
 		from := len(above) - 1
 		for from > 0 && above[from-1].slot().Index == above[from].slot().Index {
@@ -181,8 +181,14 @@ func (p *pass) shrink(i int, goal *schema.Workload, above []entry) (busy bool) {
 		}
 		mine := above[from:]
 		above = above[:from]
-		if !out.gate.update || busy || !p.spares(goal, mine) {
+		if out.gate.update && !busy {
+			needed = p.needed(goal, mine)
+		}
+		if !out.gate.update || busy || needed != "" {
 			busy = true
+			if needed != "" { // nor may those below go
+				p.stay(mine[0].slot(), needed)
+			}
 			for j := range mine {
 				p.stayOrEnd(i, &mine[j])
 			}
@@ -197,25 +203,22 @@ func (p *pass) shrink(i int, goal *schema.Workload, above []entry) (busy bool) {
 	return busy
 }
 
-// spares is whether the slots that stay serve without the one that is to leave,
-// unless it is known to be down.
-func (p *pass) spares(goal *schema.Workload, leaving []entry) bool {
+// needed is why a slot is not to leave: those that stay do not serve without it.
+// "" where they do, where it is known to be down, and where none is to stay: that
+// leaves no quorum to keep.
+func (p *pass) needed(goal *schema.Workload, leaving []entry) string {
 	stay := p.servingOrdinals()
-	if stay >= goal.Quorum {
-		return true
+	if stay >= goal.Quorum || goal.Replicas == 0 {
+		return ""
 	}
-	counts := false
-	for j := range leaving {
-		e := &leaving[j]
-		counts = counts || e.order != nil && !e.order.Stop && !p.down(e)
-	}
+	counts := slices.ContainsFunc(leaving, func(e entry) bool { return e.order != nil && !e.order.Stop && !p.down(&e) })
 	if !counts {
-		return true
+		return ""
 	}
-	p.blocked = append(p.blocked, Blocked{Workload: goal.Name, Slot: leaving[0].slot(), Code: "quorum",
-		Text: fmt.Sprintf("it is not stopped: of the %d slots that stay %d serve, and quorum is %d", goal.Replicas, stay, goal.Quorum),
+	why := fmt.Sprintf("it is not stopped: of the %d slots that stay %d serve, and quorum is %d", goal.Replicas, stay, goal.Quorum)
+	p.blocked = append(p.blocked, Blocked{Workload: goal.Name, Slot: leaving[0].slot(), Code: "quorum", Text: why,
 		Next: "see why the others do not serve: bayplan status " + goal.Name + " -o wide"})
-	return false
+	return why
 }
 
 func (p *pass) servingOrdinals() (count int) {

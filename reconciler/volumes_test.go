@@ -173,9 +173,10 @@ func (f *fleet) wantedNow(p *reconciler.Plan, slot schema.Slot, node string) boo
 }
 
 // checkQuorum: nothing that is done leaves a workload with fewer slots that may
-// serve than its quorum, where there were as many.
+// serve than its quorum, where there were as many. One that is to have no slots
+// has none that could serve.
 func (f *fleet) checkQuorum(before, after map[schema.Slot][]view, goal *schema.Workload) {
-	if goal.Quorum == 0 {
+	if goal.Quorum == 0 || goal.Replicas == 0 {
 		return
 	}
 	count := func(all map[schema.Slot][]view) (n int) {
