@@ -1,10 +1,12 @@
 package source
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 )
 
 // object is the loose file of an object in the bare repository.
@@ -95,4 +97,44 @@ func TestWatch_GarbageRef(t *testing.T) {
 	w.trouble(CodeCorrupt)
 	r.setRef("main", first)
 	w.cleared()
+}
+
+// moving is a remote where something happens before each of the next questions.
+type moving struct {
+	remote
+	before []func()
+}
+
+func (m *moving) ask(ctx context.Context) (answer, error) {
+	if len(m.before) > 0 {
+		m.before[0]()
+		m.before = m.before[1:]
+	}
+	return m.remote.ask(ctx)
+}
+
+// A branch that leaves a damaged commit while the mirror is built anew because of
+// it is where it is by then.
+func TestLook_BranchMovesWhileTheMirrorIsBuiltAnew(t *testing.T) {
+	r := newRepo(t)
+	first := r.push("a.cue", "one", "first")
+	s, err := Open(r.config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	if _, err := s.look(t.Context(), time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	s.remote = &moving{s.remote, []func(){
+		func() { r.grow(r.raw("tree", item("40000", "shop", first)), "odd") },
+		func() { r.pipe("", "update-ref", "refs/heads/main", first) },
+	}}
+	tip, err := s.look(t.Context(), time.Now())
+	if err != nil || tip.Revision.Commit != first {
+		t.Fatalf("%v, %v", tip.Revision, err)
+	}
+	if tip, err = s.look(t.Context(), time.Now()); err != nil || tip.Revision.Commit != first {
+		t.Fatalf("%v, %v", tip.Revision, err)
+	}
 }

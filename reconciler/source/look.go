@@ -35,15 +35,15 @@ func (s *Source) look(ctx context.Context, began time.Time) (Tip, error) {
 	if a.head() == s.judged.commit && !m.damaged.Load() {
 		return s.judged.tip, s.judged.err
 	}
-	m, err = s.bring(ctx, m, a)
+	m, head, err := s.bring(ctx, m, a)
 	if err != nil && !unfit(err) {
 		return Tip{}, err
 	}
-	tip, err := s.checked(m, a.head(), began)
+	tip, err := s.checked(m, head, began)
 	if errors.Is(err, errDamaged) {
 		return Tip{}, brokenMirror(m, s.cfg.URL)
 	}
-	return tip, s.judge(a.head(), tip, err)
+	return tip, s.judge(head, tip, err)
 }
 
 // judge records what became of a commit.
@@ -59,61 +59,64 @@ func (s *Source) judge(h plumbing.Hash, tip Tip, err error) error {
 	return err
 }
 
-// bring makes the mirror hold the answer's head whole, building a new
-// generation where the present one turns out damaged.
-func (s *Source) bring(ctx context.Context, m *mirror, a answer) (*mirror, error) {
+// bring makes the mirror hold the branch's head whole, building a new
+// generation where the present one turns out damaged. The head is the answer's,
+// or that of the answer which a new generation came from: the branch may have
+// moved in between.
+func (s *Source) bring(ctx context.Context, m *mirror, a answer) (*mirror, plumbing.Hash, error) {
 	if m.damaged.Load() {
 		return s.repair(ctx, m)
 	}
 	err := m.verify(a.head(), s.cfg.Root)
 	if !errors.Is(err, errDamaged) {
-		return m, err
+		return m, a.head(), err
 	}
 	if err := a.bring(ctx, m, s.state.haves()); err != nil {
-		return m, err
+		return m, a.head(), err
 	}
 	err = m.verify(a.head(), s.cfg.Root)
 	if errors.Is(err, errDamaged) {
 		return s.rebuild(ctx, m, err.Error())
 	}
-	return m, err
+	return m, a.head(), err
 }
 
 // repair replaces a generation in which a reader met a damaged object, and has
 // the present commit delivered again. A disk that damages one generation after
 // the other is not given one after the other.
-func (s *Source) repair(ctx context.Context, m *mirror) (*mirror, error) {
+func (s *Source) repair(ctx context.Context, m *mirror) (*mirror, plumbing.Hash, error) {
 	if time.Since(s.repaired) < repairEvery {
-		return m, &fault{CodeMirror, "the mirror in " + s.cfg.Dir + " is damaged again, soon after it was built anew", "dmesg | tail", nil}
+		return m, plumbing.ZeroHash, &fault{CodeMirror, "the mirror in " + s.cfg.Dir + " is damaged again, soon after it was built anew", "dmesg | tail", nil}
 	}
-	m, err := s.rebuild(ctx, m, "a damaged object")
+	m, head, err := s.rebuild(ctx, m, "a damaged object")
 	if err == nil {
 		s.repaired, s.again = time.Now(), true
 	}
-	return m, err
+	return m, head, err
 }
 
 // rebuild fetches everything into a new generation and puts it in the place of
-// the present one. If that fails the present one stays.
-func (s *Source) rebuild(ctx context.Context, old *mirror, why string) (*mirror, error) {
+// the present one, and says where the branch was then. If that fails the present
+// one stays.
+func (s *Source) rebuild(ctx context.Context, old *mirror, why string) (*mirror, plumbing.Hash, error) {
 	s.log.Info("git mirror is built anew", "why", why)
 	a, err := s.remote.ask(ctx)
 	if err != nil {
-		return old, err
+		return old, plumbing.ZeroHash, err
 	}
 	defer a.close()
 	m, err := draftMirror(s.cfg.Dir, old.number+1)
 	if err != nil {
-		return old, err
+		return old, plumbing.ZeroHash, err
 	}
 	err = s.fill(ctx, m, old, a)
 	if err == nil {
 		err = m.settle(s.cfg.Dir)
 	}
 	if err != nil {
-		return old, errors.Join(err, m.discard())
+		return old, plumbing.ZeroHash, errors.Join(err, m.discard())
 	}
-	return m, s.replace(old, m)
+	return m, a.head(), s.replace(old, m)
 }
 
 // fill fetches into an empty generation, and takes along what is in force.
@@ -219,7 +222,7 @@ func (s *Source) tidy(ctx context.Context) {
 	if !m.worn() {
 		return
 	}
-	if _, err := s.rebuild(ctx, m, "many packs"); err != nil {
+	if _, _, err := s.rebuild(ctx, m, "many packs"); err != nil {
 		m.packs, m.loose = 0, 0 // so as not to try at every look
 		s.log.Warn("git mirror: building it anew", "err", err)
 	}
