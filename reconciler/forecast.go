@@ -65,7 +65,7 @@ func Foresee(in Input) Forecast {
 		}
 		f.Refused = Refused(&in.Desired, &plan.Facts.Spec)
 		if !plan.FactsChanged {
-			hastened, more := hasten(plan.Facts, in.Now)
+			hastened, more := hasten(&plan, in.Now)
 			if !more {
 				f.Complete = true
 				return f
@@ -78,15 +78,23 @@ func Foresee(in Input) Forecast {
 }
 
 // hasten has every update that halts go on, and every old set that is kept have
-// been kept for long enough; more is whether there was any.
-func hasten(f Facts, now time.Time) (_ Facts, more bool) {
+// been kept for long enough; more is whether there was any. Where a step is to be
+// checked its pause is over, and a check that finds no place is not gone past.
+func hasten(p *Plan, now time.Time) (f Facts, more bool) {
+	f = p.Facts
 	for i := range f.Rollouts {
 		r := f.Rollouts[i]
-		if _, halts := r.halts(); halts && !r.Ready.IsZero() {
+		at, halts := r.halts()
+		switch halts = halts && !r.Ready.IsZero(); {
+		case halts && len(r.Checks()) > 0 && r.Ready.Add(at.pause).After(now):
+			r.Ready = now.Add(-at.pause)
+		case halts && r.Checking() && p.findsNoPlace(r.Workload):
+			continue
+		case halts:
 			r = r.goOn(nil, now)
-		} else if r.Stage == Keeping {
+		case r.Stage == Keeping:
 			r = r.done(now)
-		} else {
+		default:
 			continue
 		}
 		if !more {
@@ -95,6 +103,11 @@ func hasten(f Facts, now time.Time) (_ Facts, more bool) {
 		f.Rollouts[i] = r
 	}
 	return f, more
+}
+
+// findsNoPlace is whether anything of the workload waits for a place.
+func (p *Plan) findsNoPlace(workload string) bool {
+	return slices.ContainsFunc(p.Blocked, func(b Blocked) bool { return b.Workload == workload && b.Code == "unplaced" })
 }
 
 func lastCommit(f *Facts) *Commit {

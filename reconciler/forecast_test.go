@@ -138,6 +138,31 @@ func TestForesee_LongHealthyTime(t *testing.T) {
 	}
 }
 
+// TestForesee_CheckFindsNoPlace: a check that would find no place is foreseen, and
+// so is the end of one that does; a pause before it is not waited for.
+func TestForesee_CheckFindsNoPlace(t *testing.T) {
+	for cpu, want := range map[string]reconciler.Outcome{"cpu=500m": reconciler.Applied, "cpu=1000m": reconciler.Progressing} {
+		t.Run(cpu, func(t *testing.T) {
+			f := newFleet(t)
+			f.add("n0", "a")
+			f.round(time.Second)
+			commit := func(image string) {
+				f.push([]schema.Workload{parseWorkload(t, []string{"a/one", "replicas=2", "volume=data", cpu, image, "canary=1/15s", "checks=1:~load"})}, nil)
+			}
+			commit("image=1")
+			f.atOnce(5)
+			commit("image=2")
+			got := reconciler.Foresee(f.input())
+			if c := got.Facts.Commits[1]; !got.Complete || c.Outcome != want {
+				t.Errorf("complete %v, %s: %s", got.Complete, c.Outcome, c.Reason)
+			}
+			if blocked := len(got.Blocked) > 0; blocked != (want == reconciler.Progressing) {
+				t.Errorf("blocked: %s", encode(t, got.Blocked))
+			}
+		})
+	}
+}
+
 // TestReconcile_OneTroublesNoOther: a workload that finds no place, has no
 // image or never becomes healthy changes nothing about what becomes of others
 // (I27).
