@@ -44,10 +44,10 @@ func PoolTop(w io.Writer, all []status.Pool, l Look) {
 	}
 	all = slices.Clone(all)
 	slices.SortStableFunc(all, func(a, b status.Pool) int { return cmp.Compare(b.Share, a.Share) })
-	t := show.NewColumns(l.Paint, "POOL", "SHARE", "SLOTS", "CPU", "MEMORY", "LENT", "LARGEST SLOT")
+	t := show.NewColumns(l.Paint, "POOL", "SHARE", "SLOTS", "GUARANTEE", "CPU", "MEMORY", "LENT", "LARGEST SLOT")
 	for i := range all {
 		p := &all[i]
-		t.Row(p.Name, percent(p.Share), p.Slots, p.Use.CPU, p.Use.Memory.Human(), amount(p.Lent), amount(p.Largest))
+		t.Row(p.Name, percent(p.Share), p.Slots, bound(p.Guarantee), p.Use.CPU, p.Use.Memory.Human(), amount(p.Lent), amount(p.Largest))
 	}
 	t.Print(w)
 }

@@ -26,10 +26,10 @@ func TestPools(t *testing.T) {
 default    2      1       -           -      56.2%  4500m/8 3Gi/16Gi  -         -
   batch    0      1       -           6 cpu  50.0%  4/8     1Gi/16Gi  -         2 cpu, 4Gi
   prod     0      3       2 cpu, 4Gi  -      12.5%  500m/8  2Gi/16Gi  500m cpu  -
-POOL     SHARE  SLOTS  CPU    MEMORY  LENT      LARGEST SLOT
-default  56.2%  5      4500m  3Gi     -         -
-batch    50.0%  4      4      1Gi     -         2 cpu, 4Gi
-prod     12.5%  1      500m   2Gi     500m cpu  -
+POOL     SHARE  SLOTS  GUARANTEE   CPU    MEMORY  LENT      LARGEST SLOT
+default  56.2%  5      -           4500m  3Gi     -         -
+batch    50.0%  4      -           4      1Gi     -         2 cpu, 4Gi
+prod     12.5%  1      2 cpu, 4Gi  500m   2Gi     500m cpu  -
 no pools: the repository's root may name some, ` + "`cluster: pools: ...`\n"
 	if squeeze(b.String()) != squeeze(want) {
 		t.Errorf("got\n%s", b.String())
