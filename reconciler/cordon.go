@@ -141,9 +141,8 @@ func (p *pass) drain() {
 	}
 }
 
-// tied are the wanted slots that have their volumes on the node and no order
-// there now: each comes back.
-func (p *pass) tied(n *nodeView) (slots []schema.Slot) {
+// tied tells why each wanted slot at home on the node, with no order there now, comes back.
+func (p *pass) tied(n *nodeView) (named []string) {
 	for i := range p.facts.Volumes {
 		v := &p.facts.Volumes[i]
 		at, known := p.byName[v.Slot.Workload]
@@ -153,10 +152,14 @@ func (p *pass) tied(n *nodeView) (slots []schema.Slot) {
 		goal, _ := p.facts.Rollouts[at].goal()
 		ordered := slices.ContainsFunc(n.fact.Assignment.Orders, func(o nodes.Order) bool { return o.Slot == v.Slot })
 		if goal != nil && keepsPlace(goal) && !p.movesHome(v.Slot, goal) && v.Slot.Index < goal.Replicas && !ordered {
-			slots = append(slots, v.Slot)
+			why := volumeThere
+			if v.Bare && !holdsVolume(goal) {
+				why = "its update comes first"
+			}
+			named = append(named, v.Slot.String()+": "+why)
 		}
 	}
-	return slots
+	return named
 }
 
 func (p *pass) drained(n *nodeView) {
@@ -174,16 +177,13 @@ const toldBlockers = 5
 
 // tellDrain names what does not leave a node by itself and, once the deadline is
 // over, all that is left there.
-func (p *pass) tellDrain(at int32, n *nodeView, tied []schema.Slot) {
+func (p *pass) tellDrain(at int32, n *nodeView, tied []string) {
 	c := n.cordon
 	late := !c.Deadline.IsZero() && !c.Deadline.After(p.in.Now)
 	if !late {
 		p.wakeAt(c.Deadline)
 	}
-	blockers := p.blockers(at, n, late)
-	for _, slot := range tied {
-		blockers = append(blockers, slot.String()+": "+volumeThere)
-	}
+	blockers := append(p.blockers(at, n, late), tied...)
 	if len(blockers) == 0 && !late {
 		return
 	}
