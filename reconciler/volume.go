@@ -35,15 +35,7 @@ func replacedWhenLost(w *schema.Workload) bool {
 	return w.Kind == schema.Service && !holdsVolume(w)
 }
 
-// home is the node that the slot is at home on; "" while it has none.
-func (p *pass) home(slot schema.Slot) string {
-	if at := p.homeAt(slot); at >= 0 {
-		return p.facts.Volumes[at].Node
-	}
-	return ""
-}
-
-// homeAt is the fact that says so; −1 while there is none.
+// homeAt is the fact that says where the slot is at home; −1 while there is none.
 func (p *pass) homeAt(slot schema.Slot) int {
 	for at := p.firstOf(slot); at < len(p.facts.Volumes) && p.facts.Volumes[at].Slot == slot; at++ {
 		if p.facts.Volumes[at].lives() {
