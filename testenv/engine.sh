@@ -13,7 +13,7 @@ set -euo pipefail
 dir=/run/bayplan-testenv
 ours=unix://$dir/docker.sock
 # What tests need beside an Engine; each of them says so where it is not there.
-others=(iptables iproute2 openssh-client openssh-server git ca-certificates openjdk-17-jre-headless)
+others=(iptables iproute2 openssh-client openssh-server git gpg gpg-agent ca-certificates openjdk-17-jre-headless)
 packages=(docker.io "${others[@]}")
 
 say() { echo "engine.sh: $*" >&2; }
