@@ -10,7 +10,10 @@ import (
 // CheckPools finds what relates pools to each other, by the pool's name. The
 // pools are sorted by name.
 func CheckPools(pools []Pool) map[string][]Problem {
-	c := poolChecker{pools: pools, found: map[string][]Problem{}}
+	c := poolChecker{pools: pools, parts: map[string][]*Pool{}, below: map[string]Quantity{}, found: map[string][]Problem{}}
+	for i := range pools {
+		c.parts[pools[i].Parent] = append(c.parts[pools[i].Parent], &pools[i])
+	}
 	for i := range pools {
 		p := &pools[i]
 		c.parent(p)
@@ -27,6 +30,8 @@ func CheckPools(pools []Pool) map[string][]Problem {
 
 type poolChecker struct {
 	pools []Pool
+	parts map[string][]*Pool  // by their parent
+	below map[string]Quantity // what is promised below a pool, once it was asked for
 	found map[string][]Problem
 }
 
@@ -84,13 +89,7 @@ func (c *poolChecker) amounts(p *Pool) {
 			c.add(p, "guarantee", "the guarantee is above the pool's limit of %s", r)
 		}
 	}
-	const most = 1 << 62 // beyond which no sum is told apart
-	var sum Quantity
-	for i := range c.pools {
-		if k := &c.pools[i]; k.Parent == p.Name && k.Guarantee != nil {
-			sum.CPU, sum.Memory = min(sum.CPU+k.Guarantee.CPU, most), min(sum.Memory+k.Guarantee.Memory, most)
-		}
-	}
+	sum := c.promised(p)
 	for _, bound := range []struct {
 		name string
 		q    *Quantity
@@ -101,6 +100,26 @@ func (c *poolChecker) amounts(p *Pool) {
 			}
 		}
 	}
+}
+
+// promised is what is guaranteed below a pool: to each of its parts, or to the
+// parts of that where it is more.
+func (c *poolChecker) promised(p *Pool) Quantity {
+	if sum, known := c.below[p.Name]; known {
+		return sum
+	}
+	const most = 1 << 62 // beyond which no sum is told apart
+	var sum Quantity
+	c.below[p.Name] = sum // where parents run in a circle
+	for _, part := range c.parts[p.Name] {
+		q := c.promised(part)
+		if g := part.Guarantee; g != nil {
+			q.CPU, q.Memory = max(q.CPU, g.CPU), max(q.Memory, g.Memory)
+		}
+		sum.CPU, sum.Memory = min(sum.CPU+q.CPU, most), min(sum.Memory+q.Memory, most)
+	}
+	c.below[p.Name] = sum
+	return sum
 }
 
 // beyond is the first amount of most that q is above.
