@@ -81,7 +81,8 @@ func (e *evaluation) owners(all cue.Value) {
 	definition := e.ctx.BuildInstance(e.im.schema).LookupPath(ownerPath)
 	for it.Next() {
 		c := &candidate{under: []string{"cluster", "owners"}, name: it.Selector().Unquoted(), dir: e.dir, user: it.Value(), rule: rules().owner}
-		if o, ok := c.judgeOwner(definition); ok {
+		var o schema.Owner
+		if c.meets(definition, &o, &o.Path) {
 			e.out.Owners = append(e.out.Owners, o)
 			e.out.OwnersAt = append(e.out.OwnersAt, c.spot())
 		}
@@ -100,16 +101,4 @@ func (e *evaluation) sortOwners() {
 	for i, o := range e.out.Owners {
 		e.out.OwnersAt[i] = places[o.Path]
 	}
-}
-
-// judgeOwner unifies the owner with its definition.
-func (c *candidate) judgeOwner(definition cue.Value) (o schema.Owner, ok bool) {
-	if !c.conforms(definition, &o) {
-		return o, false
-	}
-	o.Path = c.name
-	for _, p := range o.Check() {
-		c.fail(p.Path, "%s", p.Message)
-	}
-	return o, len(c.errs) == 0
 }

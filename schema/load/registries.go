@@ -18,23 +18,24 @@ func (e *evaluation) registries(all cue.Value) {
 	definition := e.ctx.BuildInstance(e.im.schema).LookupPath(registryPath)
 	for it.Next() {
 		c := &candidate{under: []string{"cluster", "registries"}, name: it.Selector().Unquoted(), dir: e.dir, user: it.Value(), rule: rules().registry}
-		r, ok := c.judgeRegistry(definition)
-		e.out.Errors = append(e.out.Errors, c.errs...)
-		if ok {
+		var r schema.Registry
+		if c.meets(definition, &r, &r.Name) {
 			e.out.Registries = append(e.out.Registries, r)
 		}
+		e.out.Errors = append(e.out.Errors, c.errs...)
 	}
 	slices.SortFunc(e.out.Registries, func(a, b schema.Registry) int { return strings.Compare(a.Name, b.Name) })
 }
 
-// judgeRegistry unifies the registry with its definition.
-func (c *candidate) judgeRegistry(definition cue.Value) (r schema.Registry, ok bool) {
-	if !c.conforms(definition, &r) {
-		return r, false
+// meets unifies a named part of the cluster with its definition, decodes it into
+// to, whose name is then set, and holds it to the rules that CUE does not have.
+func (c *candidate) meets(definition cue.Value, to interface{ Check() []schema.Problem }, name *string) bool {
+	if !c.conforms(definition, to) {
+		return false
 	}
-	r.Name = c.name
-	for _, p := range r.Check() {
+	*name = c.name
+	for _, p := range to.Check() {
 		c.fail(p.Path, "%s", p.Message)
 	}
-	return r, len(c.errs) == 0
+	return len(c.errs) == 0
 }
