@@ -84,9 +84,9 @@ func (c *poolChecker) parent(p *Pool) {
 
 // amounts are such that what is guaranteed can be had.
 func (c *poolChecker) amounts(p *Pool) {
-	if p.Guarantee != nil && p.Limit != nil {
-		if r := p.Guarantee.beyond(p.Limit); r != "" {
-			c.add(p, "guarantee", "the guarantee is above the pool's limit of %s", r)
+	if p.Guarantee != nil {
+		if what := p.Guarantee.Above(p.Limit); what != "" {
+			c.add(p, "guarantee", "the guarantee is above the pool's limit of %s", p.Limit.Text(what))
 		}
 	}
 	sum := c.promised(p)
@@ -94,10 +94,8 @@ func (c *poolChecker) amounts(p *Pool) {
 		name string
 		q    *Quantity
 	}{{"guarantee", p.Guarantee}, {"limit", p.Limit}} {
-		if bound.q != nil {
-			if r := sum.beyond(bound.q); r != "" {
-				c.add(p, bound.name, "what is guaranteed to its parts sums to more than its %s of %s", bound.name, r)
-			}
+		if what := sum.Above(bound.q); what != "" {
+			c.add(p, bound.name, "what is guaranteed to its parts sums to more than its %s of %s", bound.name, bound.q.Text(what))
 		}
 	}
 }
@@ -120,17 +118,6 @@ func (c *poolChecker) promised(p *Pool) Quantity {
 	}
 	c.below[p.Name] = sum
 	return sum
-}
-
-// beyond is the first amount of most that q is above.
-func (q *Quantity) beyond(most *Quantity) string {
-	switch {
-	case most.CPU > 0 && q.CPU > most.CPU:
-		return most.CPU.String() + " cpu"
-	case most.Memory > 0 && q.Memory > most.Memory:
-		return most.Memory.Human() + " memory"
-	}
-	return ""
 }
 
 // claims finds an earlier pool that selects the very same nodes.

@@ -48,11 +48,10 @@ func (q Quota) More(r Quota) bool {
 // Above is the first amount that q has more of than a limit, which bounds nothing
 // where it is zero: "cpu", "memory", "workloads", "slots", or "".
 func (q Quota) Above(limit Quota) string {
+	what := Quantity{CPU: q.CPU, Memory: q.Memory}.Above(&Quantity{CPU: limit.CPU, Memory: limit.Memory})
 	switch {
-	case limit.CPU > 0 && q.CPU > limit.CPU:
-		return "cpu"
-	case limit.Memory > 0 && q.Memory > limit.Memory:
-		return "memory"
+	case what != "":
+		return what
 	case limit.Workloads > 0 && q.Workloads > limit.Workloads:
 		return "workloads"
 	case limit.Slots > 0 && q.Slots > limit.Slots:
