@@ -1,7 +1,6 @@
 package reconciler
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 
@@ -188,28 +187,6 @@ func (p *pass) roomInstead(t *scheduler.Table, w *want) bool {
 	return t.Ask(at, &w.request).Fits
 }
 
-// notResolved is whether the image has no digest yet; then nothing is placed,
-// whatever else is known of it. Where plan does not tell why, it is that the
-// newest commit is not in force and does not have the workload so.
-func (p *pass) notResolved(w *want) bool {
-	goal, out := w.request.Workload, &p.outcome[w.rollout]
-	image := goal.Unpinned()
-	if image == "" {
-		return false
-	}
-	if u := p.unresolved(goal.Name); u != nil {
-		out.waiting = u.Failure.Text
-		return true
-	}
-	if out.waiting == "" {
-		p.blocked = append(p.blocked, Blocked{Workload: goal.Name, Code: "image-unresolved",
-			Text: "the digest of its image " + image + " is not known, and the newest commit does not ask for it",
-			Next: "push a commit with an image that its registry has; what became of the newest: bayplan status"})
-	}
-	out.waiting = "its image is not resolved"
-	return true
-}
-
 func (p *pass) order(w *want, got scheduler.Placement) {
 	node, _ := slices.BinarySearchFunc(p.nodes, got.Node,
 		func(n nodeView, name string) int { return strings.Compare(n.fact.Name, name) })
@@ -256,144 +233,4 @@ func (p *pass) givesUp(e *entry, policy *schema.Workload) string {
 		return ""
 	}
 	return "without the data on " + p.nodes[e.node].fact.Name
-}
-
-// refused records why a want found no place.
-func (p *pass) refused(w *want, why *scheduler.Why) {
-	if w.away {
-		p.stay(w.request.Slot, why.String())
-	}
-	if w.drains {
-		return
-	}
-	out, text := &p.outcome[w.rollout], why.String()
-	out.waiting = w.request.Slot.String() + ": " + text
-	switch {
-	case w.step != nil: // there is nothing of its own to end first
-		text = "step " + w.step.step.Name + ": " + text
-		out.waiting = text
-	case w.inTurn:
-		return
-	}
-	p.blocked = append(p.blocked, Blocked{Workload: w.request.Workload.Name, Slot: w.request.Slot, Code: "unplaced",
-		Text: text, Next: unplacedNext(why, w.request.Slot), Why: why})
-}
-
-func unplacedNext(why *scheduler.Why, slot schema.Slot) string {
-	if why.Nodes == 0 {
-		return "add a node: bayplan node token"
-	}
-	last := &why.Refusals[len(why.Refusals)-1]
-	switch last.Filter {
-	case "constraint", "pool":
-		if last.Volume != "" {
-			return "declare it on a node (bayplan agent --host-volume " + last.Volume + "=FOLDER), or change the workload's volumes"
-		}
-		return "change the workload's constraints or pool, or give a node the attribute (bayplan agent --attribute)"
-	case "port":
-		return "let the scheduler choose the host port, lower replicas, or add a node"
-	case "closed":
-		return "see why the nodes take no work: bayplan node ls"
-	case "ending":
-		return "it waits for what ends there; see: bayplan explain " + slot.String()
-	}
-	return "lower the request, lower replicas, or add a node: bayplan node token"
-}
-
-// buildPool counts what every node holds: the requests of all its orders,
-// stopping and unconfirmed ones included (I3), less those just found gone.
-func (p *pass) buildPool() {
-	pool := &scheduler.Pool{Nodes: make([]scheduler.Node, len(p.nodes)), Tree: p.tree(), Use: map[string]scheduler.Use{}}
-	for i := range p.nodes {
-		pool.Nodes[i] = scheduler.Node{Node: &p.nodes[i].fact.Node, Closed: p.closed(&p.nodes[i]), Keeps: p.keeps(&p.nodes[i]), Slots: map[string]int{}}
-	}
-	dropped, texts := p.dropped(), p.newTexts()
-	for i := range p.entries {
-		e := &p.entries[i]
-		n := &pool.Nodes[e.node]
-		if e.order == nil || dropped[dropKey{e.node, e.order.ID}] {
-			n.Ports = appendPorts(n.Ports, e.strayPorts())
-			continue
-		}
-		if p.facts.Ended(p.nodes[e.node].fact.Name, e.order) {
-			continue
-		}
-		n.Ports = appendPorts(n.Ports, e.order.Ports)
-		if w := cmp.Or(texts[dropKey{e.node, e.order.ID}], e.order.Workload); w != nil {
-			n.Hold(w)
-			pool.Use[w.Pool] = pool.Use[w.Pool].Plus(w)
-		}
-		if w := e.order.Workload; w != nil && e.order.Stop && e.order.Reason == nodes.Evicted {
-			n.Ending = nodes.Capacity{CPU: n.Ending.CPU + w.Resources.CPU, Memory: n.Ending.Memory + w.Resources.Memory}
-		}
-		if !e.order.Stop && e.order.Step == nil {
-			n.Slots[e.order.Slot.Workload]++
-		}
-	}
-	p.keepHomes(pool, dropped)
-	for i := range pool.Nodes {
-		slices.Sort(pool.Nodes[i].Ports)
-		pool.Nodes[i].Ports = slices.Compact(pool.Nodes[i].Ports)
-	}
-	p.pool = pool
-}
-
-func (e *entry) strayPorts() map[string]int {
-	if e.inst == nil {
-		return nil
-	}
-	return e.inst.Ports
-}
-
-type dropKey struct {
-	node int32
-	id   string
-}
-
-func (p *pass) dropped() map[dropKey]bool {
-	m := map[dropKey]bool{}
-	for i := range p.edits {
-		if p.edits[i].drop {
-			m[dropKey{p.edits[i].node, p.edits[i].order.ID}] = true
-		}
-	}
-	return m
-}
-
-// newTexts are those that this pass gives to instances that stay: they may be of
-// another pool from now on.
-func (p *pass) newTexts() map[dropKey]*schema.Workload {
-	m := map[dropKey]*schema.Workload{}
-	for i := range p.edits {
-		if e := &p.edits[i]; !e.drop {
-			m[dropKey{e.node, e.order.ID}] = e.order.Workload
-		}
-	}
-	return m
-}
-
-func appendPorts(to []int, ports map[string]int) []int {
-	for _, port := range ports {
-		to = append(to, port)
-	}
-	return to
-}
-
-// closed is why the node takes no work; empty when it does.
-func (p *pass) closed(n *nodeView) string {
-	switch {
-	case n.seen == nil:
-		return "not heard since the server started"
-	case !n.fresh():
-		return "unreachable"
-	case n.seen.Report.Node.Trouble == "" && n.cordon != nil:
-		return n.cordon.word()
-	}
-	return n.seen.Report.Node.Trouble
-}
-
-// keeps is whether nothing but an operator's word closes the node: what is at
-// home there is no new work until the node is drained.
-func (p *pass) keeps(n *nodeView) bool {
-	return n.cordon != nil && n.cordon.Drained.IsZero() && n.fresh() && n.seen.Report.Node.Trouble == ""
 }
