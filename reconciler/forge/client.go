@@ -1,29 +1,13 @@
 package forge
 
 import (
-	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"os"
-	"strconv"
 	"strings"
-	"time"
-)
-
-const (
-	// callTime bounds one call; forges answer in seconds or not at all.
-	callTime = 20 * time.Second
-	// maxAnswer bounds what is read of one.
-	maxAnswer = 16 << 20
-	// pages and perPage bound how many pull requests and comments are read.
-	pages, perPage = 10, 100
 )
 
 // Config is how a forge is reached. Repo and TokenFile are required.
@@ -143,10 +127,6 @@ func New(cfg Config) (*Client, error) {
 	return c, err
 }
 
-func loopback(u *url.URL) bool {
-	return u.Scheme == "http" && (u.Hostname() == "127.0.0.1" || u.Hostname() == "::1" || u.Hostname() == "localhost")
-}
-
 // projectOf is a repository's host, with what its API is asked by, and its path
 // without .git: "https://host/owner/name.git", "git@host:owner/name".
 func projectOf(repo string) (host, scheme, project string, err error) {
@@ -166,24 +146,6 @@ func projectOf(repo string) (host, scheme, project string, err error) {
 		return "", "", "", fmt.Errorf("forge: %q is no repository of a forge: want owner/name", project)
 	}
 	return host, scheme, project, nil
-}
-
-func newHTTP(caFile string) (*http.Client, error) {
-	tr := http.DefaultTransport.(*http.Transport).Clone()
-	if caFile != "" {
-		text, err := os.ReadFile(caFile)
-		if err != nil {
-			return nil, fmt.Errorf("forge: %w", err)
-		}
-		pool, err := x509.SystemCertPool()
-		if err != nil || !pool.AppendCertsFromPEM(text) {
-			return nil, fmt.Errorf("forge: %s has no certificate", caFile)
-		}
-		tr.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
-	}
-	// A redirect could lead the token elsewhere.
-	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &http.Client{Transport: tr, CheckRedirect: stay, Timeout: callTime}, nil
 }
 
 // Close ends its connections.
@@ -230,140 +192,4 @@ func (c *Client) SetStatus(ctx context.Context, commit string, s CommitStatus) e
 		return nil // GitLab refuses to set what is set
 	}
 	return err
-}
-
-// note is a comment as all forges tell of it.
-type note struct {
-	ID   int64  `json:"id"`
-	Body string `json:"body"`
-}
-
-// Comment writes a pull request's comment that begins with marker: over the one
-// that is there, and else a new one. text begins with the marker.
-func (c *Client) Comment(ctx context.Context, number int, marker, text string) error {
-	was, err := c.find(ctx, number, marker)
-	if err != nil || was != nil && was.Body == text {
-		return err
-	}
-	body := map[string]string{"body": text}
-	if was != nil {
-		method, path := c.edit(number, was.ID)
-		_, err := c.call(ctx, method, path, body)
-		if !isRefused(err) {
-			return err
-		}
-		// Somebody else wrote one that begins as ours do.
-	}
-	_, err = c.call(ctx, http.MethodPost, c.comment(number), body)
-	return err
-}
-
-func (c *Client) find(ctx context.Context, number int, marker string) (*note, error) {
-	seen := int64(0)
-	for page := 1; page <= pages; page++ {
-		body, err := c.call(ctx, http.MethodGet, c.comments(number, page), nil)
-		if err != nil {
-			return nil, err
-		}
-		var all []note
-		if err := json.Unmarshal(body, &all); err != nil {
-			return nil, fmt.Errorf("forge: the comments of %d cannot be read: %w", number, err)
-		}
-		for i := range all {
-			if strings.HasPrefix(all[i].Body, marker) {
-				return &all[i], nil
-			}
-		}
-		if len(all) == 0 || all[0].ID == seen { // a forge without pages gives the first again
-			break
-		}
-		seen = all[0].ID
-	}
-	return nil, nil
-}
-
-// Answered is a forge's answer that is no success.
-type Answered struct {
-	Code int
-	Text string
-	// Wait is how long it asks to be left alone.
-	Wait time.Duration
-}
-
-func (e *Answered) Error() string { return fmt.Sprintf("forge: it answers %d: %s", e.Code, e.Text) }
-
-func isRefused(err error) bool {
-	a, ok := errors.AsType[*Answered](err)
-	return ok && (a.Code == http.StatusForbidden || a.Code == http.StatusNotFound || a.Code == http.StatusUnauthorized) && a.Wait == 0
-}
-
-// call makes one request; in is sent as JSON unless it is nil.
-func (c *Client) call(ctx context.Context, method, path string, in any) ([]byte, error) {
-	token, err := c.token()
-	if err != nil {
-		return nil, err
-	}
-	var body io.Reader
-	if in != nil {
-		text, err := json.Marshal(in)
-		if err != nil {
-			return nil, err
-		}
-		body = bytes.NewReader(text)
-	}
-	r, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
-	if err != nil {
-		return nil, err
-	}
-	name, value := c.header(token)
-	r.Header.Set(name, value)
-	r.Header.Set("Accept", c.accept())
-	r.Header.Set("User-Agent", "bayplan")
-	if in != nil {
-		r.Header.Set("Content-Type", "application/json")
-	}
-	if _, is := c.dialect.(github); is {
-		r.Header.Set("X-GitHub-Api-Version", "2022-11-28")
-	}
-	return c.read(r)
-}
-
-func (c *Client) read(r *http.Request) ([]byte, error) {
-	answer, err := c.http.Do(r)
-	if err != nil {
-		return nil, fmt.Errorf("forge: %w", err)
-	}
-	defer answer.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer+1))
-	if err != nil {
-		return nil, fmt.Errorf("forge: %w", err)
-	}
-	if len(text) > maxAnswer {
-		return nil, fmt.Errorf("forge: %s answers with more than %d bytes", r.URL.Path, maxAnswer)
-	}
-	if answer.StatusCode/100 != 2 {
-		return nil, &Answered{answer.StatusCode, plainText(text), waitOf(answer.Header, time.Now())}
-	}
-	return text, nil
-}
-
-// plainText is the beginning of an answer, in one line.
-func plainText(b []byte) string {
-	return strings.Join(strings.Fields(strings.ToValidUTF8(string(b[:min(len(b), 200)]), "?")), " ")
-}
-
-// waitOf is how long the forge wants to be left alone: Retry-After, or until
-// GitHub's limit is over.
-func waitOf(h http.Header, now time.Time) time.Duration {
-	if s, err := time.ParseDuration(h.Get("Retry-After") + "s"); err == nil {
-		return min(s, time.Hour)
-	}
-	if h.Get("X-RateLimit-Remaining") != "0" {
-		return 0
-	}
-	at, err := strconv.ParseInt(h.Get("X-RateLimit-Reset"), 10, 64)
-	if err != nil {
-		return time.Minute
-	}
-	return min(max(time.Unix(at, 0).Sub(now), time.Second), time.Hour)
 }

@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"crypto/tls"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -28,7 +27,6 @@ import (
 	"github.com/bayplan/bayplan/reconciler/ledger"
 	"github.com/bayplan/bayplan/reconciler/loop"
 	"github.com/bayplan/bayplan/reconciler/registry"
-	"github.com/bayplan/bayplan/reconciler/serve"
 	"github.com/bayplan/bayplan/reconciler/source"
 	"github.com/bayplan/bayplan/reconciler/status"
 	"github.com/bayplan/bayplan/schema"
@@ -174,97 +172,6 @@ func (s *server) troubles() (all []status.Problem) {
 		all = append(all, status.Problem{Code: "disk-low", Text: err.Error(), Next: "free space under " + s.Dir + "; what runs goes on running"})
 	}
 	return all
-}
-
-// hosts are the names that the server's certificate is for.
-func (s *server) hosts() []string {
-	hosts := append([]string{"localhost", "127.0.0.1", "::1"}, s.Advertise...)
-	if host, _, err := net.SplitHostPort(s.Listen); err == nil && host != "" {
-		hosts = append(hosts, host)
-	}
-	if name, err := os.Hostname(); err == nil {
-		hosts = append(hosts, name)
-	}
-	return hosts
-}
-
-// reachedBy is "host:port" for join lines and operators.
-func (s *server) reachedBy() string {
-	host, port, err := net.SplitHostPort(s.listener.Addr().String())
-	if err != nil {
-		return s.listener.Addr().String()
-	}
-	if len(s.Advertise) > 0 {
-		return net.JoinHostPort(s.Advertise[0], port)
-	}
-	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
-		if name, err := os.Hostname(); err == nil {
-			host = name
-		}
-	}
-	return net.JoinHostPort(host, port)
-}
-
-// announce prints join lines and writes the ready file. Connections queue in
-// the listener from here on, so whoever reads it may call at once.
-func (s *server) announce(ctx context.Context, out io.Writer) error {
-	ready := Ready{URL: "https://" + s.reachedBy(), Cluster: s.cluster.ID, Join: []string{}, Metrics: s.metrics, Webhooks: s.webhooks,
-		CA: s.operator.ca, Cert: s.operator.cert, Key: s.operator.key}
-	for range s.JoinTokens {
-		line, expires, err := s.joiner.JoinLine(ctx, JoinLife, byServer)
-		if err != nil {
-			return err
-		}
-		ready.Join = append(ready.Join, line)
-		if s.ReadyFile == "" {
-			fmt.Fprintf(out, "to add a node, until %s:\n  %s\n", expires.Format(time.DateTime), line)
-		}
-	}
-	s.Log.Info("serving", "address", ready.URL, "cluster", ready.Cluster, "metrics", s.metrics)
-	if s.ReadyFile == "" {
-		fmt.Fprintf(out, "for the client's verbs:\n  export BAYPLAN_SERVER=%s BAYPLAN_CA=%s BAYPLAN_CERT=%s BAYPLAN_KEY=%s\n",
-			ready.URL, ready.CA, ready.Cert, ready.Key)
-		return nil
-	}
-	text, err := json.MarshalIndent(ready, "", "  ")
-	if err != nil {
-		return err
-	}
-	return replaceFile(s.ReadyFile, append(text, '\n'))
-}
-
-// onceDeciding keeps operators' calls until the server knows what it says: an
-// empty answer would read as an empty cluster.
-func (s *server) onceDeciding(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		select {
-		case <-s.loop.Deciding():
-			next.ServeHTTP(w, r)
-		case <-r.Context().Done():
-		}
-	})
-}
-
-// handler is everything that answers on the one address.
-func (s *server) handler() http.Handler {
-	mux := http.NewServeMux()
-	s.fleet.Mount(mux)
-	path, api := serve.New(serve.Config{Cluster: members{s.loop, s.fleet, s.roster}, Consoles: s.fleet, Joiner: s.joiner, Identity: operator,
-		Name: s.cluster.ID, Version: s.Version, Grants: s.Allow, Source: s.Source.URL, Branch: s.Source.Branch, Log: s.Log, Interceptors: s.calls})
-	mux.Handle(path, s.onceDeciding(api))
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
-	if s.hook != nil {
-		s.hook.Mount(mux)
-	}
-	metrics := telemetry.Metrics(s.registry)
-	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) {
-		if operator(r) == "" {
-			http.Error(w, "metrics want an operator's certificate; or start the server with --metrics-listen", http.StatusForbidden)
-			return
-		}
-		metrics.ServeHTTP(w, r)
-	})
-	return mux
 }
 
 // stopWithin is how long calls under way may take when the server ends.
