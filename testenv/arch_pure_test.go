@@ -11,7 +11,7 @@ import (
 
 // pure are the packages that decide: no clock, context, lock, goroutine,
 // randomness, I/O or logger.
-var pure = []string{"schema", "nodes", "scheduler", "reconciler", "reconciler/status"}
+var pure = []string{"schema", "nodes", "nodes/dialogue", "scheduler", "reconciler", "reconciler/status"}
 
 // pureFiles are the files of p that must be pure. Of the agent they are those
 // of its Step.

@@ -31,8 +31,9 @@ var mayImport = []struct {
 	{"nodes", []string{"schema"}},
 	{"nodes/agent", []string{"schema", "nodes"}},
 	{"nodes/agent/runtimetest/...", []string{"schema", "nodes", "nodes/agent/..."}},
+	{"nodes/dialogue", []string{"schema", "nodes"}},
 	{"nodes/wire/wirepb/...", []string{"nodes/wire/wirepb"}},
-	{"nodes/wire", []string{"schema", "nodes", "nodes/agent", "nodes/wire/..."}},
+	{"nodes/wire", []string{"schema", "nodes", "nodes/agent", "nodes/dialogue", "nodes/wire/..."}},
 	// The monitor is a small program of its own: what its parts know of the rest
 	// is the bundle.
 	{"nodes/native/bundle", nil},

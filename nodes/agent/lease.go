@@ -48,9 +48,8 @@ func (a *Agent) Mark() Mark { return Mark(a.cfg.SinceBoot()) }
 func (a *Agent) Renew(m Mark, newest nodes.Version) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	until := m + Mark(nodes.LeaseTime)
-	lapsed := a.Mark() >= a.lease
-	if until <= max(a.lease, a.Mark()) || lapsed && a.held.Version.Compare(newest) < 0 {
+	until, lapsed := Renewed(a.lease, a.Mark(), m, a.held.Version, newest)
+	if until == a.lease {
 		return
 	}
 	if lapsed && a.leased {

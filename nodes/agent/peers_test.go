@@ -64,7 +64,7 @@ func TestAdmit_DeletesNothingUsed(t *testing.T) {
 		o := order
 		o.Stop = c.stop
 		next := nodes.Assignment{Node: "n1", Version: nodes.Version{Epoch: 1, Serial: 1}, Orders: []nodes.Order{o}, Deletions: c.deletions}
-		if _, err := admit("n1", nodes.Assignment{}, next); (err != nil) != c.refused {
+		if _, err := Admit("n1", nodes.Assignment{}, next); (err != nil) != c.refused {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -6,6 +6,18 @@ import (
 	"github.com/bayplan/bayplan/nodes"
 )
 
+// Renewed is until when what is leased may run once the server is known to have
+// heard a message that was sent after the mark; newest is the Assignment that it has
+// for the node. lapsed is whether the lease was over by now: what ended with it goes
+// on only by that Assignment or a newer one, which may have given it to another node.
+func Renewed(lease, now, sent Mark, held, newest nodes.Version) (until Mark, lapsed bool) {
+	until, lapsed = sent+Mark(nodes.LeaseTime), now >= lease
+	if until <= max(lease, now) || lapsed && held.Compare(newest) < 0 {
+		return lease, lapsed
+	}
+	return until, lapsed
+}
+
 // leases is whether what is leased may run now.
 func (s *step) leases() bool {
 	s.out.Leased = true

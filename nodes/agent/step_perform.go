@@ -32,10 +32,10 @@ func (s *step) perform(l *berth) {
 	}
 }
 
-// distrust is for the first Assignment that an agent ever holds: a step in an
+// Distrust is for the first Assignment that an agent ever holds: a step in an
 // instance that was ordered before it may have been done by an agent whose folder
 // is gone.
-func (s *Local) distrust(first nodes.Assignment) {
+func (s *Local) Distrust(first nodes.Assignment) {
 	for i := range first.Orders {
 		if o := &first.Orders[i]; o.Step != nil && o.Step.On != "" && !o.Stop && o.Since != first.Version {
 			s.add(o.ID).mem.Begun = true

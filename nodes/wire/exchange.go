@@ -1,12 +1,12 @@
 package wire
 
 import (
-	"bytes"
 	"fmt"
 
 	"connectrpc.com/connect"
 
 	"github.com/bayplan/bayplan/nodes"
+	"github.com/bayplan/bayplan/nodes/dialogue"
 	"github.com/bayplan/bayplan/nodes/wire/wirepb"
 )
 
@@ -17,8 +17,8 @@ func (e *session) receive() (*wirepb.AgentMessage, error) {
 		return nil, err
 	}
 	e.watch.Reset(e.silence())
-	if e.seq++; m.Seq != e.seq {
-		return nil, invalid("message %d came where %d was due", m.Seq, e.seq)
+	if err := e.seq.Take(m.Seq); err != nil {
+		return nil, invalid("%w", err)
 	}
 	return m, nil
 }
@@ -42,22 +42,22 @@ func (e *session) handle(m *wirepb.AgentMessage) error {
 		if err != nil {
 			return invalid("%w", err)
 		}
-		e.take(r)
+		e.told(func() { e.end.Report(r) })
 	case *wirepb.AgentMessage_Change:
 		c, err := decodeChange(b.Change, e.peer.Name)
 		if err != nil {
 			return invalid("%w", err)
 		}
-		if !e.reported {
-			return invalid("a change came before the report that it changes")
+		e.told(func() { err = e.end.Change(c) })
+		if err != nil {
+			return invalid("%w", err)
 		}
-		r := e.report.Apply(c)
-		if n := len(r.Instances); n > nodes.MaxInstances {
-			return invalid("changes add up to %d instances, over the limit of %d", n, nodes.MaxInstances)
-		}
-		e.take(r)
 	case *wirepb.AgentMessage_Heartbeat:
-		e.heartbeat(b.Heartbeat)
+		beat := dialogue.Beat{}
+		if !bytesTo(beat.Report[:], b.Heartbeat.ReportDigest) || !bytesTo(beat.Holds[:], b.Heartbeat.AssignmentDigest) {
+			return invalid("a heartbeat's digests are of another length")
+		}
+		e.heartbeat(beat)
 	case *wirepb.AgentMessage_Refused:
 		e.refused(nodes.Version{Epoch: b.Refused.Epoch, Serial: b.Refused.Serial}, nodes.CutText(b.Refused.Why))
 	default:
@@ -66,52 +66,27 @@ func (e *session) handle(m *wirepb.AgentMessage) error {
 	return nil
 }
 
-func (e *session) take(r nodes.Report) {
-	e.report, e.reported = r, true
-	r.Node.Leases = e.leases
-	e.s.cfg.Roster.Report(e.peer.Name, r)
+// told has the session's end take something in; its writer asks it too.
+func (e *session) told(f func()) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	f()
 }
 
-// heartbeat compares what both sides believe, and sends the whole where they
-// differ.
-func (e *session) heartbeat(h *wirepb.Heartbeat) {
-	if !e.reported {
-		return
+// heartbeat does what the comparison asks for.
+func (e *session) heartbeat(b dialogue.Beat) {
+	a, _ := e.s.cfg.Roster.Parked(e.peer.Name)
+	e.mu.Lock()
+	r := e.end.Beat(b, &a)
+	e.mu.Unlock()
+	if r.Answer {
+		put(e.answers, uint64(e.seq))
 	}
-	e.s.cfg.Roster.Heard(e.peer.Name)
-	if e.leases && e.s.cfg.Roster.Trusted(e.peer.Name) {
-		put(e.answers, e.seq)
-	}
-	sum := e.report.Sum()
-	if bytes.Equal(h.ReportDigest, sum[:]) {
-		e.resync.reset()
-	} else if e.resync.due() {
+	if r.Resync {
 		e.log.Warn("a change was lost: asking for a full report")
 		e.tell(&wirepb.ServerMessage{Body: &wirepb.ServerMessage_Resync{Resync: &wirepb.Resync{}}})
 	}
-	e.compareAssignment(h.AssignmentDigest)
-}
-
-func (e *session) compareAssignment(held []byte) {
-	a, _ := e.s.cfg.Roster.Parked(e.peer.Name)
-	e.mu.Lock()
-	sent := e.sent
-	e.mu.Unlock()
-	if a.Version == (nodes.Version{}) || sent != a.Version {
-		return
-	}
-	if e.parked != a.Version {
-		e.parked, e.sum = a.Version, a.Sum()
-	}
-	if bytes.Equal(held, e.sum[:]) {
-		e.resend.reset()
-		e.s.cfg.Roster.Refused(e.peer.Name, a.Version, "")
-		return
-	}
-	// The first doubt may have crossed with the Assignment on its way.
-	if e.doubted != a.Version {
-		e.doubted = a.Version
-	} else if e.resend.due() {
+	if r.Again {
 		select {
 		case e.again <- struct{}{}:
 		default:
@@ -119,22 +94,9 @@ func (e *session) compareAssignment(held []byte) {
 	}
 }
 
-// patience spaces out the repetitions of a cure that does not help: at once,
-// then after 1, 2, 4 … 64 heartbeats.
-type patience struct{ wait, left int }
-
-func (p *patience) reset() { *p = patience{} }
-
-func (p *patience) due() bool {
-	if p.left > 0 {
-		p.left--
-		return false
-	}
-	p.left = p.wait
-	p.wait = min(max(1, 2*p.wait), 64)
-	return true
-}
-
 func invalid(format string, args ...any) error {
 	return connect.NewError(connect.CodeInvalidArgument, fmt.Errorf(format, args...))
 }
+
+// bytesTo fills to with from; false where that has another length.
+func bytesTo(to, from []byte) bool { return copy(to, from) == len(to) && len(from) == len(to) }

@@ -12,6 +12,7 @@ import (
 	"connectrpc.com/connect"
 
 	"github.com/bayplan/bayplan/nodes"
+	"github.com/bayplan/bayplan/nodes/dialogue"
 	"github.com/bayplan/bayplan/nodes/wire/wirepb/wirepbconnect"
 )
 
@@ -28,16 +29,7 @@ type Tokens interface {
 // Roster is the server's memory of its nodes; nodes/roster has the real one.
 // Its calls must not block: sessions make them while they read.
 type Roster interface {
-	// Report takes over a full report, times on the agent's clock.
-	Report(node string, r nodes.Report)
-	// Heard notes that the node lives.
-	Heard(node string)
-	// Trusted is whether the node may run what is leased, by an Assignment that is
-	// no older than the one that is parked afterwards.
-	Trusted(node string) bool
-	// Refused notes why the node does not take over an Assignment; an empty
-	// why withdraws that.
-	Refused(node string, v nodes.Version, why string)
+	dialogue.Roster
 	// Parked is the newest Assignment, with a channel that is closed once a
 	// newer one is there. A zero Version is none.
 	Parked(node string) (nodes.Assignment, <-chan struct{})

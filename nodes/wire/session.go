@@ -16,6 +16,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/bayplan/bayplan/nodes"
+	"github.com/bayplan/bayplan/nodes/dialogue"
 	"github.com/bayplan/bayplan/nodes/wire/wirepb"
 )
 
@@ -38,9 +39,7 @@ type session struct {
 	shared bool
 	// images is whether its consoles tell of images.
 	images bool
-	// leases is whether the agent keeps leases; answers has the number of the
-	// newest heartbeat that is to be answered for their sake.
-	leases  bool
+	// answers has the number of the newest heartbeat that is to be answered.
 	answers chan uint64
 
 	// control carries what is neither report nor Assignment. It is bounded:
@@ -49,19 +48,13 @@ type session struct {
 	// again asks the writer to send the Assignment once more.
 	again chan struct{}
 
-	mu   sync.Mutex
-	sent nodes.Version // the newest Assignment that was written
+	// mu guards end, which the reader and the writer use.
+	mu  sync.Mutex
+	end *dialogue.Server
 
 	// The reader's own.
-	watch    *time.Timer // ends a session that says nothing
-	seq      uint64
-	reported bool
-	report   nodes.Report // as the agent sent it, on its clock
-	resync   patience
-	resend   patience
-	doubted  nodes.Version // of which a heartbeat differed
-	parked   nodes.Version // whose sum is sum
-	sum      nodes.Sum
+	watch *time.Timer // ends a session that says nothing
+	seq   dialogue.Count
 }
 
 // controlQueue is how many consoles may be asked for faster than a node's
@@ -130,7 +123,8 @@ func (e *session) hello() error {
 			"the agent (%s) speaks protocol %d, this server %d: upgrade the older of the two", h.Version, h.Protocol, Protocol))
 	}
 	e.shared = h.Shared && !e.s.cfg.plain
-	e.images, e.leases = h.Images, h.Leases && !e.s.cfg.plain
+	e.images = h.Images
+	e.end = dialogue.NewServer(e.peer.Name, e.s.cfg.Roster, h.Leases && !e.s.cfg.plain)
 	return nil
 }
 
@@ -201,10 +195,9 @@ func (e *session) ended(ctx context.Context, err error) error {
 // write sends the Welcome, then the newest Assignment whenever there is one,
 // and control messages as they come.
 func (e *session) write(ctx context.Context) error {
-	var seq uint64
+	var seq dialogue.Count
 	send := func(m *wirepb.ServerMessage) error {
-		seq++
-		m.Seq = seq
+		m.Seq = seq.Next()
 		return e.stream.Send(m)
 	}
 	err := send(&wirepb.ServerMessage{Body: &wirepb.ServerMessage_Welcome{Welcome: &wirepb.Welcome{
@@ -264,10 +257,9 @@ func (e *session) settle(s *nodes.Settings, send func(*wirepb.ServerMessage) err
 // cannot be.
 func (e *session) assignment(a nodes.Assignment, again bool) *wirepb.ServerMessage {
 	e.mu.Lock()
-	sent := e.sent
-	e.sent = a.Version
+	due := e.end.Delivers(a.Version, again)
 	e.mu.Unlock()
-	if a.Version == (nodes.Version{}) || sent == a.Version && !again {
+	if !due {
 		return nil
 	}
 	m, err := e.encode(&a)

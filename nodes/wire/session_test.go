@@ -218,7 +218,7 @@ func (l *lossyRoster) Heard(node string) {
 	l.Roster.Heard(node)
 	select {
 	case e := <-l.lose:
-		e.report.Instances = nil
+		e.end.Report(nodes.Report{Node: nodes.Node{Name: node}, Inventory: true})
 	default:
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/bayplan/bayplan/nodes"
 	"github.com/bayplan/bayplan/nodes/agent"
+	"github.com/bayplan/bayplan/nodes/dialogue"
 	"github.com/bayplan/bayplan/nodes/wire/wirepb"
 	"github.com/bayplan/bayplan/nodes/wire/wirepb/wirepbconnect"
 )
@@ -48,18 +49,14 @@ type uplink struct {
 	refusals chan *wirepb.Refused
 
 	mu sync.Mutex
-	// marks are of the heartbeats that were not answered, oldest first.
-	marks    []mark
+	// end is the writer's, but for what was heard.
+	end      dialogue.Agent
 	consoles map[string]context.CancelFunc
 	work     sync.WaitGroup
 
 	// The writer's own.
 	stream *uplinkStream
-	seq    uint64
-	sent   nodes.Report
-	// holds is the Version whose Sum is held.
-	holds nodes.Version
-	held  nodes.Sum
+	seq    dialogue.Count
 }
 
 // run never returns nil.
@@ -135,8 +132,7 @@ func (u *uplink) await(ctx context.Context) (*wirepb.Welcome, error) {
 }
 
 func (u *uplink) send(m *wirepb.AgentMessage) error {
-	u.seq++
-	m.Seq = u.seq
+	m.Seq = u.seq.Next()
 	return u.stream.Send(m)
 }
 
@@ -146,22 +142,20 @@ func (u *uplink) sendReport() error {
 	if err != nil {
 		return fmt.Errorf("writing the report: %w", err)
 	}
-	u.sent = r
+	u.end.Whole(r)
 	return u.send(&wirepb.AgentMessage{Body: &wirepb.AgentMessage_Report{Report: b}})
 }
 
 // sendChange sends what differs from what was sent, if anything.
 func (u *uplink) sendChange() error {
-	r := u.node.Report()
-	c := nodes.Diff(u.sent, r)
-	if !c.Alters(&u.sent) {
+	c, differs := u.end.Change(u.node.Report())
+	if !differs {
 		return nil
 	}
 	b, err := json.Marshal(c)
 	if err != nil {
 		return fmt.Errorf("writing a change: %w", err)
 	}
-	u.sent = r
 	return u.send(&wirepb.AgentMessage{Body: &wirepb.AgentMessage_Change{Change: b}})
 }
 
@@ -170,19 +164,17 @@ func (u *uplink) heartbeat() error {
 	if err := u.sendChange(); err != nil {
 		return err
 	}
-	if a := u.node.Holds(); a.Version != u.holds || a.Version == (nodes.Version{}) {
-		u.holds, u.held = a.Version, a.Sum()
-	}
-	said := u.sent.Sum()
+	a := u.node.Holds()
+	beat := u.end.Beat(&a)
 	u.mark()
 	return u.send(&wirepb.AgentMessage{Body: &wirepb.AgentMessage_Heartbeat{Heartbeat: &wirepb.Heartbeat{
-		ReportDigest: said[:], AssignmentDigest: u.held[:],
+		ReportDigest: beat.Report[:], AssignmentDigest: beat.Holds[:],
 	}}})
 }
 
 // read takes what the server sends until the session ends, and returns why.
 func (u *uplink) read(ctx context.Context) error {
-	for seq := uint64(1); ; seq++ {
+	for seq := dialogue.Count(0); ; {
 		m, err := u.stream.Receive()
 		if errors.Is(err, io.EOF) {
 			return errors.New("it ended the session")
@@ -190,8 +182,8 @@ func (u *uplink) read(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if m.Seq != seq {
-			return fmt.Errorf("it sent message %d where %d was due", m.Seq, seq)
+		if err := seq.Take(m.Seq); err != nil {
+			return fmt.Errorf("it lost its count: %w", err)
 		}
 		u.handle(ctx, m)
 	}
