@@ -45,19 +45,22 @@ func shortHash(parts ...string) string {
 }
 
 // replaces is whether any slot is, or was, on another version than the wanted
-// one.
+// one. What was of another kind has no turn to wait for: it ends, and no more.
 func (p *pass) replaces(i int) bool {
 	r := &p.facts.Rollouts[i]
 	if r.Good != nil && r.GoodDigest != r.Target && r.Good.Kind == r.Want.Kind && r.Good.Replicas > 0 {
 		return true
 	}
 	for _, e := range p.groupAt(i) {
-		if e.order != nil && !e.order.Stop && e.order.Digest != r.Target {
+		if e.order != nil && !e.order.Stop && e.order.Digest != r.Target && e.isKind(r.Want.Kind) {
 			return true
 		}
 	}
 	return false
 }
+
+// isKind is whether the instance was ordered as one of such a workload.
+func (e *entry) isKind(k schema.Kind) bool { return e.text() != nil && e.text().Kind == k }
 
 // mark is what a pass found of one slot of an ordered rollout.
 type mark struct {

@@ -7,39 +7,67 @@ import (
 )
 
 // phase is whether all of its slots have had their turn. Turns begin in their
-// order, as many at once as the phase allows. One that is new and may not start yet
-// holds nobody up: it may be just those that it waits for.
+// order, as many at once as the phase allows. One that has nothing and may not start
+// yet holds nobody up: it may be just those that it waits for. Nor does one that may
+// not begin hold up what has failed: it may be just that for which it may not.
 func (k *walker) phase(ph *schema.Phase) bool {
-	active, held, all := 0, false, true
+	active, held, all := k.active(ph), false, true
 	for _, slot := range ph.Slots {
-		t := k.c.turn(slot)
-		if t == nil && k.mark(slot).waits {
+		t, m := k.c.turn(slot), k.mark(slot)
+		switch {
+		case t == nil && m.waits:
 			all = false
 			continue
-		}
-		if t == nil && (held || active >= ph.Parallel || !k.mayBegin(slot, active)) {
+		case t == nil && (held && !k.hasFailed(&m) || active >= ph.Parallel || !k.mayBegin(slot, active)):
 			held, all = true, false
 			continue
+		case t == nil:
+			if t = k.begin(slot); k.under(t) {
+				active++
+			}
 		}
-		if t == nil {
-			t = k.begin(slot)
-		}
-		if !k.turn(t, ph) {
-			active++
+		if under := k.under(t); !k.turn(t, ph) {
 			all = false
+		} else if under {
+			active--
 		}
 	}
 	return all
 }
 
+// active counts the turns of a phase that are under way.
+func (k *walker) active(ph *schema.Phase) (count int) {
+	for _, slot := range ph.Slots {
+		if t := k.c.turn(slot); t != nil && k.under(t) {
+			count++
+		}
+	}
+	return count
+}
+
+// under is whether a turn is under way: not at its end, nor where all that is left
+// to do waits for another slot.
+func (k *walker) under(t *Turn) bool {
+	m := k.mark(t.Slot)
+	return t.At != TurnEnd && (t.At != TurnChange || !m.waits)
+}
+
+// hasFailed is whether a slot has nothing, or what does not come up by itself.
+func (k *walker) hasFailed(m *mark) bool {
+	if m.old == nil || m.current != nil {
+		return m.current == nil && !m.comesBack
+	}
+	return k.p.failure(m.old, k.goal, k.p.facts.Rollouts[k.i].counted()) != ""
+}
+
 // begin gives a slot its turn. One that is on the wanted version already has had
-// it; one that never was there has nothing to come before.
+// it; one that never was there, as what it is now, has nothing to come before.
 func (k *walker) begin(slot int) *Turn {
 	t := Turn{Slot: slot, At: TurnBefore}
 	switch m := k.mark(slot); {
 	case m.current != nil:
 		t.At = TurnEnd
-	case m.old == nil:
+	case m.old == nil || !m.old.isKind(k.goal.Kind):
 		t.At = TurnChange
 	}
 	k.c.Turns, k.changed = append(k.c.Turns, t), true
