@@ -53,10 +53,10 @@ func (t *tally) count(p *pass, goal *schema.Workload, digest schema.Digest, entr
 // instead.
 func (t *tally) budget(goal *schema.Workload, slots int) budget {
 	u := &goal.Update
+	surge, down := u.MaxSurge.Of(slots), maySpare(u, slots)
 	if u.Strategy == "recreate" {
-		return budget{down: 1 - t.down} // of what moves, and its text stays
+		return budget{down: down - t.down} // of what moves, and its text stays
 	}
-	surge, down := u.MaxSurge.Of(slots), u.MaxUnavailable.Floor(slots)
 	switch {
 	case u.Strategy == schema.Ordered:
 		surge, down = 0, u.InPlace(slots)
@@ -73,6 +73,16 @@ func (t *tally) budget(goal *schema.Workload, slots int) budget {
 		b.instead = max(down, 1) - t.down
 	}
 	return b
+}
+
+// maySpare is how many slots may be down where none is for another text of it: of a
+// recreate, which never runs two side by side, one at least.
+func maySpare(u *schema.Update, slots int) int {
+	down := u.MaxUnavailable.Floor(slots)
+	if u.Strategy == "recreate" {
+		return max(down, 1)
+	}
+	return down
 }
 
 func fixesPort(w *schema.Workload) bool {

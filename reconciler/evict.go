@@ -106,11 +106,7 @@ func (p *pass) spare() map[string]int {
 			continue
 		}
 		down := goal.Replicas - p.serving(i, goal)
-		may := goal.Update.MaxUnavailable.Floor(goal.Replicas)
-		if goal.Update.Strategy == "recreate" { // it says that it can be without all
-			may = goal.Replicas
-		}
-		left[goal.Name] = max(may-down, 0)
+		left[goal.Name] = max(maySpare(&goal.Update, goal.Replicas)-down, 0)
 	}
 	return left
 }

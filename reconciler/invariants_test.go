@@ -202,7 +202,7 @@ func (f *fleet) checkDown(in reconciler.Input, p *reconciler.Plan) {
 	for i := range p.Facts.Rollouts {
 		r := &p.Facts.Rollouts[i]
 		goal := goalOf(r)
-		if goal == nil || goal.Kind.Runs() || goal.Update.Strategy == "recreate" && (changesText(before, goal) || evicts(p, goal)) || changesKind(before, goal) {
+		if goal == nil || goal.Kind.Runs() || goal.Update.Strategy == "recreate" && changesText(before, goal) || changesKind(before, goal) {
 			continue
 		}
 		way := &goal.Update
