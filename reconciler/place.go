@@ -152,7 +152,7 @@ func (p *pass) placeAll(t *scheduler.Table) {
 			p.refused(w, unplaced[0].Why)
 			if at := unplaced[0].Waits; at != "" {
 				p.unblock(w.request.Slot, at)
-			} else if !w.inTurn && !w.drains {
+			} else if !w.inTurn && !w.drains && !w.moot {
 				without = append(without, w)
 			}
 			unplaced = unplaced[1:]

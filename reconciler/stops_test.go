@@ -69,7 +69,7 @@ func (f *fleet) checkStops(in reconciler.Input, p *reconciler.Plan) {
 			if old != nil && old.Stop {
 				continue
 			}
-			if text := f.wrongStop(n, was, old, o, p, after); text != "" {
+			if text := f.wrongStop(n, was, old, o, in, p, after); text != "" {
 				f.t.Fatalf("I4: %s on %s is stopped as %q, but %s", o.ID, n.Name, o.Reason, text)
 			}
 		}
@@ -88,7 +88,7 @@ func orderOf(n *reconciler.NodeFact, id string) *nodes.Order {
 }
 
 // wrongStop is why the reason of a stop is not true; empty if it is.
-func (f *fleet) wrongStop(n, was *reconciler.NodeFact, old, o *nodes.Order, p *reconciler.Plan, after map[schema.Slot][]view) string {
+func (f *fleet) wrongStop(n, was *reconciler.NodeFact, old, o *nodes.Order, in reconciler.Input, p *reconciler.Plan, after map[schema.Slot][]view) string {
 	if old == nil {
 		if o.Reason != nodes.Orphaned {
 			return "it never had an order"
@@ -141,7 +141,7 @@ func (f *fleet) wrongStop(n, was *reconciler.NodeFact, old, o *nodes.Order, p *r
 	case nodes.RunEnded, nodes.NotKept, nodes.GivenUp:
 		return f.wrongEnd(n.Name, old, o, p)
 	case nodes.Evicted:
-		return evictedWrongly(p, old)
+		return evictedWrongly(in, p, old)
 	default:
 		return "that is no reason"
 	}
@@ -158,30 +158,54 @@ func (f *fleet) ails(node, id string) bool {
 	return x != nil && x.Failure != nil && !x.Available()
 }
 
-// evicts is whether slots of the workload have to go for what goes before them: a
-// recreate says that it can be without all of its own, and may lose them so.
-func evicts(p *reconciler.Plan, goal *schema.Workload) bool {
-	return slices.ContainsFunc(p.Changes, func(c reconciler.Change) bool {
-		return c.Stop && c.Slot.Workload == goal.Name && c.Reason == nodes.Evicted
-	})
-}
-
-// askedWith is the text that a slot asks for its place with: an attempt's is that of
-// its run, whatever its workload's is by now.
-func askedWith(p *reconciler.Plan, slot schema.Slot) *schema.Workload {
+// askedWith are the texts that a slot may have asked for its place with: an
+// attempt's is that of its run, whatever its workload's is by now; of two sets each
+// has its own; the rest of a canary, and who may not go on, comes back as it was.
+func askedWith(in reconciler.Input, p *reconciler.Plan, slot schema.Slot) []*schema.Workload {
 	if j := p.Facts.Job(slot.Workload); j != nil {
 		for i := range j.Runs {
 			if r := &j.Runs[i]; r.Live() && slot.Index >= r.First && slot.Index < r.First+len(r.Slots) {
-				return r.Work
+				return []*schema.Workload{r.Work}
 			}
 		}
 	}
-	return goalOf(rolloutOf(&p.Facts, slot.Workload))
+	r := *rolloutOf(&p.Facts, slot.Workload)
+	if was := rolloutOf(&in.Facts, slot.Workload); was != nil && was.Target == r.Target && was.Stage == reconciler.Rolling {
+		r.Stage, r.Step = was.Stage, was.Step // as it was while its slots were walked
+	}
+	goal, way := goalOf(&r), &r.Want.Update
+	ahead := (r.Stage == reconciler.Rolling || r.Stage == reconciler.Keeping) && r.Good != nil && r.GoodDigest != r.Target
+	texts := []*schema.Workload{goal}
+	switch {
+	case ahead && way.Strategy == schema.BlueGreen:
+		texts = append(texts, r.Good)
+	case ahead && way.Strategy == schema.Canary && r.Step < len(way.Canary) && slot.Index >= way.Canary[r.Step].Slots(r.Want.Replicas) && !slices.ContainsFunc(formerly(in, slot), func(w *schema.Workload) bool { return w.Digest() == r.Target }):
+		texts = []*schema.Workload{r.Good}
+	}
+	if r.Paused != nil || r.Stage == reconciler.Waiting || way.Strategy == schema.Ordered {
+		texts = append(texts, formerly(in, slot)...)
+		if r.Good != nil {
+			texts = append(texts, r.Good)
+		}
+	}
+	return texts
+}
+
+// formerly are the texts that a slot was ordered in, as far as orders still tell.
+func formerly(in reconciler.Input, slot schema.Slot) (texts []*schema.Workload) {
+	for i := range in.Facts.Nodes {
+		for _, o := range in.Facts.Nodes[i].Assignment.Orders {
+			if o.Slot == slot && o.Step == nil && o.Workload != nil {
+				texts = append(texts, o.Workload)
+			}
+		}
+	}
+	return texts
 }
 
 // evictedWrongly is what speaks against an eviction: nobody goes before it, its
 // data is there and may not wait, or it has no place to go to.
-func evictedWrongly(p *reconciler.Plan, old *nodes.Order) string {
+func evictedWrongly(in reconciler.Input, p *reconciler.Plan, old *nodes.Order) string {
 	if old.Workload.OwnsVolumes() && !old.Workload.EvictWithVolumes || old.Workload.Kind == schema.Daemon {
 		return "it cannot be elsewhere"
 	}
@@ -192,13 +216,16 @@ func evictedWrongly(p *reconciler.Plan, old *nodes.Order) string {
 		who, right, _ := strings.Cut(strings.TrimPrefix(c.Why, "for "), ": ")
 		slot, _ := schema.ParseSlot(who)
 		for _, b := range p.Blocked {
-			if b.Slot == slot && strings.Contains(b.Text, "room is being made") {
-				w := askedWith(p, slot)
-				if strings.HasPrefix(right, "pool ") || old.Workload.Revocable && !w.Revocable || old.Workload.Revocable == w.Revocable && old.Workload.Priority < w.Priority {
-					return ""
-				}
+			if b.Slot == slot && strings.Contains(b.Text, "room is being made") &&
+				(strings.HasPrefix(right, "pool ") || slices.ContainsFunc(askedWith(in, p, slot), func(w *schema.Workload) bool { return goesBefore(w, old.Workload) })) {
+				return ""
 			}
 		}
 	}
 	return "nobody goes before it"
+}
+
+// goesBefore is whether what asks has the right of kind or of priority.
+func goesBefore(w, there *schema.Workload) bool {
+	return there.Revocable && !w.Revocable || there.Revocable == w.Revocable && there.Priority < w.Priority
 }
