@@ -9,41 +9,60 @@ import (
 	"github.com/bayplan/bayplan/schema"
 )
 
-// accept takes in what the repository asks for, if it is new: team by team,
+// accept takes in what the repositories ask for.
+func (p *pass) accept() {
+	for _, a := range p.in.Asks() {
+		p.acceptFrom(&a)
+	}
+	p.forgetRepos()
+}
+
+// acceptFrom takes in what one repository asks for, if it is new: team by team,
 // each whole or not at all (I13), and the commit as a whole only if it is not
 // held (I7, I12).
-func (p *pass) accept() {
-	d := &p.in.Desired
+func (p *pass) acceptFrom(a *Ask) {
+	d := &a.Desired
 	if d.Revision.Commit == "" {
 		return
 	}
-	if d.Hash == p.facts.Accepted && d.Hash != "" {
-		p.backAt(d.Revision)
+	if d.Hash == p.facts.accepted(a.Repo) && d.Hash != "" && !p.handed(a) {
+		p.backAt(a)
 		return
 	}
-	if p.in.Refused != "" {
-		p.endAs(d.Revision, Failed, p.in.Refused, nil)
+	if a.Refused != "" {
+		p.endAs(a, Failed, a.Refused, nil)
 		return
 	}
-	if p.in.Unverified != "" {
-		p.endAs(d.Revision, Held, p.in.Unverified, nil)
+	if a.Unverified != "" {
+		p.endAs(a, Held, a.Unverified, nil)
 		return
 	}
-	merged := p.mergeSpec(d)
-	removals := missing(p.facts.Spec.Workloads, merged.Workloads)
-	if reason := p.holdReason(d, &merged, removals); reason != "" {
-		p.endAs(d.Revision, Held, reason, removals)
+	last := p.facts.Part(a.Repo)
+	all, given := p.mergeAll(a, &last)
+	merged := all
+	if !p.lone(a) {
+		merged = partOf(&all, a.Repo)
+	}
+	removals := missing(last.Workloads, keptBy(merged.Workloads, given))
+	if reason := p.holdReason(a, &last, &merged, removals); reason != "" {
+		p.endAs(a, Held, reason, removals)
 		return
 	}
-	c := p.commitFor(d.Revision)
-	touched := p.adopt(&merged)
+	p.inForce(a, all, merged.Workloads)
+}
+
+// inForce makes the text that was merged what is in force.
+func (p *pass) inForce(a *Ask, all schema.Spec, own []schema.Workload) {
+	c := p.commitFor(a)
+	touched := p.adopt(a, &all, own)
 	c.Touched = union(c.Touched, touched)
 	c.Removals, c.Teams, c.Unverified = nil, nil, false
 	// A commit that had ended ends anew: it was approved, or what it asks for
 	// became known.
 	c.Outcome, c.Reason, c.Ended = Progressing, "", time.Time{}
-	p.facts.Spec, p.facts.Accepted = merged, d.Hash
-	if spent := p.spendApproval(d.Revision.Commit); spent != nil {
+	p.facts.Spec = all
+	p.noteAccepted(a)
+	if spent := p.spendApproval(a); spent != nil {
 		c.Approved = spent
 	}
 	p.dirty = true
@@ -51,13 +70,18 @@ func (p *pass) accept() {
 
 // backAt ends the wait of a held commit that the branch has left for the one in
 // force.
-func (p *pass) backAt(r schema.Revision) {
-	c := lastCommit(&p.facts)
-	if c == nil || c.Outcome != Held || c.Revision.Commit == r.Commit {
+func (p *pass) backAt(a *Ask) {
+	r := &a.Desired.Revision
+	c := p.facts.LastCommit(a.Repo)
+	if c == nil || c.Outcome != Held {
 		return
 	}
 	p.editCommits()
-	c = lastCommit(&p.facts)
+	c = p.facts.LastCommit(a.Repo)
+	if c.Revision.Commit == r.Commit { // what it would have taken over is another's after all
+		c.Outcome, c.Reason, c.Ended = Progressing, "", time.Time{}
+		return
+	}
 	c.Outcome, c.Reason, c.Ended = Superseded, "the branch is back at "+r.Short(), p.in.Now
 }
 
@@ -70,21 +94,21 @@ func Registries(d, last *schema.Spec) []schema.Registry {
 	return d.Registries
 }
 
-// mergeSpec is d with the last accepted text for every team that did not
-// evaluate, for the pools and owners if the root did not, and for every workload whose image
-// is not known.
-func (p *pass) mergeSpec(d *schema.Spec) schema.Spec {
-	last := &p.facts.Spec
+// mergeSpec is d, of one repository, with the last accepted text for every team
+// that did not evaluate, for the pools and owners if the root did not, and for every
+// workload whose image is not known.
+func (p *pass) mergeSpec(a *Ask, d, last *schema.Spec) schema.Spec {
 	m := schema.Spec{Revision: d.Revision, Teams: slices.Clone(d.Teams), Pools: d.Pools, Registries: Registries(d, last), Owners: d.Owners}
 	if failing(d, "") { // the root's errors
 		m.Pools, m.Owners = last.Pools, last.Owners
 	}
 	for i := range m.Teams {
 		t := &m.Teams[i]
+		t.Repo = a.Repo
 		if len(t.Errors) == 0 {
 			continue
 		}
-		t.Commit = commitOf(last, t.Name)
+		t.Commit = commitOf(last, *t)
 		for j := range last.Workloads {
 			if last.Workloads[j].Team() == t.Name {
 				m.Workloads = append(m.Workloads, last.Workloads[j])
@@ -96,13 +120,12 @@ func (p *pass) mergeSpec(d *schema.Spec) schema.Spec {
 		if failing(d, w.Team()) {
 			continue
 		}
-		if old := last.Workload(w.Name); old != nil && p.unresolved(w.Name) != nil {
+		if old := last.Workload(w.Name); old != nil && a.unresolved(w.Name) != nil {
 			w = *old
 		}
 		m.Workloads = append(m.Workloads, w)
 	}
 	slices.SortFunc(m.Workloads, func(a, b schema.Workload) int { return strings.Compare(a.Name, b.Name) })
-	p.withinLimits(&m)
 	return m
 }
 
@@ -110,9 +133,9 @@ func failing(s *schema.Spec, team string) bool {
 	return slices.ContainsFunc(s.Teams, func(t schema.Team) bool { return t.Name == team && len(t.Errors) > 0 })
 }
 
-func commitOf(s *schema.Spec, team string) string {
+func commitOf(s *schema.Spec, team schema.Team) string {
 	for i := range s.Teams {
-		if s.Teams[i].Name == team {
+		if s.Teams[i].Name == team.Name && s.Teams[i].Repo == team.Repo {
 			return s.Teams[i].Commit
 		}
 	}
@@ -120,26 +143,23 @@ func commitOf(s *schema.Spec, team string) string {
 }
 
 // endAs records that the commit failed or waits for someone; what runs stays.
-func (p *pass) endAs(r schema.Revision, outcome Outcome, reason string, removals []string) {
-	if len(p.facts.Commits) > 0 {
-		last := &p.facts.Commits[len(p.facts.Commits)-1]
-		if last.Revision.Commit == r.Commit && last.Outcome == outcome && last.Reason == reason {
-			return
-		}
+func (p *pass) endAs(a *Ask, outcome Outcome, reason string, removals []string) {
+	last := p.facts.LastCommit(a.Repo)
+	if last != nil && last.Revision.Commit == a.Desired.Revision.Commit && last.Outcome == outcome && last.Reason == reason {
+		return
 	}
-	c := p.commitFor(r)
+	c := p.commitFor(a)
 	c.Outcome, c.Reason, c.Removals, c.Ended = outcome, reason, removals, p.in.Now
-	c.Unverified = outcome == Held && p.in.Unverified != ""
+	c.Unverified = outcome == Held && a.Unverified != ""
 }
 
 // commitFor is the record of the revision in work, begun if it is new: one that
 // was still under way is superseded, and what it leaves behind is taken over.
-func (p *pass) commitFor(r schema.Revision) *Commit {
+func (p *pass) commitFor(a *Ask) *Commit {
 	p.editCommits()
-	cs := p.facts.Commits
-	next := Commit{Revision: r, Outcome: Progressing, Seen: p.in.Now}
-	if n := len(cs); n > 0 {
-		last := &cs[n-1]
+	r := a.Desired.Revision
+	next := Commit{Revision: r, Repo: a.Repo, Outcome: Progressing, Seen: p.in.Now}
+	if last := p.facts.LastCommit(a.Repo); last != nil {
 		if last.Revision.Commit == r.Commit {
 			return last
 		}
@@ -148,10 +168,7 @@ func (p *pass) commitFor(r schema.Revision) *Commit {
 			last.Outcome, last.Reason, last.Ended = Superseded, "by "+r.Short(), p.in.Now
 		}
 	}
-	if len(cs) >= MaxCommits {
-		cs = slices.Clone(cs[len(cs)-MaxCommits+1:])
-	}
-	p.facts.Commits = append(cs, next)
+	p.facts.Commits = append(newest(p.facts.Commits, a.Repo, MaxCommits-1), next)
 	return &p.facts.Commits[len(p.facts.Commits)-1]
 }
 
@@ -160,7 +177,7 @@ func (p *pass) commitFor(r schema.Revision) *Commit {
 // does if it was in force and waited for them. So each change that fails is the
 // outcome of one commit.
 func (p *pass) untold(c *Commit) (names []string) {
-	if c.Outcome.Ended() && c.Revision.Commit == p.facts.Spec.Revision.Commit {
+	if c.Outcome.Ended() && c.Revision.Commit == p.facts.InForce(c.Repo) {
 		return nil
 	}
 	for _, name := range c.Touched {
@@ -171,25 +188,25 @@ func (p *pass) untold(c *Commit) (names []string) {
 	return names
 }
 
-// adopt turns the new text into rollouts and returns the workloads that it
-// touches, sorted.
-func (p *pass) adopt(s *schema.Spec) (touched []string) {
-	commit := s.Revision.Commit
-	for i := range s.Workloads {
-		w := &s.Workloads[i]
+// adopt turns a repository's own part of the new text into rollouts and returns the
+// workloads that it touches, sorted.
+func (p *pass) adopt(a *Ask, s *schema.Spec, own []schema.Workload) (touched []string) {
+	commit := a.Desired.Revision.Commit
+	for i := range own {
+		w := &own[i]
 		if p.heldBack(w.Name, w) {
 			if r := p.rollout(w.Name); r == nil || lateText(r, w) {
 				touched = append(touched, w.Name)
 			}
 			continue
 		}
-		if p.adoptOne(w, commit) || p.unresolved(w.Name) != nil {
+		if p.adoptOne(w, commit) || a.unresolved(w.Name) != nil {
 			touched = append(touched, w.Name)
 		}
 	}
 	for i := range p.facts.Rollouts {
 		r := p.facts.Rollouts[i]
-		if r.Want == nil || s.Workload(r.Workload) != nil {
+		if r.Want == nil || s.Workload(r.Workload) != nil || p.facts.RepoOf(r.Workload) != a.Repo {
 			continue
 		}
 		if !p.heldBack(r.Workload, nil) {
@@ -248,10 +265,17 @@ func (p *pass) adoptOne(w *schema.Workload, commit string) bool {
 	return true
 }
 
+// unresolved is why the image of a workload is not known, in the text of the
+// repository that it is of; nil where it is.
 func (p *pass) unresolved(workload string) *Unresolved {
-	for i := range p.in.Unresolved {
-		if p.in.Unresolved[i].Workload == workload {
-			return &p.in.Unresolved[i]
+	repo := p.facts.RepoOf(workload)
+	if repo == "" {
+		own := Ask{Unresolved: p.in.Unresolved}
+		return own.unresolved(workload)
+	}
+	for i := range p.in.Others {
+		if p.in.Others[i].Repo == repo {
+			return p.in.Others[i].unresolved(workload)
 		}
 	}
 	return nil

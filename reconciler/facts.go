@@ -16,8 +16,12 @@ type Facts struct {
 	Spec schema.Spec `json:"spec"`
 	// Accepted is the Hash of the Desired that Spec took in last.
 	Accepted string `json:"accepted"`
+	// Repos are the repositories beside the operators' that have, or had, a commit
+	// in force, sorted by name.
+	Repos []RepoFact `json:"repos,omitempty"`
 	// Commits are the newest revisions that were seen with what became of
-	// them, oldest first, at most MaxCommits. The last is the one in work.
+	// them, oldest first, at most MaxCommits of each repository, whose last is the
+	// one in work.
 	Commits []Commit `json:"commits"`
 	// Rollouts are sorted by workload; a workload that is in the Spec or still
 	// has instances has one.
@@ -68,7 +72,9 @@ func (o Outcome) Ended() bool { return o != Progressing && o != "" }
 // Commit is one revision and what became of it.
 type Commit struct {
 	Revision schema.Revision `json:"revision"`
-	Outcome  Outcome         `json:"outcome"`
+	// Repo is the repository that it is of; empty is the operators'.
+	Repo    string  `json:"repo,omitempty"`
+	Outcome Outcome `json:"outcome"`
 	// Reason is one sentence: what it waits for, or why it ended so.
 	Reason string `json:"reason,omitempty"`
 	// Touched are the workloads that it added, changed or removed, and those that it
@@ -226,9 +232,11 @@ type NodeFact struct {
 // Approval lets one held commit through. What its text would have it held for
 // was not known to those who let it through for its signatures: that is held anew.
 type Approval struct {
-	Commit string    `json:"commit"`
-	Actor  string    `json:"actor"`
-	At     time.Time `json:"at"`
+	Commit string `json:"commit"`
+	// Repo is the repository whose commit it is about; empty is the operators'.
+	Repo  string    `json:"repo,omitempty"`
+	Actor string    `json:"actor"`
+	At    time.Time `json:"at"`
 	// Signature is whether it is about the signatures alone: those of the commit
 	// and of all that it builds on.
 	Signature bool `json:"signature,omitempty"`

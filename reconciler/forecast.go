@@ -58,12 +58,12 @@ func Foresee(in Input) Forecast {
 				f.Evicted = append(f.Evicted, c)
 			}
 		}
-		if c := lastCommit(&plan.Facts); f.Held == "" && c != nil && c.Outcome == Held && c.Revision.Commit == in.Desired.Revision.Commit {
+		if c := heldNow(&in, &plan.Facts); f.Held == "" && c != nil {
 			f.Held = c.Reason
-			in.Facts.Approvals = append(slices.Clone(in.Facts.Approvals), Approval{Commit: c.Revision.Commit, At: in.Now})
+			in.Facts.Approvals = append(slices.Clone(in.Facts.Approvals), Approval{Commit: c.Revision.Commit, Repo: c.Repo, At: in.Now})
 			continue
 		}
-		f.Refused = Refused(&in.Desired, &plan.Facts.Spec)
+		f.Refused = refusedNow(&in, &plan.Facts)
 		if !plan.FactsChanged {
 			hastened, more := hasten(&plan, in.Now)
 			if !more {
@@ -75,6 +75,24 @@ func Foresee(in Input) Forecast {
 		in.Observed = Ideal(&plan.Facts, in.Observed, in.Now)
 	}
 	return f
+}
+
+// heldNow is the commit that is asked for and held; nil for none.
+func heldNow(in *Input, f *Facts) *Commit {
+	for _, a := range in.Asks() {
+		if c := f.LastCommit(a.Repo); c != nil && c.Outcome == Held && c.Revision.Commit == a.Desired.Revision.Commit {
+			return c
+		}
+	}
+	return nil
+}
+
+func refusedNow(in *Input, f *Facts) (errors []string) {
+	for _, a := range in.Asks() {
+		part := f.Part(a.Repo)
+		errors = append(errors, Refused(&a.Desired, &part)...)
+	}
+	return errors
 }
 
 // hasten has every update that halts go on, and every old set that is kept have
@@ -110,9 +128,10 @@ func (p *Plan) findsNoPlace(workload string) bool {
 	return slices.ContainsFunc(p.Blocked, func(b Blocked) bool { return b.Workload == workload && b.Code == "unplaced" })
 }
 
-func lastCommit(f *Facts) *Commit {
-	if n := len(f.Commits); n > 0 {
-		return &f.Commits[n-1]
+// LastCommit is a repository's commit in work, its newest; nil for none.
+func (f *Facts) LastCommit(repo string) *Commit {
+	if at := lastOf(f.Commits, repo); at >= 0 {
+		return &f.Commits[at]
 	}
 	return nil
 }

@@ -14,21 +14,25 @@ import (
 const RemovalTrailer = "Bayplan-Allow-Removal"
 
 // holdReason is why the commit must be approved first; empty if it need not.
-func (p *pass) holdReason(d, merged *schema.Spec, removals []string) string {
-	if p.approved(d.Revision.Commit) || p.facts.Spec.Revision.Commit == d.Revision.Commit {
+func (p *pass) holdReason(a *Ask, last, merged *schema.Spec, removals []string) string {
+	d := &a.Desired
+	if p.approved(a) {
 		return ""
 	}
-	inForce := len(p.facts.Spec.Workloads)
+	if reason := p.takesOver(a); reason != "" || last.Revision.Commit == d.Revision.Commit {
+		return reason
+	}
+	inForce := len(last.Workloads)
 	switch {
-	case p.in.Rewritten:
-		return fmt.Sprintf("it does not descend from %s, which is in force: the branch was rewritten", p.facts.Spec.Revision.Short())
+	case a.Rewritten:
+		return fmt.Sprintf("it does not descend from %s, which is in force: the branch was rewritten", last.Revision.Short())
 	case len(removals) > 1 && 2*len(removals) > inForce && !allowsRemoval(d.Revision, len(removals)):
 		return fmt.Sprintf("it would remove %d of %d workloads", len(removals), inForce)
 	}
-	if teams := wholeTeams(p.facts.Spec.Workloads, removals); len(teams) > 0 && !allowsRemoval(d.Revision, len(removals)) {
+	if teams := wholeTeams(last.Workloads, removals); len(teams) > 0 && !allowsRemoval(d.Revision, len(removals)) {
 		return "it would remove all workloads of " + strings.Join(teams, " and of ")
 	}
-	return belowQuorum(p.facts.Spec.Workloads, merged)
+	return belowQuorum(last.Workloads, merged)
 }
 
 // belowQuorum tells of the first workload that would have fewer slots than the
@@ -73,28 +77,30 @@ func allowsRemoval(r schema.Revision, count int) bool {
 
 // spendApproval uses the approvals of a commit up and returns the last: it lets the commit through once, from what
 // is in force now, and not again from wherever the branch goes later.
-func (p *pass) spendApproval(commit string) *Approval {
+func (p *pass) spendApproval(of *Ask) *Approval {
 	var last *Approval
 	for _, a := range p.facts.Approvals {
-		if a.Commit == commit {
+		if a.about(of.Repo, of.Desired.Revision.Commit) {
 			last = &a
 		}
 	}
 	if last != nil {
-		p.facts.Approvals = slices.DeleteFunc(slices.Clone(p.facts.Approvals), func(a Approval) bool { return a.Commit == commit })
+		p.facts.Approvals = slices.DeleteFunc(slices.Clone(p.facts.Approvals), func(a Approval) bool { return a.about(of.Repo, last.Commit) })
 	}
 	return last
 }
 
+func (a *Approval) about(repo, commit string) bool { return a.Repo == repo && a.Commit == commit }
+
 // approved is whether someone let the commit through who knew what it asks for.
-func (p *pass) approved(commit string) bool {
-	return slices.ContainsFunc(p.facts.Approvals, func(a Approval) bool { return a.Commit == commit && !a.Signature })
+func (p *pass) approved(of *Ask) bool {
+	return slices.ContainsFunc(p.facts.Approvals, func(a Approval) bool { return a.about(of.Repo, of.Desired.Revision.Commit) && !a.Signature })
 }
 
-// TrustedBy is whether an operator let the commit through whatever its signatures
-// are. Nothing in the repository can.
-func (f *Facts) TrustedBy(commit string) bool {
-	return slices.ContainsFunc(f.Approvals, func(a Approval) bool { return a.Commit == commit && a.Signature })
+// TrustedBy is whether an operator let the commit of a repository through whatever
+// its signatures are. Nothing in the repository can.
+func (f *Facts) TrustedBy(repo, commit string) bool {
+	return slices.ContainsFunc(f.Approvals, func(a Approval) bool { return a.about(repo, commit) && a.Signature })
 }
 
 // missing are the names in was that are not in is, sorted.

@@ -84,7 +84,7 @@ func (p *pass) endHold(workload string) {
 	p.editRollouts()
 	r := &p.facts.Rollouts[at]
 	r.Moved, r.Resumed = p.in.Now, p.in.Now
-	commit := p.facts.Spec.Revision.Commit
+	commit := p.facts.InForce(p.facts.RepoOf(workload))
 	if w := p.facts.Spec.Workload(workload); w != nil {
 		p.adoptOne(w, commit)
 	} else if r.Want != nil {

@@ -41,6 +41,9 @@ type Input struct {
 	Unresolved []Unresolved
 	// Trace is the traceparent that new orders carry.
 	Trace string
+	// Others are what the repositories beside the operators' ask for, one for each
+	// that is followed, whether it was read yet or not.
+	Others []Ask
 	// Scratch is memory to work in, reused from pass to pass; its content never
 	// matters and nil is allowed.
 	Scratch *Scratch

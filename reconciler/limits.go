@@ -25,7 +25,7 @@ import (
 
 // withinLimits sets back what of m would take a pool past its limit, or the teams
 // of an owner past their quota.
-func (p *pass) withinLimits(m *schema.Spec) {
+func (p *pass) withinLimits(repo string, m *schema.Spec) {
 	last := &p.facts.Spec
 	if !limited(m) {
 		return
@@ -33,14 +33,14 @@ func (p *pass) withinLimits(m *schema.Spec) {
 	a := newAsks(m, last.Workloads)
 	if text := p.overLimit(m, a); text != "" {
 		m.Pools, m.Registries, m.Owners = last.Pools, last.Registries, last.Owners
-		setBack(m, last, "", text)
+		setBack(m, last, schema.Team{}, text)
 		if a = newAsks(m, last.Workloads); !limited(m) {
 			return
 		}
 	}
 	for _, team := range a.raising {
 		if text := a.raise(m, team); text != "" {
-			setBack(m, last, team, text)
+			setBack(m, last, schema.Team{Name: team, Repo: repo}, text)
 		}
 	}
 }
@@ -193,22 +193,22 @@ func (b bound) tooLow(asked, most string) string {
 	return fmt.Sprintf("owner %s: its teams ask for %s, and would have %s together", b.owner, asked, most)
 }
 
-// setBack gives a team of m the text that it had; "" is the root.
-func setBack(m, last *schema.Spec, team, text string) {
-	m.Workloads = slices.DeleteFunc(m.Workloads, func(w schema.Workload) bool { return w.Team() == team })
+// setBack gives a team of m the text that it had; one without a name is the root.
+func setBack(m, last *schema.Spec, team schema.Team, text string) {
+	m.Workloads = slices.DeleteFunc(m.Workloads, func(w schema.Workload) bool { return w.Team() == team.Name })
 	for i := range last.Workloads {
-		if last.Workloads[i].Team() == team {
+		if last.Workloads[i].Team() == team.Name {
 			m.Workloads = append(m.Workloads, last.Workloads[i])
 		}
 	}
 	slices.SortFunc(m.Workloads, func(a, b schema.Workload) int { return strings.Compare(a.Name, b.Name) })
-	at, known := slices.BinarySearchFunc(m.Teams, team, func(t schema.Team, name string) int { return strings.Compare(t.Name, name) })
+	at, known := teamAt(m.Teams, team.Name, team.Repo)
 	if !known {
-		m.Teams = slices.Insert(m.Teams, at, schema.Team{Name: team})
+		m.Teams = slices.Insert(m.Teams, at, team)
 	}
 	t := &m.Teams[at]
 	t.Commit = commitOf(last, team)
-	t.Errors = append(slices.Clip(t.Errors), cmp.Or(team, "(root)")+": "+text+stays)
+	t.Errors = append(slices.Clip(t.Errors), cmp.Or(team.Name, "(root)")+": "+text+stays)
 }
 
 // stays ends what is told of a team that is set back.
@@ -217,17 +217,24 @@ const stays = ": it stays as it was"
 // PastLimit is whether a team's error is that it would take a pool or an owner past a limit.
 func PastLimit(text string) bool { return strings.HasSuffix(text, stays) }
 
+func allErrors(s *schema.Spec) (errors []string) {
+	for i := range s.Teams {
+		errors = append(errors, s.Teams[i].Errors...)
+	}
+	return errors
+}
+
 // Refused are the errors of teams that evaluate and were not accepted: those that
-// the accepted text has and the newest one has not.
+// the accepted text of the same repository has and the newest one has not.
 func Refused(newest, accepted *schema.Spec) (errors []string) {
 	if newest.Revision.Commit != accepted.Revision.Commit {
 		return nil
 	}
 	known := map[string]bool{}
-	for _, text := range specErrors(newest) {
+	for _, text := range allErrors(newest) {
 		known[text] = true
 	}
-	for _, text := range specErrors(accepted) {
+	for _, text := range allErrors(accepted) {
 		if !known[text] {
 			errors = append(errors, text)
 		}

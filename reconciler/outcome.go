@@ -10,19 +10,32 @@ import (
 	"github.com/bayplan/bayplan/schema"
 )
 
-// closeCommit gives the commit in work its outcome, once all that it touched
-// has come to an end.
-func (p *pass) closeCommit() {
-	n := len(p.facts.Commits)
-	if n == 0 || p.facts.Commits[n-1].Outcome != Progressing {
+// closeCommits gives the commits in work, one of each repository, their outcomes.
+func (p *pass) closeCommits() {
+	closed := map[string]bool{}
+	for i := len(p.facts.Commits) - 1; i >= 0; i-- {
+		if repo := p.facts.Commits[i].Repo; !closed[repo] {
+			closed[repo] = true
+			p.closeCommit(i)
+		}
+		if p.facts.alone() {
+			return
+		}
+	}
+}
+
+// closeCommit gives a commit in work its outcome, once all that it touched has
+// come to an end.
+func (p *pass) closeCommit(at int) {
+	if p.facts.Commits[at].Outcome != Progressing {
 		return
 	}
-	outcome, reason := p.judge(&p.facts.Commits[n-1])
-	if outcome == Progressing && reason == p.facts.Commits[n-1].Reason {
+	outcome, reason := p.judge(&p.facts.Commits[at])
+	if outcome == Progressing && reason == p.facts.Commits[at].Reason {
 		return
 	}
 	p.editCommits()
-	c := &p.facts.Commits[n-1]
+	c := &p.facts.Commits[at]
 	c.Outcome, c.Reason = outcome, reason
 	if outcome.Ended() {
 		c.Ended, c.Causes, c.Teams = p.in.Now, p.causes(c), p.judgeTeams(c)
@@ -32,7 +45,7 @@ func (p *pass) closeCommit() {
 // judge is the commit's outcome as of now, with its gravest cause and how many
 // there are beside it.
 func (p *pass) judge(c *Commit) (Outcome, string) {
-	outcome, causes := Applied, specErrors(&p.facts.Spec)
+	outcome, causes := Applied, specErrors(&p.facts.Spec, c.Repo)
 	if len(causes) > 0 {
 		outcome = Failed
 	}
@@ -72,7 +85,7 @@ func (p *pass) judgeTeams(c *Commit) (teams []TeamOutcome) {
 		}
 	}
 	for i := range p.facts.Spec.Teams {
-		if t := &p.facts.Spec.Teams[i]; len(t.Errors) > 0 {
+		if t := &p.facts.Spec.Teams[i]; t.Repo == c.Repo && len(t.Errors) > 0 {
 			add(t.Name, Failed, AndMore(t.Errors))
 		}
 	}
@@ -180,8 +193,10 @@ const unresolvedFor = 10 * time.Minute
 
 func (p *pass) judgeUnresolved(u *Unresolved, c *Commit) (Outcome, string) {
 	wait := unresolvedFor
-	if w := p.in.Desired.Workload(u.Workload); w != nil && !w.Kind.Runs() {
-		wait = w.Update.ProgressDeadline.D()
+	if a := p.in.askOf(c.Repo); a != nil {
+		if w := a.Desired.Workload(u.Workload); w != nil && !w.Kind.Runs() {
+			wait = w.Update.ProgressDeadline.D()
+		}
 	}
 	if end := p.watched(c.Seen).Add(wait); end.After(p.in.Now) {
 		p.wakeAt(end)
@@ -196,10 +211,12 @@ func worse(a, b Outcome) bool {
 	return rank(a) > rank(b)
 }
 
-// specErrors are the errors of the newest text, all teams in their order.
-func specErrors(s *schema.Spec) (errors []string) {
+// specErrors are the errors of a repository's text, all teams in their order.
+func specErrors(s *schema.Spec, repo string) (errors []string) {
 	for i := range s.Teams {
-		errors = append(errors, s.Teams[i].Errors...)
+		if s.Teams[i].Repo == repo {
+			errors = append(errors, s.Teams[i].Errors...)
+		}
 	}
 	return errors
 }

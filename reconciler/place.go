@@ -200,7 +200,7 @@ func (p *pass) order(w *want, got scheduler.Placement) {
 		digest = goal.Digest()
 	}
 	o := nodes.Order{ID: nodes.InstanceID(got.Slot, digest), Slot: got.Slot, Digest: digest, Workload: goal,
-		Ports: got.ByName(goal), Reason: w.reason, Commit: p.facts.Rollouts[w.rollout].Commit, Placed: p.in.Now, Trace: p.in.Trace}
+		Ports: got.ByName(goal), Reason: w.reason, Commit: p.facts.Rollouts[w.rollout].Commit, Placed: p.in.Now, Trace: p.traceFor(got.Slot.Workload)}
 	if w.reorder != nil {
 		o.Placed = w.reorder.order.Placed
 	}

@@ -34,7 +34,7 @@ func Reconcile(in Input) Plan {
 	p.drain()
 	p.settleRollouts()
 	p.forgetJobs()
-	p.closeCommit()
+	p.closeCommits()
 	p.recordEnds()
 	p.tellLingering()
 	plan := p.plan()

@@ -52,6 +52,7 @@ type world struct {
 	rewritten    bool
 	unverified   string
 	unresolved   []reconciler.Unresolved
+	others       []reconciler.Ask
 	facts        reconciler.Facts
 	snap         nodes.Snapshot
 	down         map[string]bool // nodes that are cut off
@@ -69,7 +70,11 @@ func (w *world) do(t *testing.T, d *datadriven.TestData) string {
 	switch d.Cmd {
 	case "nodes": // a line each: NAME cpu=2 memory=4Gi attr.zone=a
 		return w.addNodes(t, d.Input)
-	case "commit": // commit ID [error=TEAM] [rewritten] [unverified] [allow=N]; a line each: NAME key=value…
+	case "follow": // follow [REPO]…: the repositories beside the operators', in this order
+		w.follow(d)
+	case "repos": // which repository's each team in force is
+		return w.repos()
+	case "commit": // commit ID [repo=REPO] [error=TEAM] [rewritten] [unverified] [allow=N]; a line each: NAME key=value…
 		w.commit(t, d)
 	case "pools": // the pools of the commits that follow, a line each: NAME parent=P weight=2 guarantee=2 limit=1 (cpu) lend=yes
 		w.setPools(t, d.Input)
@@ -78,7 +83,7 @@ func (w *world) do(t *testing.T, d *datadriven.TestData) string {
 		w.setOwners(t, d.Input)
 		return ""
 	case "approve": // approve ID [signature]
-		w.facts.Approvals = append(w.facts.Approvals, reconciler.Approval{Commit: d.CmdArgs[0].Key, Actor: "ann", At: w.now, Signature: d.HasArg("signature")})
+		w.facts.Approvals = append(w.facts.Approvals, reconciler.Approval{Commit: d.CmdArgs[0].Key, Repo: repoOf(t, d), Actor: "ann", At: w.now, Signature: d.HasArg("signature")})
 	case "ask": // ask VERB NODE|WORKLOAD [reason="…"] [for=2h] [by=ann]: an operator wishes
 		if text, granted := w.ask(t, d); granted {
 			return text + w.pass()
@@ -246,14 +251,14 @@ func (w *world) hear() {
 }
 
 func (w *world) input() reconciler.Input {
-	return reconciler.Input{Desired: w.desired, Rewritten: w.rewritten, Unverified: w.unverified, Unresolved: w.unresolved, Observed: w.snap,
+	return reconciler.Input{Desired: w.desired, Rewritten: w.rewritten, Unverified: w.unverified, Unresolved: w.unresolved, Others: w.others, Observed: w.snap,
 		Facts: w.facts, Now: w.now, Epoch: w.epoch, Started: w.started, Scratch: &w.scratch}
 }
 
 // pass decides until nothing changes and prints what it decided.
 func (w *world) pass() string {
 	var b strings.Builder
-	before := w.lastCommit()
+	before := w.lastCommits()
 	var plan reconciler.Plan
 	for {
 		plan = reconciler.Reconcile(w.input())
@@ -287,8 +292,10 @@ func (w *world) pass() string {
 	for _, x := range plan.Blocked {
 		fmt.Fprintf(&b, "blocked %s%s: %s: %s\n", cmp.Or(x.Workload, x.Node), slotSuffix(x), x.Code, x.Text)
 	}
-	if c := w.lastCommit(); c != before {
-		fmt.Fprintln(&b, c)
+	for _, c := range w.lastCommits() {
+		if !slices.Contains(before, c) {
+			fmt.Fprintln(&b, c)
+		}
 	}
 	if !plan.Wake.IsZero() {
 		fmt.Fprintf(&b, "wake in %s\n", plan.Wake.Sub(w.now))
@@ -312,12 +319,12 @@ func slotSuffix(x reconciler.Blocked) string {
 	return "." + strconv.Itoa(x.Slot.Index)
 }
 
-func (w *world) lastCommit() string {
-	if len(w.facts.Commits) == 0 {
+func (w *world) lastCommit(repo string) string {
+	c := w.facts.LastCommit(repo)
+	if c == nil {
 		return ""
 	}
-	c := w.facts.Commits[len(w.facts.Commits)-1]
-	text := fmt.Sprintf("commit %s %s", c.Revision.Commit, c.Outcome)
+	text := fmt.Sprintf("commit %s%s %s", c.Revision.Commit, ofRepo(c.Repo), c.Outcome)
 	if c.Reason != "" {
 		text += ": " + c.Reason
 	}

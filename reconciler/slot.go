@@ -193,7 +193,7 @@ func (p *pass) retire(e *entry, why nodes.Reason) {
 	}
 	e.retired = true
 	o := *e.order
-	o.Stop, o.Reason, o.Commit, o.Trace = true, why, p.facts.Spec.Revision.Commit, p.in.Trace
+	o.Stop, o.Reason, o.Commit, o.Trace = true, why, p.commitOf(o.Slot.Workload), p.traceFor(o.Slot.Workload)
 	p.edit(edit{node: e.node, order: o})
 	p.changes = append(p.changes, Change{Slot: o.Slot, Node: p.nodes[e.node].fact.Name, Digest: o.Digest, Stop: true, Reason: why})
 }

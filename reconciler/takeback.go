@@ -34,12 +34,14 @@ func (f *Facts) takeBack(r *Rollout) {
 // answers is the newest commit whose outcome tells of the rollout's version; -1
 // where it is forgotten.
 func (f *Facts) answers(r *Rollout) int {
+	repo := f.RepoOf(r.Workload)
 	for i := len(f.Commits) - 1; i >= 0; i-- {
 		c := &f.Commits[i]
-		if c.Revision.Commit == r.Commit {
+		_, touched := slices.BinarySearch(c.Touched, r.Workload)
+		if c.Revision.Commit == r.Commit && (touched || c.Repo == repo) {
 			return i
 		}
-		if _, touched := slices.BinarySearch(c.Touched, r.Workload); touched && c.Outcome != Superseded && c.Outcome != Held {
+		if touched && c.Outcome != Superseded && c.Outcome != Held {
 			return i
 		}
 	}

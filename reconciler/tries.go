@@ -68,7 +68,7 @@ func (p *pass) runsNow(e *entry) bool {
 // orderStep makes the order of a try, and is the try as it is to be recorded.
 func (p *pass) orderStep(i int, node int32, o nodes.Order, t Try) Try {
 	o.ID = nodes.InstanceID(o.Slot, o.Digest)
-	o.Reason, o.Commit, o.Placed, o.Trace = nodes.RunbookStep, p.facts.Rollouts[i].Commit, p.in.Now, p.in.Trace
+	o.Reason, o.Commit, o.Placed, o.Trace = nodes.RunbookStep, p.facts.Rollouts[i].Commit, p.in.Now, p.traceFor(o.Slot.Workload)
 	p.edit(edit{node: node, order: o})
 	p.changes = append(p.changes, Change{Slot: o.Slot, Node: p.nodes[node].fact.Name, Digest: o.Digest, Reason: o.Reason, Why: o.Step.Name})
 	t.Order, t.Node, t.State, t.Began = o.ID, p.nodes[node].fact.Name, TryOrdered, p.in.Now

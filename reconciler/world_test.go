@@ -18,9 +18,9 @@ import (
 func (w *world) commit(t *testing.T, d *datadriven.TestData) {
 	id := d.CmdArgs[0].Key
 	spec := schema.Spec{Revision: schema.Revision{Commit: id, Author: "ann", Subject: "change " + id}}
-	w.rewritten, w.unverified = d.HasArg("rewritten"), ""
+	var unverified string
 	if d.HasArg("unverified") { // its text is not known
-		w.unverified = "commit " + id + " by eve is not signed"
+		unverified = "commit " + id + " by eve is not signed"
 	}
 	if d.HasArg("allow") {
 		var n string
@@ -45,9 +45,14 @@ func (w *world) commit(t *testing.T, d *datadriven.TestData) {
 	}
 	slices.SortFunc(spec.Teams, func(a, b schema.Team) int { return strings.Compare(a.Name, b.Name) })
 	slices.SortFunc(spec.Workloads, func(a, b schema.Workload) int { return strings.Compare(a.Name, b.Name) })
+	if repo := repoOf(t, d); repo != "" {
+		spec.Seal()
+		*w.askOf(repo) = reconciler.Ask{Repo: repo, Desired: spec, Rewritten: d.HasArg("rewritten"), Unverified: unverified}
+		return
+	}
 	spec.Pools, spec.Owners = w.pools, w.owners
 	spec.Seal()
-	w.desired = spec
+	w.desired, w.rewritten, w.unverified = spec, d.HasArg("rewritten"), unverified
 }
 
 func (w *world) setOwners(t *testing.T, input string) {
@@ -352,7 +357,7 @@ func (w *world) commits() string {
 	var b strings.Builder
 	for i := range w.facts.Commits {
 		c := &w.facts.Commits[i]
-		fmt.Fprintf(&b, "%s %s", c.Revision.Commit, c.Outcome)
+		fmt.Fprintf(&b, "%s%s %s", c.Revision.Commit, ofRepo(c.Repo), c.Outcome)
 		if c.Reason != "" {
 			fmt.Fprintf(&b, ": %s", c.Reason)
 		}

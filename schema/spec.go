@@ -39,7 +39,7 @@ func (r Revision) Trailer(key string) string {
 // Spec is all that one revision asks for.
 type Spec struct {
 	Revision Revision `json:"revision"`
-	// Teams are the directories that hold workloads, sorted by name.
+	// Teams are the directories that hold workloads, sorted by name and repository.
 	Teams []Team `json:"teams"`
 	// Workloads are sorted by name; names are unique.
 	Workloads []Workload `json:"workloads"`
@@ -68,6 +68,8 @@ func (s *Spec) Seal() {
 // to as a whole or not at all.
 type Team struct {
 	Name string `json:"name"`
+	// Repo is the repository that it is of; empty is the operators'.
+	Repo string `json:"repo,omitempty"`
 	// Commit is the revision whose text is in force for this team: older than
 	// the Spec's where the newest text did not evaluate.
 	Commit string `json:"commit"`

@@ -28,8 +28,17 @@ const (
 	journalDoneKey = factsKey + "journal/ready"
 )
 
-// format is the layout's version; a reader refuses a higher one.
-const format = 1
+// The layout's versions; a reader refuses one that it does not know.
+const (
+	// oneRepo is how the facts of a cluster with one repository are kept, so that
+	// an older server can go on with them.
+	oneRepo = 1
+	// manyRepos has teams of several repositories: a server that knows of one only
+	// would take the work of the others for removed.
+	manyRepos = 2
+	// format is the newest that this one reads.
+	format = manyRepos
+)
 
 // headDoc is what the facts hold once. It is there as soon as anything is.
 type headDoc struct {
@@ -129,7 +138,10 @@ func byKey(commits []reconciler.Commit) []namedCommit {
 
 // headOf is the head of these facts.
 func headOf(f *reconciler.Facts) headDoc {
-	head := headDoc{Format: format, Rest: *f}
+	head := headDoc{Format: oneRepo, Rest: *f}
+	if len(f.Repos) > 0 {
+		head.Format = manyRepos
+	}
 	rest := &head.Rest
 	rest.Spec.Workloads, rest.Commits, rest.Rollouts, rest.Nodes = nil, nil, nil, nil
 	rest.Approvals, rest.Volumes, rest.Enrolments, rest.Jobs, rest.Ends = nil, nil, nil, nil, nil

@@ -58,7 +58,7 @@ func (d *desired) doubt(dr *draft, why string) {
 // reconsider goes on with a doubted commit that an operator has let through.
 func (d *desired) reconsider(ctx context.Context) {
 	dr := d.doubted
-	if dr == nil || !d.t.facts.TrustedBy(dr.tip.Revision.Commit) {
+	if dr == nil || !d.t.facts.TrustedBy("", dr.tip.Revision.Commit) {
 		return
 	}
 	d.t.commitPhase("held")

@@ -144,7 +144,7 @@ func (d *desired) base(ctx context.Context, dr *draft) (g ground, ok bool) {
 	d.t.tell(ctx, func(t *term) {
 		if d.draft == dr {
 			d.begin(ctx, dr)
-			out <- ground{t.facts.Spec.Revision.Commit, t.facts.TrustedBy(dr.tip.Revision.Commit)}
+			out <- ground{t.facts.Spec.Revision.Commit, t.facts.TrustedBy("", dr.tip.Revision.Commit)}
 		}
 		close(out)
 	})
