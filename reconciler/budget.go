@@ -9,6 +9,17 @@ type budget struct {
 	// instead is how many may be down where fixed host ports keep old and new
 	// from running side by side; down is counted in it.
 	instead int
+	// counted is whether it was: most passes need none, and counting is a second walk
+	// over all slots.
+	counted bool
+}
+
+// left is what the workload may still do, counted when it is first asked for.
+func (p *pass) left(i int, goal *schema.Workload, b *budget) *budget {
+	if !b.counted {
+		*b = p.serviceBudget(i, goal)
+	}
+	return b
 }
 
 // serviceBudget counts what is surging and down now, stops in flight included
@@ -22,7 +33,7 @@ func (p *pass) serviceBudget(i int, goal *schema.Workload) budget {
 		what := p.versionOf(i, index, mine)
 		t.count(p, what.text, what.digest, mine)
 	}
-	return t.budget(goal, goal.Replicas)
+	return t.budget(p.gistOf(i, goal), goal.Replicas)
 }
 
 // tally counts slots without changing anything.
@@ -48,14 +59,14 @@ func (t *tally) count(p *pass, goal *schema.Workload, digest schema.Digest, entr
 	}
 }
 
-// budget is the allowance less what is used. Where fixed host ports keep old
+// budget is the text's allowance less what is used. Where fixed host ports keep old
 // and new from running side by side, at least one slot at a time may go down
 // instead.
-func (t *tally) budget(goal *schema.Workload, slots int) budget {
-	u := &goal.Update
+func (t *tally) budget(of *gist, slots int) budget {
+	goal, u := of.of, &of.of.Update
 	surge, down := u.MaxSurge.Of(slots), maySpare(u, slots)
 	if u.Strategy == "recreate" {
-		return budget{down: down - t.down} // of what moves, and its text stays
+		return budget{down: down - t.down, counted: true} // of what moves, and its text stays
 	}
 	switch {
 	case u.Strategy == schema.Ordered:
@@ -68,8 +79,8 @@ func (t *tally) budget(goal *schema.Workload, slots int) budget {
 	if goal.Quorum > 0 {
 		down = min(down, slots-goal.Quorum)
 	}
-	b := budget{surge: surge - t.surging, down: down - t.down}
-	if fixesPort(goal) {
+	b := budget{surge: surge - t.surging, down: down - t.down, counted: true}
+	if of.fixes {
 		b.instead = max(down, 1) - t.down
 	}
 	return b
@@ -83,13 +94,4 @@ func maySpare(u *schema.Update, slots int) int {
 		return max(down, 1)
 	}
 	return down
-}
-
-func fixesPort(w *schema.Workload) bool {
-	for _, p := range w.Ports {
-		if p.Host != 0 {
-			return true
-		}
-	}
-	return false
 }

@@ -13,7 +13,7 @@ import (
 func (p *pass) workDaemon(i int, goal *schema.Workload, digest schema.Digest) {
 	group := p.groupAt(i)
 	p.findHomes(group, goal, digest)
-	b := p.daemonBudget(group, goal, digest)
+	b := p.daemonBudget(i, group, goal, digest)
 	silent := 0
 	for rest := group; len(rest) > 0; {
 		var mine []entry
@@ -162,7 +162,7 @@ func freeIndex(group []entry, at int) int {
 
 // daemonBudget leaves out slots whose node is lost: they are not down by our
 // doing, and nothing that we do brings them up.
-func (p *pass) daemonBudget(group []entry, goal *schema.Workload, digest schema.Digest) budget {
+func (p *pass) daemonBudget(i int, group []entry, goal *schema.Workload, digest schema.Digest) budget {
 	var t tally
 	slots := 0
 	for rest := group; len(rest) > 0; {
@@ -175,5 +175,5 @@ func (p *pass) daemonBudget(group []entry, goal *schema.Workload, digest schema.
 		slots++
 		t.count(p, goal, digest, atNode(mine, home))
 	}
-	return t.budget(goal, slots)
+	return t.budget(p.gistOf(i, goal), slots)
 }

@@ -6,10 +6,15 @@ import "github.com/bayplan/bayplan/schema"
 // once: going through a map for every slot is most of what a pass would cost.
 type gist struct {
 	of *schema.Workload
+	// fixes is whether it has a port that is not chosen but fixed.
+	fixes bool
 	// chosen are its ports that are chosen where a slot is placed, in no order.
 	chosen []string
 	// volumes are the slots' own, in no order.
 	volumes []ownVolume
+	// held is the [Scratch.age] in which all homes that the text wants were found to
+	// hold its volumes; zero is none.
+	held uint64
 }
 
 // ownVolume is one with the size that it is to be bounded to.
@@ -32,10 +37,12 @@ func (p *pass) gistOf(i int, w *schema.Workload) *gist {
 }
 
 func (g *gist) take(w *schema.Workload) {
-	g.of, g.chosen, g.volumes = w, g.chosen[:0], g.volumes[:0]
+	*g = gist{of: w, chosen: g.chosen[:0], volumes: g.volumes[:0]}
 	for name, port := range w.Ports {
 		if port.Host == 0 {
 			g.chosen = append(g.chosen, name)
+		} else {
+			g.fixes = true
 		}
 	}
 	for name, v := range w.Volumes {

@@ -24,7 +24,7 @@ func (p *pass) keepHomes(pool *scheduler.Pool, dropped map[dropKey]bool) {
 		if !asks[f.Slot] {
 			pool.Nodes[node].Ports = appendPorts(pool.Nodes[node].Ports, f.Ports)
 		}
-		_, goal := p.keeper(f.Slot)
+		goal := p.keeper(f.Slot)
 		if !f.lives() || goal == nil || goal.Kind != schema.Stateful || p.holdsOrder(int32(node), f.Slot, dropped) {
 			continue
 		}

@@ -44,6 +44,15 @@ func (p *pass) move(i int, goal *schema.Workload, v *slotView, b *budget, only s
 	case v.old == nil:
 		p.fill(i, goal, v, only)
 	case !out.gate.update && !v.kept:
+	default:
+		p.goOver(i, goal, v, p.left(i, goal, b), only)
+	}
+}
+
+// goOver takes a slot from what it runs to what is wanted, within the budget.
+func (p *pass) goOver(i int, goal *schema.Workload, v *slotView, b *budget, only string) {
+	r := &p.facts.Rollouts[i]
+	switch {
 	case v.away && !p.serves(v.old):
 		// Its node is silent and not lost yet: nothing is known, so nothing is done.
 	case p.leaving(v.old, goal) && (v.kept || goal.Update.Strategy != "recreate" || v.what.is(v.old)):
@@ -54,7 +63,7 @@ func (p *pass) move(i int, goal *schema.Workload, v *slotView, b *budget, only s
 		p.retire(v.old, p.replaceReason(v.old, v.what, r))
 	case b.surge > 0:
 		b.surge--
-		w := want{version: v.what, request: p.request(v.what, v, only), rollout: i, lost: v.entries, reason: p.placeReason(v, r), inTurn: fixesPort(goal)}
+		w := want{version: v.what, request: p.request(v.what, v, only), rollout: i, lost: v.entries, reason: p.placeReason(v, r), inTurn: p.gistOf(i, goal).fixes}
 		if b.instead > 0 { // it may come to that: what one slot may use, no other may
 			b.instead, b.down, w.replaces, w.inTurn = b.instead-1, b.down-1, v.old, false
 		}

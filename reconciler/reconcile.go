@@ -86,10 +86,13 @@ type Scratch struct {
 	nodesByName map[string]int32
 	// ordinals are a stateful workload's slots as they are walked.
 	ordinals []slotView
-	homes    []int32 // of a daemon: 1 + the index of the slot that is at home on each node
-	outcome  []slotCount
-	marks    []mark // the slots of the ordered rollout that is being walked
-	gists    []gist // of the rollouts
+	// homesFrom is where the facts about the volumes of each rollout would begin, had
+	// each slot one.
+	homesFrom []int32
+	homes     []int32 // of a daemon: 1 + the index of the slot that is at home on each node
+	outcome   []slotCount
+	marks     []mark // the slots of the ordered rollout that is being walked
+	gists     []gist // of the rollouts
 	// fellowsOf are the peers of each rollout, as of this age: until any of the facts
 	// changes that tell where slots are at home and where nodes are.
 	fellowsOf   []fellows
@@ -108,6 +111,7 @@ const maxPatterns = 1000
 // entry is one instance: ordered, observed, or both.
 type entry struct {
 	node  int32
+	group int32 // which of the groups it is in, once they are counted
 	order *nodes.Order
 	inst  *nodes.Instance
 	// retired is whether this pass told it to stop.
@@ -209,14 +213,16 @@ func (p *pass) group() {
 	p.starts = slices.Grow(p.starts[:0], k+4)[:k+4]
 	clear(p.starts)
 	for i := range p.entries {
-		p.starts[p.groupOf(&p.entries[i])+2]++
+		e := &p.entries[i]
+		e.group = p.groupOf(e)
+		p.starts[e.group+2]++
 	}
 	for i := 2; i < len(p.starts); i++ {
 		p.starts[i] += p.starts[i-1]
 	}
 	p.sorted = slices.Grow(p.sorted[:0], len(p.entries))[:len(p.entries)]
 	for i := range p.entries {
-		at := &p.starts[p.groupOf(&p.entries[i])+1]
+		at := &p.starts[p.entries[i].group+1]
 		p.sorted[*at] = p.entries[i]
 		*at++
 	}
@@ -225,14 +231,15 @@ func (p *pass) group() {
 	}
 }
 
-func (p *pass) groupOf(e *entry) int {
+func (p *pass) groupOf(e *entry) int32 {
+	none := int32(len(p.facts.Rollouts))
 	if e.order != nil && e.order.Step != nil {
-		return len(p.facts.Rollouts) + 1
+		return none + 1
 	}
 	if i, ok := p.byName[e.slot().Workload]; ok && !p.leftAlone(e) {
-		return int(i)
+		return i
 	}
-	return len(p.facts.Rollouts)
+	return none
 }
 
 // groupAt is the entries of the i-th rollout; those of none stand behind the

@@ -151,6 +151,9 @@ func (p *pass) settledSince(e *entry, goal *schema.Workload) bool {
 // lost is whether the node has been silent for so long that the workload no
 // longer counts on it. Until then the pass that would see it is asked for.
 func (p *pass) lost(n *nodeView, w *schema.Workload) bool {
+	if n.fresh() {
+		return false
+	}
 	after := lostAfter
 	if w != nil {
 		after = max(w.LostAfter.D(), UnreachableAfter)
@@ -159,9 +162,7 @@ func (p *pass) lost(n *nodeView, w *schema.Workload) bool {
 		}
 	}
 	if n.silence < after {
-		if n.silence >= UnreachableAfter || !n.fresh() {
-			p.wakeAt(p.in.Now.Add(after - n.silence))
-		}
+		p.wakeAt(p.in.Now.Add(after - n.silence))
 		return false
 	}
 	return true

@@ -22,9 +22,10 @@ func (p *pass) workStateful(i int, goal *schema.Workload, digest schema.Digest) 
 	above := p.viewOrdinals(i, goal, digest)
 	housed := p.house(i, goal)
 	shrinking := p.shrink(i, goal, above)
-	b := p.serviceBudget(i, goal)
+	var b budget
 	if shrinking || !housed {
-		b.down = min(b.down, 0)
+		left := p.left(i, goal, &b)
+		left.down = min(left.down, 0)
 	}
 	p.tellQuorum(i, goal, &b)
 	p.line(i, goal, housed)
@@ -109,12 +110,20 @@ func (v *slotView) there() *entry {
 	return v.old
 }
 
+// homeNode is the node of the slot's home, which is nearly always where it is.
+func (p *pass) homeNode(v *slotView, home *VolumeFact) (at int, known bool) {
+	if e := v.there(); e != nil && p.nodes[e.node].fact.Name == home.Node {
+		return int(e.node), true
+	}
+	return p.nodeAt(home.Node)
+}
+
 // leaves is whether a home is to be had elsewhere: its node is lost and onLost says
 // so, its drain has ended what was there, or the slot never came up there and the
 // node is not for it any more. What may still be at work there stays at home.
 func (p *pass) leaves(v *slotView, at int, goal *schema.Workload) bool {
 	f := &p.facts.Volumes[at]
-	node, known := p.nodeAt(f.Node)
+	node, known := p.homeNode(v, f)
 	if !known {
 		return true
 	}
@@ -127,8 +136,11 @@ func (p *pass) leaves(v *slotView, at int, goal *schema.Workload) bool {
 // departs is whether the slot is gone from a home whose node is being drained, and
 // takes nothing along.
 func (p *pass) departs(v *slotView, at int, goal *schema.Workload) bool {
+	if v.there() != nil {
+		return false
+	}
 	node, known := p.nodeAt(p.facts.Volumes[at].Node)
-	return known && p.nodes[node].draining() && v.there() == nil && !v.ending && p.movesHome(v.slot, goal)
+	return known && p.nodes[node].draining() && !v.ending && p.movesHome(v.slot, goal)
 }
 
 func (p *pass) homeIsLost(at int, goal *schema.Workload) bool {
@@ -233,7 +245,7 @@ func (p *pass) servingOrdinals() (count int) {
 // tellQuorum tells where an update waits since too many slots do not serve by
 // themselves.
 func (p *pass) tellQuorum(i int, goal *schema.Workload, b *budget) {
-	if goal.Quorum == 0 || b.down > 0 || !p.outcome[i].gate.update {
+	if goal.Quorum == 0 || !p.outcome[i].gate.update {
 		return
 	}
 	down, old := 0, false
@@ -244,7 +256,7 @@ func (p *pass) tellQuorum(i int, goal *schema.Workload, b *budget) {
 			down++
 		}
 	}
-	if !old || down < goal.Replicas-goal.Quorum {
+	if !old || down < goal.Replicas-goal.Quorum || p.left(i, goal, b).down > 0 {
 		return
 	}
 	p.outcome[i].waiting = fmt.Sprintf("its update waits: %d of %d slots do not serve, and quorum is %d", down, goal.Replicas, goal.Quorum)

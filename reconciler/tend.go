@@ -15,21 +15,43 @@ import (
 
 // tendVolumes brings every fact about volumes up to date.
 func (p *pass) tendVolumes() {
+	p.homesFrom = slices.Grow(p.homesFrom[:0], len(p.facts.Rollouts))[:len(p.facts.Rollouts)]
 	for from := 0; from < len(p.facts.Volumes); {
-		slot := p.facts.Volumes[from].Slot
-		to := from + 1
-		for to < len(p.facts.Volumes) && p.facts.Volumes[to].Slot == slot {
-			to++
-		}
-		from = p.tendSlot(slot, from, to)
+		from = p.tendWorkload(from)
 	}
 }
 
-// tendSlot is about one slot's facts, from and up to; it returns where the next
-// slot's begin.
-func (p *pass) tendSlot(slot schema.Slot, from, to int) int {
-	i, goal := p.keeper(slot)
-	live := -1
+// tendWorkload is about the facts of one workload's slots, which begin at from; it
+// returns where the next one's do. Where each home of a text was found to hold what
+// that asks for, none is looked into again while the facts are the same.
+func (p *pass) tendWorkload(from int) int {
+	first := p.facts.Volumes[from].Slot
+	i, known := p.byName[first.Workload]
+	if !known {
+		i = -1
+	} else {
+		p.homesFrom[i] = int32(from - first.Index)
+	}
+	age := p.age
+	for from < len(p.facts.Volumes) && p.facts.Volumes[from].Slot.Workload == first.Workload {
+		from = p.tendSlot(int(i), from)
+	}
+	if known && age == p.age {
+		if goal, _ := p.facts.Rollouts[i].goal(); goal != nil {
+			p.gistOf(int(i), goal).held = age
+		}
+	}
+	return from
+}
+
+// tendSlot is about one slot's facts, which begin at from; it returns where the next
+// slot's do. Its workload has the i-th rollout; −1 is none.
+func (p *pass) tendSlot(i, from int) int {
+	slot, to := p.facts.Volumes[from].Slot, from+1
+	for to < len(p.facts.Volumes) && p.facts.Volumes[to].Slot == slot {
+		to++
+	}
+	goal, live := p.keeperOf(i, slot), -1
 	for at := from; at < to; at++ {
 		if p.facts.Volumes[at].lives() {
 			live = at
@@ -51,24 +73,32 @@ func (p *pass) tendSlot(slot schema.Slot, from, to int) int {
 	return to
 }
 
-// keeper is the version of its workload that wants the slot to have a home, with
-// its rollout's place; nil if none does. While a rollout is under way that may be
-// the one to go back to.
-func (p *pass) keeper(slot schema.Slot) (int, *schema.Workload) {
+// keeper is the version of its workload that wants the slot to have a home; nil if
+// none does.
+func (p *pass) keeper(slot schema.Slot) *schema.Workload {
 	i, known := p.byName[slot.Workload]
 	if !known {
-		return -1, nil
+		return nil
+	}
+	return p.keeperOf(int(i), slot)
+}
+
+// keeperOf is the keeper of a slot of the i-th rollout; −1 is none. While the rollout
+// is under way the keeper may be the version to go back to.
+func (p *pass) keeperOf(i int, slot schema.Slot) *schema.Workload {
+	if i < 0 {
+		return nil
 	}
 	r := &p.facts.Rollouts[i]
 	goal, _ := r.goal()
 	switch {
 	case goal == nil:
 	case keepsPlace(goal) && slot.Index < goal.Replicas:
-		return int(i), goal
+		return goal
 	case r.Stage != Done && r.Good != nil && keepsPlace(r.Good) && slot.Index < r.Good.Replicas:
-		return int(i), r.Good
+		return r.Good
 	}
-	return int(i), nil
+	return nil
 }
 
 // revive gives a slot that is wanted again the home that it had last.
@@ -91,10 +121,13 @@ func (p *pass) revive(from, to int) int {
 // keepUp is for a slot's home: what it holds and for how long that would be kept.
 // A volume that the text names no more is still there.
 func (p *pass) keepUp(at, i int, goal *schema.Workload) {
+	g := p.gistOf(i, goal)
+	if g.held == p.age {
+		return
+	}
 	f := &p.facts.Volumes[at]
-	own := p.gistOf(i, goal).volumes
-	bare := f.Bare && len(own) == 0
-	if f.Bare == bare && f.Retain == goal.Retain && holdsAll(f.Holds, own) {
+	bare := f.Bare && len(g.volumes) == 0
+	if f.Bare == bare && f.Retain == goal.Retain && holdsAll(f.Holds, g.volumes) {
 		return
 	}
 	p.editVolumes()

@@ -94,7 +94,7 @@ func (p *pass) settleThere(v *slotView) {
 	if e == nil || !keepsPlace(v.what.text) || p.homeAt(v.slot) >= 0 {
 		return
 	}
-	if _, keeper := p.keeper(v.slot); keeper != nil { // else it would be given up again
+	if p.keeper(v.slot) != nil { // else it would be given up again
 		p.settleAt(v.what.text, v.slot, p.nodes[e.node].fact.Name, e.order.Ports)
 	}
 }

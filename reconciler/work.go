@@ -32,7 +32,7 @@ func (p *pass) work(i int) {
 	}
 	p.letThrough(i)
 	p.outcome[i] = slotCount{gate: p.gateOf(i), course: p.courseOf(i), checks: p.facts.Rollouts[i].checks()}
-	p.marks = p.marks[:0]
+	p.marks, p.volumesFrom = p.marks[:0], int(p.homesFrom[i])
 	r := &p.facts.Rollouts[i]
 	if g := &p.outcome[i].gate; !g.open() {
 		p.blocked = append(p.blocked, g.why)
@@ -132,7 +132,7 @@ func (p *pass) gone(e *entry) bool {
 func (p *pass) workService(i int, goal *schema.Workload) {
 	out := &p.outcome[i]
 	out.desired = goal.Replicas
-	b := p.serviceBudget(i, goal)
+	var b budget
 	entries := p.groupAt(i)
 	for index := range goal.Replicas {
 		var mine []entry

@@ -49,7 +49,7 @@ func (p *pass) setBudget(i int, serves, beside version) budget {
 		rest, _ := splitSet(mine, beside.digest)
 		t.count(p, serves.text, serves.digest, rest)
 	}
-	return t.budget(p.facts.Rollouts[i].Want, serves.text.Replicas)
+	return t.budget(p.gistOf(i, p.facts.Rollouts[i].Want), serves.text.Replicas)
 }
 
 // splitSet parts the entries of one slot into those of a digest and all others.

@@ -23,6 +23,9 @@ type Volume struct {
 // OwnsVolumes is whether the workload's slots have folders of their own, which
 // are on one node each and have one writer.
 func (w *Workload) OwnsVolumes() bool {
+	if len(w.Volumes) == 0 { // as of most, and asked for each slot
+		return false
+	}
 	for _, v := range w.Volumes {
 		if v.Host == "" {
 			return true
@@ -66,6 +69,9 @@ func (w *Workload) hostVolumes() (all []Constraint) {
 }
 
 func (w *Workload) usesHostVolumes() bool {
+	if len(w.Volumes) == 0 {
+		return false
+	}
 	for _, v := range w.Volumes {
 		if v.Host != "" {
 			return true
