@@ -44,6 +44,7 @@ func (p *pass) buildPool() {
 		slices.Sort(pool.Nodes[i].Ports)
 		pool.Nodes[i].Ports = slices.Compact(pool.Nodes[i].Ports)
 	}
+	pool.Holder = p.portHolder
 	p.pool = pool
 }
 

@@ -133,7 +133,9 @@ func (t *Table) hasMany(attribute string) bool {
 func (t *Table) key(b []byte, i int32, home *Home) []byte {
 	n := &t.nodes[i]
 	b = append(b, rung(t.capCPU[i]), rung(t.capMem[i]))
-	b = append(append(append(append(b, n.Closed...), 0), home.Pool...), 0)
+	for _, text := range [...]string{n.Closed, home.Pool, home.Rival} {
+		b = append(append(b, text...), 0)
+	}
 	if n.Keeps {
 		b = append(b, 2)
 	}
@@ -166,14 +168,4 @@ func (x *trait) answer(b []byte, n *Node, known schema.Patterns) []byte {
 func (s *shelf) widen(cpu, mem int64) {
 	s.leastCPU, s.mostCPU = min(s.leastCPU, cpu), max(s.mostCPU, cpu)
 	s.leastMem, s.mostMem = min(s.leastMem, mem), max(s.mostMem, mem)
-}
-
-// largest is what the largest nodes of some classes have in all.
-func (t *Table) largest(owned func(class int32) bool) (cpu, mem int64) {
-	for c := range t.classes {
-		if owned(int32(c)) {
-			cpu, mem = max(cpu, t.index.shelf[c].mostCPU), max(mem, t.index.shelf[c].mostMem)
-		}
-	}
-	return cpu, mem
 }

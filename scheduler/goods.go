@@ -122,20 +122,21 @@ func (g *good) text(amount int64) string {
 
 func (g *good) label() string { return strings.TrimPrefix(g.name, devicePrefix) }
 
-// refuseGoods is the first good that a node has too little of.
-func (g *run) refuseGoods(n int32) (which int, filter int, by int64) {
+// filter is the one that a good counts under.
+func (g *good) filter() int {
+	if g.name == disk {
+		return filterDisk
+	}
+	return filterDevice
+}
+
+// lacksGood is the first good that a node has too little of, or −1.
+func (g *run) lacksGood(n int32) int {
 	for i := range g.goods {
 		want := &g.goods[i]
-		f := filterDevice
-		if want.name == disk {
-			f = filterDisk
-		}
-		if broken(g.t.nodes[n].Node, want.rules, g.t.known) >= 0 {
-			return i, f, want.amount
-		}
-		if free := g.t.stockOf(want.name).free[n]; free < want.amount {
-			return i, f, sub(want.amount, free)
+		if broken(g.t.nodes[n].Node, want.rules, g.t.known) >= 0 || g.t.stockOf(want.name).free[n] < want.amount {
+			return i
 		}
 	}
-	return -1, -1, 0
+	return -1
 }

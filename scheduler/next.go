@@ -107,7 +107,7 @@ func (g *run) takes(n int32) bool {
 	if len(g.goods) == 0 && len(g.r.Workload.Ports) == 0 {
 		return true
 	}
-	if _, f, _ := g.refuseGoods(n); f >= 0 {
+	if g.lacksGood(n) >= 0 {
 		return false
 	}
 	node, w := &g.t.nodes[n], g.r.Workload

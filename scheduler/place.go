@@ -20,8 +20,10 @@ func Place(pool Pool, requests []Request) (placed []Placement, unplaced []Unplac
 func (t *Table) Place(requests []Request) (placed []Placement, unplaced []Unplaced) {
 	t.tell(requests)
 	d := deal{t: t, requests: requests, placed: make([]Placement, len(requests))}
+	t.dealt = &d
 	d.group()
 	d.serve()
+	t.dealt = nil
 	return d.results()
 }
 

@@ -4,49 +4,47 @@ import "slices"
 
 // refuse is the one rule of what a node can take, for the preview, the
 // placement and the check when an order is made: the first filter that refuses,
-// or −1. By how much the node misses is comparable within a filter only. The
-// run holds the index.
-func (g *run) refuse(n int32) (filter int, by int64) {
+// or −1. The run holds the index.
+func (g *run) refuse(n int32) (filter int) {
 	t, r := g.t, g.r
 	node := &t.nodes[n]
 	switch {
 	case r.Only != "" && r.Only != node.Node.Name:
-		return filterNode, 0
+		return filterNode
 	case node.Closed != "" && !(node.Keeps && r.Home):
-		return filterClosed, 0
+		return filterClosed
 	case len(r.Except) > 0 && slices.Contains(r.Except, node.Node.Name):
-		return filterEnding, 0
+		return filterEnding
 	}
-	if v := g.rules[t.class[n]]; v.filter >= 0 {
-		return v.filter, v.by
+	if f := g.rules[t.class[n]]; f >= 0 {
+		return f
 	}
-	if c := g.forbids(g.viewOf(n), n); c != nil {
-		if c.kind == bounds {
-			return filterMost, 0
+	if len(g.counters) > 0 {
+		if c := g.forbids(g.viewOf(n), n); c != nil {
+			return c.filter()
 		}
-		return filterNear, 0
 	}
-	if f, by := g.short(n); f >= 0 {
-		return f, by
+	if f := g.short(n); f >= 0 {
+		return f
 	}
-	if _, f, by := g.refuseGoods(n); f >= 0 {
-		return f, by
+	if k := g.lacksGood(n); k >= 0 {
+		return g.goods[k].filter()
 	}
 	if w := r.Workload; len(w.Ports) > 0 && (takenPort(node, w) != 0 || lacksPorts(node, w)) {
-		return filterPort, 0
+		return filterPort
 	}
-	return -1, 0
+	return -1
 }
 
 // short asks the filters of cpu and memory.
-func (g *run) short(n int32) (filter int, by int64) {
-	if free := g.t.cpu[n]; g.q.cpu > free {
-		return filterCPU, sub(g.q.cpu, free)
+func (g *run) short(n int32) (filter int) {
+	if g.q.cpu > g.t.cpu[n] {
+		return filterCPU
 	}
-	if free := g.t.mem[n]; g.q.mem > free {
-		return filterMemory, sub(g.q.mem, free)
+	if g.q.mem > g.t.mem[n] {
+		return filterMemory
 	}
-	return -1, 0
+	return -1
 }
 
 // forbids is the first rule on where other slots are that a node breaks.
@@ -57,6 +55,14 @@ func (g *run) forbids(i int, n int32) *counter {
 		}
 	}
 	return nil
+}
+
+// filter is the one that a rule which refuses counts under.
+func (c *counter) filter() int {
+	if c.kind == bounds {
+		return filterMost
+	}
+	return filterNear
 }
 
 // crowd is how many slots of the workload are on a node, beside the one that is

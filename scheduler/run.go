@@ -17,7 +17,7 @@ type run struct {
 	work int32    // its workload's spots
 	q    query
 
-	rules    []verdict // of the rules on attributes, by class
+	rules    []int // the first filter of the rules on attributes that refuses, or −1, by class
 	goods    []good
 	names    []string // of its ports, sorted
 	counters []counter
@@ -35,12 +35,6 @@ type run struct {
 	// why is set once nothing fits: nothing will from then on, since placing
 	// only takes.
 	why *Why
-}
-
-// verdict is the first filter that refuses, or −1, and by how much.
-type verdict struct {
-	filter int
-	by     int64
 }
 
 // view is one class as a run sees it.
@@ -130,13 +124,13 @@ func (g *run) judge() {
 	g.views = g.views[:0]
 	for c := range t.classes {
 		head := &t.nodes[t.classes[c].head]
-		g.rules[c] = verdict{filter: -1}
+		g.rules[c] = -1
 		if oddAmount(r.Workload) {
-			g.rules[c].filter = filterAmount
+			g.rules[c] = filterAmount
 		} else if !r.Stays {
-			g.rules[c].filter, g.rules[c].by = t.tree.refuse(&t.classes[c].home, head.Node, r.Workload, t.known)
+			g.rules[c] = t.tree.refuse(&t.classes[c].home, head.Node, r.Workload, t.known)
 		}
-		if g.rules[c].filter < 0 && (head.Closed == "" || head.Keeps) {
+		if g.rules[c] < 0 && (head.Closed == "" || head.Keeps) {
 			g.look(int32(c), t.wishes(head, r.Workload))
 		}
 	}
@@ -245,7 +239,7 @@ func (g *run) appraise(n int32) {
 	if i < 0 {
 		return
 	}
-	if f, _ := g.refuse(n); f >= 0 {
+	if g.refuse(n) >= 0 {
 		return
 	}
 	v := &g.views[i]

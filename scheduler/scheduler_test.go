@@ -101,10 +101,10 @@ func TestFeasible_EachFilter(t *testing.T) {
 		refuse       func(*scheduler.Node, *scheduler.Request)
 		near         func(*scheduler.Node, *scheduler.Request)
 	}{
-		{"node", "wants node n2",
+		{"node", "wants node n2, which is none of the nodes",
 			func(n *scheduler.Node, r *scheduler.Request) { r.Only = "n2" },
 			func(n *scheduler.Node, r *scheduler.Request) { r.Only = "n1" }},
-		{"node", "its data is on n2",
+		{"node", "its data is on n2, which is none of the nodes",
 			func(n *scheduler.Node, r *scheduler.Request) { r.Only, r.Stays = "n2", true },
 			func(n *scheduler.Node, r *scheduler.Request) { r.Only, r.Stays = "n1", true }},
 		{"closed", "n1 is unreachable",

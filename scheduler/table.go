@@ -23,6 +23,8 @@ type Table struct {
 	shares *shares
 	known  schema.Patterns
 	stocks map[string]*stock
+	holder func(node string, port int) string
+	dealt  *deal // the call of Place that is under way
 
 	traits  []trait // what classes tell apart, by attribute
 	class   []int32 // of each node
@@ -62,7 +64,7 @@ func Open(pool Pool) *Table {
 	amounts := make([]int64, 4*n)
 	numbers := make([]int32, 2*n)
 	t := &Table{nodes: slices.Clone(pool.Nodes), ownPorts: make([]bool, n), spots: spots{first: map[string]int32{}},
-		tree: pool.Tree, known: schema.Patterns{}, stocks: map[string]*stock{},
+		tree: pool.Tree, known: schema.Patterns{}, stocks: map[string]*stock{}, holder: pool.Holder,
 		cpu: amounts[:n], mem: amounts[n : 2*n], capCPU: amounts[2*n : 3*n], capMem: amounts[3*n:],
 		class: numbers[:n], marks: make([]mark, n)}
 	t.index.of, t.rank = numbers[n:], make([]uint64, n)

@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -25,9 +26,10 @@ func (t Tree) Find(name string) *schema.Pool {
 
 // Home is what a node's attributes say of who may come to it at all.
 type Home struct {
-	// Pool is the one that the node belongs to: the innermost that selects it, or
-	// else the one that the node names. Of pools that select it and are no parts
-	// of each other it is the first; then Rival is the next.
+	// Pool is the one that the node belongs to: the innermost that claims it. A
+	// pool claims what its selector selects and, where it has none, what names it.
+	// Of pools that claim it and are no parts of each other it is the first that
+	// selects it; then Rival is the next.
 	Pool, Rival string
 	// Taints are sorted.
 	Taints []string
@@ -45,12 +47,7 @@ func (t Tree) Home(n *nodes.Node, known schema.Patterns) (h Home) {
 			h.Rival = p.Name
 		}
 	}
-	if h.Pool == "" {
-		h.Pool = n.Attributes["pool"]
-	}
-	if h.Pool == "" {
-		h.Pool = DefaultPool
-	}
+	t.named(&h, n.Attributes["pool"])
 	for name := range n.Attributes {
 		if taint, is := strings.CutPrefix(name, taintPrefix); is {
 			h.Taints = append(h.Taints, taint)
@@ -58,6 +55,21 @@ func (t Tree) Home(n *nodes.Node, known schema.Patterns) (h Home) {
 	}
 	slices.Sort(h.Taints)
 	return h
+}
+
+// named is the claim of the pool that a node names, which counts for one that is
+// selected too if the pool has no selector of its own.
+func (t Tree) named(h *Home, name string) {
+	p := t.Find(name)
+	switch {
+	case h.Pool == "":
+		h.Pool = cmp.Or(name, DefaultPool)
+	case p == nil || len(p.Nodes) > 0 || t.Within(h.Pool, name):
+	case t.Within(name, h.Pool):
+		h.Pool = name
+	case h.Rival == "":
+		h.Rival = name
+	}
 }
 
 // Within is whether pool is outer or a part of it, however deep.
@@ -79,23 +91,21 @@ func (t Tree) Within(pool, outer string) bool {
 // does not tolerate and satisfies every constraint: the rule for where a daemon
 // runs and for whether an instance may stay. The Home is the node's.
 func (t Tree) Matches(h *Home, n *nodes.Node, w *schema.Workload, known schema.Patterns) bool {
-	f, _ := t.refuse(h, n, w, known)
-	return f < 0
+	return t.refuse(h, n, w, known) < 0
 }
 
-// refuse asks the filters that see nothing of a node but its attributes.
-func (t Tree) refuse(h *Home, n *nodes.Node, w *schema.Workload, known schema.Patterns) (filter int, by int64) {
-	if !t.Within(w.Pool, h.Pool) {
-		return filterPool, 0
+// refuse is the first filter that refuses of those that see nothing of a node but
+// its attributes, or −1.
+func (t Tree) refuse(h *Home, n *nodes.Node, w *schema.Workload, known schema.Patterns) (filter int) {
+	switch {
+	case !t.Within(w.Pool, h.Pool):
+		return filterPool
+	case h.repels(w) != "":
+		return filterTaint
+	case broken(n, w.Needs(), known) >= 0:
+		return filterConstraint
 	}
-	if h.repels(w) != "" {
-		return filterTaint, 0
-	}
-	needs := w.Needs()
-	if i := broken(n, needs, known); i >= 0 {
-		return filterConstraint, int64(len(needs) - i)
-	}
-	return -1, 0
+	return -1
 }
 
 const taintPrefix = "taint."
@@ -110,6 +120,16 @@ func (h *Home) repels(w *schema.Workload) string {
 	return ""
 }
 
+// repelling is how many taints the workload does not tolerate.
+func (h *Home) repelling(w *schema.Workload) (count int64) {
+	for _, taint := range h.Taints {
+		if !slices.Contains(w.Tolerates, taint) {
+			count++
+		}
+	}
+	return count
+}
+
 // broken is the index of the first constraint that the node breaks, or −1.
 func broken(n *nodes.Node, cs []schema.Constraint, known schema.Patterns) int {
 	for i := range cs {
@@ -118,4 +138,14 @@ func broken(n *nodes.Node, cs []schema.Constraint, known schema.Patterns) int {
 		}
 	}
 	return -1
+}
+
+// countBroken is how many of the constraints the node breaks.
+func countBroken(n *nodes.Node, cs []schema.Constraint, known schema.Patterns) (count int64) {
+	for i := range cs {
+		if !cs[i].Holds(n.Attributes, known) {
+			count++
+		}
+	}
+	return count
 }

@@ -17,6 +17,9 @@ type Pool struct {
 	// Use is what each pool's work holds already, by name; of those in Tree that
 	// hold any.
 	Use map[string]Use
+	// Holder names the slot that holds a host port of a node, for explanations
+	// alone; "" is nobody known. It may be nil.
+	Holder func(node string, port int) string `json:"-"`
 }
 
 // Use is what work holds.

@@ -90,7 +90,7 @@ func (p *packing) choices(i int) []uint64 {
 			continue
 		}
 		p.asks--
-		if f, _ := g.refuse(p.nodes[k]); f < 0 {
+		if g.refuse(p.nodes[k]) < 0 {
 			s := g.scoreOf(p.nodes[k])
 			out = append(out, rank(int32(s.Total()), g.crowd(p.nodes[k]), k))
 		}
