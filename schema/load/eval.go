@@ -210,7 +210,7 @@ func (e *evaluation) workloads(all cue.Value, declared map[string]string) {
 	if !ok {
 		return
 	}
-	kinds := sync.OnceValue(func() cue.Value { return e.ctx.BuildInstance(e.im.schema).LookupPath(kindsPath) })
+	kinds := sync.OnceValue(func() cue.Value { return e.ctx.BuildInstance(schemaInstance()).LookupPath(kindsPath) })
 	for it.Next() {
 		if len(e.out.Workloads) == e.limits.PackageWorkloads {
 			e.fail(at(it.Value().Pos(), e.dir, "workloads", fmt.Sprintf("a package may hold %d workloads at most", e.limits.PackageWorkloads)))

@@ -53,7 +53,6 @@ type importer struct {
 	folders folders
 	module  string
 	ctx     *build.Context
-	schema  *build.Instance
 	// done holds instances by directory and package name, nil for a broken
 	// one; busy are those whose own imports are being resolved.
 	done map[string]*build.Instance
@@ -64,14 +63,13 @@ type importer struct {
 func newImporter(read folders, module string) *importer {
 	im := &importer{folders: read, module: module, done: map[string]*build.Instance{}, busy: map[string]bool{}}
 	im.ctx = build.NewContext(build.Loader(im.load))
-	im.schema = schemaInstance(im.ctx)
 	return im
 }
 
 // load answers one import; nil leaves the path to CUE's standard library.
 func (im *importer) load(pos token.Pos, importPath string) *build.Instance {
 	if importPath == schemaPath {
-		return im.schema
+		return schemaInstance()
 	}
 	dir, pkg := im.resolve(importPath)
 	if dir == "" {

@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"cuelang.org/go/cue"
-	"cuelang.org/go/cue/build"
 	"cuelang.org/go/cue/cuecontext"
 	"cuelang.org/go/encoding/jsonschema"
 )
@@ -16,7 +15,7 @@ import (
 // for who writes YAML or JSON. It says less than the loader: no policy, and nothing
 // that relates two fields.
 func JSONSchema() ([]byte, error) {
-	root := cuecontext.New().BuildInstance(schemaInstance(build.NewContext()))
+	root := cuecontext.New().BuildInstance(schemaInstance())
 	defs, choice := map[string]any{}, []any{}
 	for it, _ := root.LookupPath(kindsPath).Fields(); it.Next(); {
 		kind := it.Selector().Unquoted()

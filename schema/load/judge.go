@@ -137,20 +137,23 @@ func (c *candidate) noWorkload(v cue.Value) {
 // decode makes the Go value: JSON once, the policy's part and defaults filled in,
 // then checked for what relates two fields.
 func (c *candidate) decode(kinds func() cue.Value, v cue.Value) (schema.Workload, []*Error) {
-	var w schema.Workload
-	data, err := treeOf(v)
+	text, err := c.rule.text(nil, v, c.policy == nil)
+	if err == nil && c.policy != nil {
+		text, err = c.underPolicy(kinds, text)
+	}
 	if err != nil {
 		c.fail(nil, "%v", err)
-		return w, c.errs
 	}
-	if c.policy != nil {
-		var ok bool
-		if data, ok = c.underPolicy(kinds, data); !ok {
-			return w, c.errs
-		}
+	if len(c.errs) > 0 {
+		return schema.Workload{}, c.errs
 	}
-	text, ok := c.into(&w, data)
-	if !ok {
+	return c.finish(text)
+}
+
+// finish makes the Go value of JSON that has all defaults.
+func (c *candidate) finish(text []byte) (w schema.Workload, errs []*Error) {
+	if err := strictly(text, &w); err != nil {
+		c.fail(nil, "%v", err)
 		return w, c.errs
 	}
 	if len(text) > c.limits.WorkloadBytes {
@@ -165,35 +168,19 @@ func (c *candidate) decode(kinds func() cue.Value, v cue.Value) (schema.Workload
 
 // read decodes the value, with its defaults.
 func (c *candidate) read(v cue.Value, into any) (ok bool) {
-	data, err := treeOf(v)
-	if err != nil {
-		c.fail(nil, "%v", err)
-		return false
-	}
-	_, ok = c.into(into, data)
-	return ok
-}
-
-// into decodes data, with its defaults, and tells of its JSON.
-func (c *candidate) into(v, data any) (text []byte, ok bool) {
-	c.rule.fill(data)
-	text, err := json.Marshal(data)
+	text, err := c.rule.text(nil, v, true)
 	if err == nil {
-		dec := json.NewDecoder(bytes.NewReader(text))
-		dec.DisallowUnknownFields()
-		err = dec.Decode(v)
+		err = strictly(text, into)
 	}
 	if err != nil {
 		c.fail(nil, "%v", err)
 	}
-	return text, err == nil
+	return err == nil
 }
 
-// treeOf is the data that a value comes to.
-func treeOf(v cue.Value) (any, error) {
-	text, err := v.MarshalJSON()
-	if err != nil {
-		return nil, err
-	}
-	return decodeTree(text)
+// strictly decodes JSON that has no fields which nobody knows.
+func strictly(text []byte, into any) error {
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.DisallowUnknownFields()
+	return dec.Decode(into)
 }

@@ -220,8 +220,12 @@ func decodeTree(text []byte) (tree any, err error) {
 }
 
 // underPolicy is the workload's data with what the policy adds, every default
-// included, or errors.
-func (c *candidate) underPolicy(kinds func() cue.Value, bare any) (any, bool) {
+// included; nothing after errors.
+func (c *candidate) underPolicy(kinds func() cue.Value, text []byte) ([]byte, error) {
+	bare, err := decodeTree(text)
+	if err != nil {
+		return nil, err
+	}
 	v := c.policy.hold(bare, c.rule)
 	for _, o := range v.errs {
 		if dataAt(bare, o.path) == nil && dataAt(c.rule.filled(bare), o.path) != nil {
@@ -229,13 +233,10 @@ func (c *candidate) underPolicy(kinds func() cue.Value, bare any) (any, bool) {
 		}
 		c.fail(o.path, "the cluster's policy %s", o.text)
 	}
-	if len(v.errs) > 0 {
-		return nil, false
+	if len(v.errs) > 0 || !reflect.DeepEqual(v.data, c.rule.filled(bare)) && !c.stillOf(kinds, v.data) {
+		return nil, nil
 	}
-	if reflect.DeepEqual(v.data, c.rule.filled(bare)) {
-		return v.data, true
-	}
-	return v.data, c.stillOf(kinds, v.data)
+	return json.Marshal(v.data)
 }
 
 // stillOf checks that what the policy made of a workload is one: an operator's

@@ -32,7 +32,11 @@ func TestPolicy_HoldsForWhatComesOut(t *testing.T) {
 		if p.rule.Validate() != nil || user.Validate(cue.Concrete(true)) != nil {
 			t.Skip("they contradict themselves")
 		}
-		bare, err := treeOf(user)
+		written, err := user.MarshalJSON()
+		if err != nil {
+			t.Fatal(err)
+		}
+		bare, err := decodeTree(written)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -2,6 +2,7 @@ package load
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -30,8 +31,19 @@ type rule struct {
 	optional bool
 	// fields are those of a closed struct, each its own rule.
 	fields map[string]*rule
+	// known are the same in the order of their names, to ask CUE for.
+	known []known
 	// each is the rule of a map's values or a list's elements.
 	each *rule
+}
+
+// known is a field of a closed struct.
+type known struct {
+	path cue.Path
+	rule *rule
+	// key is its name as JSON, with the colon, and otherwise what it is, with all
+	// below it, where it is left out; nil is nothing.
+	key, otherwise []byte
 }
 
 // at finds the rule of a path; nil where the schema says nothing.
@@ -69,7 +81,7 @@ type ruleBook struct {
 // rules reads the embedded schema once per process. The schema is part of the
 // binary, so an error in it is a bug and every test sees it.
 var rules = sync.OnceValue(func() *ruleBook {
-	root := cuecontext.New().BuildInstance(schemaInstance(build.NewContext()))
+	root := cuecontext.New().BuildInstance(schemaInstance())
 	if err := root.Err(); err != nil {
 		panic("the embedded schema: " + err.Error())
 	}
@@ -99,8 +111,10 @@ const schemaPath = "github.com/bayplan/bayplan/schema"
 // user can have: errors never point there.
 const schemaFile = "\x00schema/"
 
-func schemaInstance(ctx *build.Context) *build.Instance {
-	inst := ctx.NewInstance("", nil)
+// schemaInstance is the embedded schema as syntax, read once per process: each
+// context makes its own values of it and changes nothing about it.
+var schemaInstance = sync.OnceValue(func() *build.Instance {
+	inst := build.NewContext().NewInstance("", nil)
 	inst.ImportPath = schemaPath
 	names, err := fs.Glob(schema.CUE, "*.cue")
 	for _, name := range names {
@@ -115,7 +129,7 @@ func schemaInstance(ctx *build.Context) *build.Instance {
 		panic(fmt.Sprint("the embedded schema: ", err, inst.Err))
 	}
 	return inst
-}
+})
 
 func readRule(v cue.Value) *rule {
 	r := &rule{want: wantOf(v), fallback: fallbackOf(v)}
@@ -131,6 +145,19 @@ func readRule(v cue.Value) *rule {
 		}
 	}
 	return r
+}
+
+// otherwise is the field's default, as JSON.
+func (r *rule) otherwise() []byte {
+	if r.fallback == nil {
+		return nil
+	}
+	in := &rule{fields: map[string]*rule{"": r}}
+	text, err := json.Marshal(in.filled(map[string]any{}).(map[string]any)[""])
+	if err != nil {
+		panic("the embedded schema: a default: " + err.Error())
+	}
+	return text
 }
 
 // byName is what a map holds, for people.
@@ -150,6 +177,10 @@ func (r *rule) readFields(v cue.Value) {
 		f := readRule(it.Value())
 		f.optional = it.IsOptional()
 		r.fields[it.Selector().Unquoted()] = f
+	}
+	for _, name := range r.names() {
+		f := r.fields[name]
+		r.known = append(r.known, known{cue.MakePath(cue.Str(name)), f, append(appendString(nil, name), ':'), f.otherwise()})
 	}
 	if each := v.LookupPath(cue.MakePath(cue.AnyString)); each.Exists() && len(r.fields) == 0 {
 		r.fields, r.each = nil, readRule(each)
