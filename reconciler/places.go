@@ -10,11 +10,14 @@ import (
 // Verdict is what one node would say to a slot now.
 type Verdict struct {
 	Node string
-	// Fits is whether it could take the slot; Score then tells how well, and
-	// Miss otherwise what stands in the way.
+	// Fits is whether it could take the slot; Score then tells how well.
 	Fits  bool
 	Score scheduler.Score
-	Miss  string
+	// Filter is what refuses, and Miss tells it with amounts.
+	Filter, Miss string
+	// Rank is its place among all when the best come first: those that could take
+	// it by their score, then the nearest misses.
+	Rank int
 }
 
 // Places asks every node about one slot, as placing it now would, sorted by
@@ -37,13 +40,20 @@ func Places(in Input, slot schema.Slot) []Verdict {
 	p.entries = slices.DeleteFunc(p.entries, func(e entry) bool { return e.slot() == slot })
 	p.buildPool()
 	t := scheduler.Open(*p.pool)
-	asked := t.AskAll(&r)
-	verdicts := make([]Verdict, len(asked))
-	for i, v := range asked {
-		verdicts[i] = Verdict{Node: t.Name(i), Fits: v.Fits, Score: v.Score}
-		if !v.Fits {
-			verdicts[i].Miss = v.Filter + ": " + v.Miss
-		}
+	return ranked(t, t.AskAll(&r))
+}
+
+// ranked puts the scheduler's answers, which are in the order of nodes, in words.
+func ranked(t *scheduler.Table, asked []scheduler.Verdict) []Verdict {
+	order := make([]int, len(asked))
+	for i := range order {
+		order[i] = i
 	}
-	return verdicts
+	slices.SortStableFunc(order, func(a, b int) int { return asked[a].Nearer(&asked[b]) })
+	all := make([]Verdict, len(asked))
+	for rank, i := range order {
+		v := &asked[i]
+		all[i] = Verdict{Node: t.Name(i), Fits: v.Fits, Score: v.Score, Filter: v.Filter, Miss: v.Miss, Rank: rank}
+	}
+	return all
 }

@@ -1,7 +1,11 @@
 package reconciler
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	"github.com/bayplan/bayplan/scheduler"
 	"github.com/bayplan/bayplan/schema"
@@ -14,13 +18,13 @@ func (p *pass) poolTroubles() (all []Blocked) {
 	if len(tree) == 0 {
 		return nil
 	}
-	have := map[string]schema.Quantity{}
+	have, rivals := map[string]schema.Quantity{}, map[rivalry][]string{}
 	for i := range p.nodes {
 		n := &p.nodes[i].fact.Node
 		h := tree.Home(n, p.known)
 		if h.Rival != "" {
-			all = append(all, Blocked{Code: "pool-rivals", Text: fmt.Sprintf("node %s is claimed by pools %s and %s; it counts as %s's", n.Name, h.Pool, h.Rival, h.Pool),
-				Next: "make one a part of the other, or let their nodes differ"})
+			pair := rivalry{h.Pool, h.Rival}
+			rivals[pair] = append(rivals[pair], n.Name)
 		}
 		for _, outer := range tree {
 			if tree.Within(h.Pool, outer.Name) || tree.Within(outer.Name, h.Pool) {
@@ -29,12 +33,42 @@ func (p *pass) poolTroubles() (all []Blocked) {
 			}
 		}
 	}
+	all = append(all, rivalTroubles(rivals)...)
 	for i := range tree {
 		if text := overpromised(tree, &tree[i], have[tree[i].Name]); text != "" && len(p.nodes) > 0 {
 			all = append(all, Blocked{Code: "pool-promises", Text: text, Next: "lower the guarantees, or add nodes: bayplan node token"})
 		}
 	}
 	return all
+}
+
+// rivalry is two pools, no parts of each other, that claim the same nodes; these
+// count as the first one's.
+type rivalry struct{ pool, rival string }
+
+// rivalTroubles is one trouble for two pools, however many nodes both claim.
+func rivalTroubles(rivals map[rivalry][]string) (all []Blocked) {
+	pairs := slices.SortedFunc(maps.Keys(rivals), func(a, b rivalry) int {
+		return cmp.Or(cmp.Compare(a.pool, b.pool), cmp.Compare(a.rival, b.rival))
+	})
+	for _, pair := range pairs {
+		names, subject, verb, it := rivals[pair], "node", "is", "it counts"
+		if len(names) > 1 {
+			subject, verb, it = "nodes", "are", "they count"
+		}
+		text := fmt.Sprintf("%s %s %s claimed by pools %s and %s; %s as %s's", subject, someNames(names), verb, pair.pool, pair.rival, it, pair.pool)
+		all = append(all, Blocked{Code: "pool-rivals", Text: text, Next: "make one a part of the other, or let their nodes differ"})
+	}
+	return all
+}
+
+// someNames are all of a few names, or the first of many.
+func someNames(names []string) string {
+	const most = 4
+	if len(names) <= most {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:most-1], ", "), len(names)-most+1)
 }
 
 // overpromised tells where a pool and its parts are guaranteed more than its

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -36,6 +37,7 @@ func newPoolVerb(name, short, example string, draw func(io.Writer, []status.Pool
 	text := func(st *status.Status, l view.Look) string {
 		var b strings.Builder
 		draw(&b, st.Pools, l)
+		view.Problems(&b, slices.DeleteFunc(slices.Clone(st.Problems), func(p status.Problem) bool { return !strings.HasPrefix(p.Code, "pool-") }), l)
 		return b.String()
 	}
 	cmd := &cobra.Command{Use: name, Short: short, Long: poolLong, Example: "  " + example, Args: takes(),

@@ -21,7 +21,7 @@ func Explain(s *Status, verdicts []reconciler.Verdict, slot schema.Slot, events 
 	if w == nil {
 		return Explanation{}, errdefs.ErrNotFound.WithMessage(fmt.Sprintf("no workload %s; see: bayplan status", slot.Workload))
 	}
-	x := Explanation{Schema: Schema, Slot: slot.String(), Instances: []Slot{}, Lines: []string{}, Events: []Event{}}
+	x := Explanation{Schema: Schema, Slot: slot.String(), Instances: []Slot{}, Events: []Event{}}
 	for _, i := range w.Slots {
 		if i.Slot == x.Slot {
 			x.Instances = append(x.Instances, i)
@@ -31,9 +31,7 @@ func Explain(s *Status, verdicts []reconciler.Verdict, slot schema.Slot, events 
 	if len(x.Instances) == 0 && !w.wants(slot) {
 		verdicts = nil // of no use to what nobody wants
 	}
-	for _, v := range verdicts {
-		x.Lines = append(x.Lines, verdictLine(&v))
-	}
+	x.Nodes, x.Lines = answersOf(verdicts), answerLines(verdicts)
 	if w.Runbook != nil {
 		x.Lines = append(x.Lines, w.Runbook.Text)
 	}
@@ -97,11 +95,4 @@ func explainText(w *Workload, x *Explanation, slot schema.Slot) string {
 		return fmt.Sprintf("%s is not wanted: %s has %d slots", slot, w.Name, w.Desired)
 	}
 	return fmt.Sprintf("%s is nowhere: %s", slot, w.State)
-}
-
-func verdictLine(v *reconciler.Verdict) string {
-	if !v.Fits {
-		return v.Node + " cannot take it: " + v.Miss
-	}
-	return fmt.Sprintf("%s can take it: score %s", v.Node, v.Score)
 }

@@ -100,10 +100,14 @@ type PreviewEviction struct {
 type Explanation struct {
 	Schema string `json:"schema"`
 	Slot   string `json:"slot"`
-	// Text is the answer in one sentence; Lines are its reasons.
+	// Text is the answer in one sentence; Lines are its reasons, of many nodes the
+	// nearest ones of each cause.
 	Text  string   `json:"text"`
 	Lines []string `json:"lines"`
-	Next  string   `json:"next,omitempty"`
+	// Nodes are what all nodes would say to the slot now, sorted by name; of a
+	// slot that nobody wants, none.
+	Nodes []NodeAnswer `json:"nodes"`
+	Next  string       `json:"next,omitempty"`
 	// Instances are what the slot has now.
 	Instances []Slot `json:"instances"`
 	// Events are its newest ones, oldest first.

@@ -196,7 +196,7 @@ func (c *Cluster) EventsAfter(pos uint64) ([]status.Event, uint64, <-chan struct
 func (c *Cluster) Explain(_ context.Context, slot schema.Slot) (*status.Explanation, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	e := &status.Explanation{Schema: status.Schema, Slot: slot.String(), Lines: []string{}, Instances: []status.Slot{}, Events: []status.Event{}}
+	e := &status.Explanation{Schema: status.Schema, Slot: slot.String(), Lines: []string{}, Nodes: []status.NodeAnswer{}, Instances: []status.Slot{}, Events: []status.Event{}}
 	for _, w := range c.st.Workloads {
 		for _, s := range w.Slots {
 			if s.Slot == slot.String() {

@@ -32,7 +32,7 @@ func Status(w io.Writer, s *status.Status, l Look) {
 	} else {
 		fmt.Fprintf(w, "\n%s\n", nodeSummary(s.Nodes, l))
 	}
-	problems(w, s.Problems, l)
+	Problems(w, s.Problems, l)
 }
 
 // Revision draws one commit and what became of it.
@@ -183,7 +183,8 @@ func history(w io.Writer, all []status.Revision, l Look) {
 	t.Print(w)
 }
 
-func problems(w io.Writer, all []status.Problem, l Look) {
+// Problems draws what is wrong, each with the next step.
+func Problems(w io.Writer, all []status.Problem, l Look) {
 	if len(all) == 0 {
 		return
 	}
