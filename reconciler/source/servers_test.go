@@ -97,7 +97,13 @@ func TestServers_SSHDWithGitShell(t *testing.T) {
 		allowed := file(t, client.PublicKey().Type()+" "+strings.Fields(knownhosts.Line([]string{"x"}, client.PublicKey()))[2]+"\n")
 		config := file(t, fmt.Sprintf("HostKey %s\nAuthorizedKeysFile %s\nPidFile none\nStrictModes no\nUsePAM no\nPasswordAuthentication no\n"+
 			"PermitRootLogin prohibit-password\nForceCommand %s -c \"$SSH_ORIGINAL_COMMAND\"\n", hostKey, allowed, shell))
-		address := inetd(t, sshd, "-i", "-f", config)
+		said := filepath.Join(t.TempDir(), "sshd.log")
+		address := inetd(t, sshd, "-i", "-f", config, "-E", said)
+		t.Cleanup(func() {
+			if text, err := os.ReadFile(said); t.Failed() && err == nil {
+				t.Logf("sshd said:\n%s", text)
+			}
+		})
 		cfg := r.config()
 		cfg.Backend, cfg.KeyFile = backend, clientKey
 		cfg.URL = "ssh://" + me.Username + "@" + address + r.bare
