@@ -11,7 +11,10 @@ DEV         ?=
 E2E_PACKAGES = $(shell grep -rl --include='*_test.go' BAYPLAN_E2E . | xargs -r -n1 dirname | sort -u)
 ENGINE := testenv/engine.sh
 
-.PHONY: build demo test check e2e bench bench-peers generate clean
+# Which simulated clusters make sim plays.
+SEEDS       ?= 1:+1000
+
+.PHONY: build demo test check sim e2e bench bench-peers generate clean
 
 # One static file: what needs a C compiler is in the monitor, which it carries.
 build:
@@ -23,11 +26,18 @@ demo: build
 	exec bin/bayplan dev $(DEV)
 
 # Everything but the long tests (make e2e), with the race detector and an engine,
-# and without it what bounds memory, since the detector's own has no limit. The
-# first line says what cannot be tested here and why.
+# and without it what bounds memory, since the detector's own has no limit; at the end a
+# minute of simulated clusters. The first line says what cannot be tested here and why.
 test: check
 	$(ENGINE) run $(GO) test -race -timeout 20m ./...
 	$(GO) test -count=1 -timeout 5m -run Bombs ./reconciler/evaluate
+	$(SIM) -cpu 60s -seeds 1:+100000
+
+# Whole clusters, played from seeds: testenv/sim/README.md. Every history that once
+# went wrong is among them.
+SIM = $(GO) run ./testenv/sim/play -commit $$(git rev-parse --short HEAD)
+sim:
+	$(SIM) -seeds $(SEEDS)
 
 check:
 	@$(ENGINE) check
