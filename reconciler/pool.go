@@ -33,7 +33,7 @@ func (p *pass) buildPool() {
 			pool.Use[w.Pool] = pool.Use[w.Pool].Plus(w)
 		}
 		if w := e.order.Workload; w != nil && e.order.Stop && e.order.Reason == nodes.Evicted {
-			n.Ending = nodes.Capacity{CPU: n.Ending.CPU + w.Resources.CPU, Memory: n.Ending.Memory + w.Resources.Memory}
+			n.End(w)
 		}
 		if !e.order.Stop && e.order.Step == nil {
 			n.Slots[e.order.Slot.Workload]++

@@ -12,7 +12,8 @@
 //	place.go gang.go     one call of Place: groups, whose turn it is, all or none
 //	refit.go packing.go alike.go ways.go  room for what was left out, by other places
 //	share.go turn.go     pools, their shares, and who is served next
-//	quota.go             limits and guarantees
+//	quota.go hold.go     limits; what is guaranteed and idle, which is held free
+//	standing.go          how the pools stand, and the largest slots left
 //	run.go next.go       one group of equal requests
 //	refuse.go feasible.go  the one rule of what a node can take, and its words
 //	rules.go goods.go ports.go  neighbours and spreads; disk and devices; host ports

@@ -43,8 +43,7 @@ type Victim struct {
 // may be taken down, and counts down. Of a gang all find room or none does. What
 // is found is reserved in t: the Table is of no use after it.
 func (t *Table) Evict(requests []Request, held func(node int) []Held, spare map[string]int) (all []Eviction) {
-	e := evictor{t: t, spare: spare, held: make([][]Held, len(t.nodes)), steps: mostSteps,
-		guarantees: slices.ContainsFunc(t.tree, func(p schema.Pool) bool { return p.Guarantee != nil })}
+	e := evictor{t: t, spare: spare, held: make([][]Held, len(t.nodes)), steps: mostSteps}
 	t.hold(nil)
 	for i := range t.nodes {
 		e.held[i] = slices.Clone(held(i))
@@ -87,8 +86,6 @@ type evictor struct {
 	t     *Table
 	spare map[string]int
 	held  [][]Held
-	// guarantees is whether any pool has one.
-	guarantees bool
 	// steps is how many sets of victims may still be looked at.
 	steps int
 	// hopeless is the last request for which nobody could go. Until somebody does,
@@ -98,9 +95,16 @@ type evictor struct {
 	undo []func()
 }
 
+// lift takes an order off its node and its pool, and tells how to put it back.
 func (e *evictor) lift(n int32, k int) (back func()) {
-	h := &e.held[n][k]
-	return e.t.Lift(int(n), h.Workload, h.Ports)
+	h, s := &e.held[n][k], e.t.shares
+	leaf, a := s.leaf(e.t, h.Workload.Pool), amountsOf(h.Workload)
+	node := e.t.Lift(int(n), h.Workload, h.Ports)
+	s.count(leaf, amounts{}.minus(a), -1)
+	return func() {
+		node()
+		s.count(leaf, a, 1)
+	}
 }
 
 // gang finds room for all of the requests, one after the other, or for none.
@@ -128,12 +132,11 @@ func (e *evictor) takeBack() {
 func (e *evictor) room(r *Request) (Eviction, bool) {
 	t, w := e.t, r.Workload
 	leaf := t.shares.leaf(t, w.Pool)
-	if t.shares.forbid(leaf, w, 0) != nil {
-		return Eviction{}, false
-	}
 	t.tell([]Request{*r})
-	if n, ok := e.take(r, leaf); ok { // what is ending leaves enough
-		return Eviction{For: r.Slot, Node: int(n)}, true
+	if t.shares.denies(leaf, w).filter == "" {
+		if n, ok := e.take(r, leaf); ok { // what is ending leaves enough
+			return Eviction{For: r.Slot, Node: int(n)}, true
+		}
 	}
 	if e.hopeless != nil && alike(e.hopeless, r) {
 		return Eviction{}, false
@@ -149,7 +152,7 @@ func (e *evictor) room(r *Request) (Eviction, bool) {
 // take reserves the best place that there is.
 func (e *evictor) take(r *Request, leaf int32) (node int32, ok bool) {
 	t, w := e.t, r.Workload
-	p, ok := t.Take(r)
+	p, ok := t.takeBut(r, t.shares.bars(leaf, w))
 	if !ok {
 		return -1, false
 	}
@@ -189,7 +192,7 @@ func (e *evictor) carryOut(p *plan, r *Request, leaf int32) Eviction {
 	out := Eviction{For: r.Slot, Node: int(p.node)}
 	for _, v := range p.victims {
 		h := &e.held[p.node][v.order]
-		out.Victims = append(out.Victims, Victim{Slot: h.Slot, Order: v.order, Why: v.why(r)})
+		out.Victims = append(out.Victims, Victim{Slot: h.Slot, Order: v.order, Why: e.why(v, r, leaf)})
 		e.evict(p.node, v)
 	}
 	here := *r
@@ -200,16 +203,14 @@ func (e *evictor) carryOut(p *plan, r *Request, leaf int32) Eviction {
 
 // evict takes one victim off.
 func (e *evictor) evict(n int32, v *candidate) {
-	h, s := &e.held[n][v.order], e.t.shares
+	h := &e.held[n][v.order]
 	name, back := h.Workload.Name, e.lift(n, v.order)
 	e.hopeless = nil
 	h.Ending = true
 	e.spare[name]--
-	s.count(v.leaf, amounts{}.minus(v.amounts), -1)
 	e.undo = append(e.undo, func() {
 		back()
 		h.Ending = false
 		e.spare[name]++
-		s.count(v.leaf, v.amounts, 1)
 	})
 }

@@ -8,7 +8,6 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/bayplan/bayplan/nodes"
 	"github.com/bayplan/bayplan/scheduler"
 	"github.com/bayplan/bayplan/schema"
 )
@@ -26,19 +25,20 @@ func (c *crowded) evict(asked ...scheduler.Request) []scheduler.Eviction {
 	return scheduler.Open(c.pool).Evict(asked, c.held, maps.Clone(c.spare))
 }
 
-var crowdPools = []string{"other", "rest", "sure"}
+var crowdPools = []string{"other", "rest", "sure", "sure-part"}
 
-// oddCrowd is orders of any kind on up to three nodes, in three pools of which one
-// or two are guaranteed something.
+// oddCrowd is orders of any kind on up to three nodes, in pools of which some are
+// guaranteed something, of one resource or both, and perhaps lend it.
 func oddCrowd(t *rapid.T) *crowded {
-	amount := func(name string) *schema.Quantity {
-		return &schema.Quantity{CPU: schema.CPU(rapid.IntRange(1, 20).Draw(t, name) * 100)}
-	}
 	c := &crowded{spare: map[string]int{}}
 	c.pool.Use = map[string]scheduler.Use{}
-	c.pool.Tree = scheduler.Tree{{Name: "default", Weight: 1}, {Name: "other", Parent: "default", Weight: 1}, {Name: "rest", Parent: "default", Weight: 1}, {Name: "sure", Parent: "default", Weight: 1, Guarantee: amount("sure")}}
-	if rapid.Bool().Draw(t, "two") {
-		c.pool.Tree[1].Guarantee = amount("other")
+	c.pool.Tree = scheduler.Tree{{Name: "default", Weight: 1}, {Name: "other", Parent: "default", Weight: 1}, {Name: "rest", Parent: "default", Weight: 1},
+		{Name: "sure", Parent: "default", Weight: 1}, {Name: "sure-part", Parent: "sure", Weight: 1}}
+	for _, name := range []string{"other", "sure", "sure-part"} {
+		if p := c.pool.Tree.Find(name); rapid.IntRange(0, 3).Draw(t, name) > 0 {
+			p.Guarantee = &schema.Quantity{CPU: schema.CPU(rapid.IntRange(0, 20).Draw(t, name) * 100), Memory: schema.Bytes(rapid.IntRange(0, 4).Draw(t, name)) << 29}
+			p.Lend = rapid.IntRange(0, 3).Draw(t, "lends") == 0
+		}
 	}
 	for i := range rapid.IntRange(1, 3).Draw(t, "nodes") {
 		n := node(fmt.Sprintf("n%d", i))
@@ -114,40 +114,135 @@ func price(victims []scheduler.Held) [5]int {
 }
 
 // mayGo is whether a set of orders may go for a request, each by right, and
-// leaves it room on the node and in its pool, which may not have what is
-// guaranteed to theirs.
+// leaves it room on the node and in its pool, which may not have what is held for
+// others.
 func (c *crowded) mayGo(node int, set []int, asked *scheduler.Request) bool {
 	left, w := maps.Clone(c.spare), asked.Workload
-	use := maps.Clone(c.pool.Use)
-	bound := map[string]bool{} // pools that must keep their guarantee
 	for _, k := range set {
 		h := c.on[node][k]
 		v := h.Workload
 		if left[v.Name]--; left[v.Name] < 0 || h.Fixed && !h.Waits {
 			return false
 		}
-		u := use[v.Pool]
-		use[v.Pool] = scheduler.Use{CPU: u.CPU - v.Resources.CPU, Memory: u.Memory - v.Resources.Memory, Slots: u.Slots - 1}
-		own := c.pool.Tree.Find(w.Pool).Guarantee
 		switch {
 		case v.Revocable && !w.Revocable:
 		case v.Pool == w.Pool && v.Revocable == w.Revocable && v.Priority < w.Priority:
-		case v.Pool != w.Pool && own != nil && c.pool.Use[w.Pool].CPU+w.Resources.CPU <= own.CPU:
-			bound[v.Pool] = true
+		case v.Pool != w.Pool && !w.Revocable && c.entitled(node, w, v.Pool) && c.mayLose(node, v, w, set):
 		default:
 			return false
 		}
 	}
-	for name := range bound {
-		if g := c.pool.Tree.Find(name).Guarantee; g != nil && use[name].CPU < g.CPU {
+	table, use := scheduler.Open(c.pool), maps.Clone(c.pool.Use)
+	free := c.free()
+	for _, k := range set {
+		v := c.on[node][k].Workload
+		table.Lift(node, v, c.on[node][k].Ports)
+		use[v.Pool] = scheduler.Use{CPU: use[v.Pool].CPU - v.Resources.CPU, Memory: use[v.Pool].Memory - v.Resources.Memory}
+		free[0], free[1] = free[0]+int(v.Resources.CPU), free[1]+int(v.Resources.Memory)
+	}
+	return table.Ask(node, asked).Fits && !c.denied(w, use, free)
+}
+
+// within is what pools hold with their parts.
+func (c *crowded) within(use map[string]scheduler.Use) map[string]scheduler.Use {
+	all := map[string]scheduler.Use{}
+	for name, u := range use {
+		for _, p := range c.pool.Tree {
+			if c.pool.Tree.Within(name, p.Name) {
+				all[p.Name] = scheduler.Use{CPU: all[p.Name].CPU + u.CPU, Memory: all[p.Name].Memory + u.Memory}
+			}
+		}
+	}
+	return all
+}
+
+// free is what all nodes have free.
+func (c *crowded) free() (sum [2]int) {
+	for _, n := range c.pool.Nodes {
+		sum[0] += max(int(n.Node.Allocatable.CPU-n.Reserved.CPU), 0)
+		sum[1] += max(int(n.Node.Allocatable.Memory-n.Reserved.Memory), 0)
+	}
+	return sum
+}
+
+// apart are the pools that one is a part of and the other is not.
+func (c *crowded) apart(pool, other string) (all []schema.Pool) {
+	for _, p := range c.pool.Tree {
+		if c.pool.Tree.Within(pool, p.Name) && !c.pool.Tree.Within(other, p.Name) {
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
+// scarce is what a node has too little of, or has free for others only; all, where it
+// has enough.
+func (c *crowded) scarce(node int, w *schema.Workload) (cpu, memory bool) {
+	n := &c.pool.Nodes[node]
+	one := *w
+	one.Resources.Memory = 0
+	cpu = w.Resources.CPU > max(n.Node.Allocatable.CPU-n.Reserved.CPU, 0) || c.denied(&one, c.pool.Use, c.free())
+	one.Resources.CPU, one.Resources.Memory = 0, w.Resources.Memory
+	memory = w.Resources.Memory > max(n.Node.Allocatable.Memory-n.Reserved.Memory, 0) || c.denied(&one, c.pool.Use, c.free())
+	return cpu || !memory, memory || !cpu
+}
+
+// entitled: of what is scarce the workload stays within a guarantee of its pools that
+// the other has no part in.
+func (c *crowded) entitled(node int, w *schema.Workload, other string) bool {
+	use, want := c.within(c.pool.Use), w.Resources
+	cpu, memory := c.scarce(node, w)
+	cpu, memory = cpu && want.CPU > 0, memory && want.Memory > 0
+	some := cpu || memory
+	for _, p := range c.apart(w.Pool, other) {
+		if g := p.Guarantee; g != nil {
+			cpu = cpu && use[p.Name].CPU+want.CPU > g.CPU
+			memory = memory && use[p.Name].Memory+want.Memory > g.Memory
+		}
+	}
+	return some && !cpu && !memory
+}
+
+// mayLose: of what is scarce the victim's pools that the other is no part of keep what
+// is guaranteed to them, of the rest they fall below it only where they were.
+func (c *crowded) mayLose(node int, v, asked *schema.Workload, set []int) bool {
+	less := maps.Clone(c.pool.Use)
+	for _, k := range set {
+		w := c.on[node][k].Workload
+		less[w.Pool] = scheduler.Use{CPU: less[w.Pool].CPU - w.Resources.CPU, Memory: less[w.Pool].Memory - w.Resources.Memory}
+	}
+	before, after := c.within(c.pool.Use), c.within(less)
+	cpu, memory := c.scarce(node, asked)
+	for _, p := range c.apart(v.Pool, asked.Pool) {
+		g := schema.Quantity{}
+		if p.Guarantee != nil {
+			g = *p.Guarantee
+		}
+		was, is := before[p.Name], after[p.Name]
+		if is.CPU < g.CPU && (cpu || was.CPU >= g.CPU) || is.Memory < g.Memory && (memory || was.Memory >= g.Memory) {
 			return false
 		}
 	}
-	table := scheduler.Open(c.pool)
-	for _, k := range set {
-		table.Lift(node, c.on[node][k].Workload, c.on[node][k].Ports)
+	return true
+}
+
+// denied is whether a pool may not have one more of w, whatever the nodes: less of
+// what is guaranteed to others would be free than is now.
+func (c *crowded) denied(w *schema.Workload, use map[string]scheduler.Use, free [2]int) bool {
+	lacks := func(use map[string]scheduler.Use, free [2]int, lent bool) (out [2]int) {
+		idle := idleIn(c.pool.Tree, "default", c.within(use), lent)
+		return [2]int{max(idle[0]-max(free[0], 0), 0), max(idle[1]-max(free[1], 0), 0)}
 	}
-	return table.Ask(node, asked).Fits && !c.forbidden(asked, use)
+	then := maps.Clone(use)
+	then[w.Pool] = then[w.Pool].Plus(w)
+	less := [2]int{free[0] - int(w.Resources.CPU), free[1] - int(w.Resources.Memory)}
+	for _, lent := range []bool{false, true} {
+		before, after := lacks(use, free, lent), lacks(then, less, lent)
+		if (after[0] > before[0] || after[1] > before[1]) && (lent || !w.Revocable) {
+			return true
+		}
+	}
+	return false
 }
 
 // cheapest tries every set of orders of every node.
@@ -170,29 +265,12 @@ func (c *crowded) cheapest(asked *scheduler.Request) (best [5]int, found bool) {
 	return best, found
 }
 
-// forbidden is whether its pool may not have the request, whatever the nodes, while
-// pools use so much.
-func (c *crowded) forbidden(asked *scheduler.Request, use map[string]scheduler.Use) bool {
-	empty := c.pool
-	empty.Use = use
-	empty.Nodes = slices.Clone(empty.Nodes)
-	for i := range empty.Nodes {
-		empty.Nodes[i].Reserved, empty.Nodes[i].Ports = nodes.Capacity{}, nil
-	}
-	for _, v := range scheduler.Open(empty).AskAll(asked) {
-		if v.Fits {
-			return false
-		}
-	}
-	return true
-}
-
 // TestEvict_FewestAndCheapest: the victims are those that trying every set of
 // orders of every node finds, and there are some exactly where one does.
 func TestEvict_FewestAndCheapest(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		c, asked := oddCrowd(rt), oddAsked(rt)
-		if _, unplaced := scheduler.Place(c.pool, []scheduler.Request{asked}); len(unplaced) == 0 || c.forbidden(&asked, c.pool.Use) {
+		if _, unplaced := scheduler.Place(c.pool, []scheduler.Request{asked}); len(unplaced) == 0 {
 			return
 		}
 		want, found := c.cheapest(&asked)

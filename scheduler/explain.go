@@ -9,13 +9,12 @@ import (
 
 // Explain counts, per filter, the nodes that refuse the request, with the
 // nearest miss of each.
-func (t *Table) Explain(r *Request) Why {
-	t.tell([]Request{*r})
-	g := t.run(r)
-	defer t.end(g)
-	t.hold(g)
-	g.leave(t.at(r.Leaves))
-	return *g.explain()
+func (t *Table) Explain(r *Request) Why { return t.explainBut(r, nil) }
+
+// explainBut is Explain where the nodes of the barred pools are held for others.
+func (t *Table) explainBut(r *Request, barred []int32) (why Why) {
+	t.asking(r, barred, func(g *run) { why = *g.explain() })
+	return why
 }
 
 // tally is one filter's part of an explanation.

@@ -10,6 +10,7 @@ const (
 	filterPool
 	filterTaint
 	filterConstraint
+	filterHeld
 	filterNear
 	filterMost
 	filterCPU
@@ -20,8 +21,8 @@ const (
 	filterCount
 )
 
-var filterNames = [filterCount]string{"node", "closed", "ending", "amount", "pool", "taint", "constraint", "near", "most",
-	"cpu", "memory", "disk", "device", "port"}
+var filterNames = [filterCount]string{"node", "closed", "ending", "amount", "pool", "taint", "constraint", "guarantee",
+	"near", "most", "cpu", "memory", "disk", "device", "port"}
 
 // Verdict is what a node says to a request.
 type Verdict struct {
@@ -52,30 +53,36 @@ func (v *Verdict) Nearer(other *Verdict) int {
 
 // Ask asks the i-th node about a request, by the one rule that the preview, the
 // placement and the check when an order is made go by.
-func (t *Table) Ask(i int, r *Request) Verdict {
+func (t *Table) Ask(i int, r *Request) (v Verdict) {
+	t.asking(r, nil, func(g *run) { v = g.verdict(int32(i)) })
+	return v
+}
+
+// asking asks a run for one request that may not go to the barred pools' nodes.
+func (t *Table) asking(r *Request, barred []int32, ask func(*run)) {
 	t.tell([]Request{*r})
 	g := t.run(r)
 	defer t.end(g)
+	g.barred = barred
 	t.hold(g)
 	g.leave(t.at(r.Leaves))
-	return g.verdict(int32(i))
+	ask(g)
 }
 
 // AskAll asks every node, and the request's pool, which may refuse them all.
 func (t *Table) AskAll(r *Request) []Verdict {
-	t.tell([]Request{*r})
-	g := t.run(r)
-	defer t.end(g)
-	t.hold(g)
-	g.leave(t.at(r.Leaves))
 	all := make([]Verdict, len(t.nodes))
-	why := t.shares.forbid(t.shares.leaf(t, r.Workload.Pool), r.Workload, len(all))
-	for i := range all {
-		all[i] = g.verdict(int32(i))
-		if why != nil && all[i].Fits {
-			all[i] = Verdict{Filter: why.Refusals[0].Filter, Miss: why.Refusals[0].Nearest}
-		}
+	leaf, denied := t.shares.leaf(t, r.Workload.Pool), Verdict{Fits: true}
+	if no := t.shares.denies(leaf, r.Workload); no.filter != "" {
+		denied = Verdict{Filter: no.filter, Miss: t.shares.why(no, len(all)).Refusals[0].Nearest}
 	}
+	t.asking(r, t.shares.bars(leaf, r.Workload), func(g *run) {
+		for i := range all {
+			if all[i] = g.verdict(int32(i)); all[i].Fits && !denied.Fits {
+				all[i] = denied
+			}
+		}
+	})
 	return all
 }
 

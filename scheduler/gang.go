@@ -66,18 +66,18 @@ func (d *deal) tellGang(gang []asked) {
 // gather is whether the rest of a gang fits where orders are ending. Then the room
 // is kept for all of it, what was given to it so far being no place yet.
 func (d *deal) gather(gang []asked) bool {
-	var kept []func()
+	var undo []func()
 	for _, a := range gang {
 		g := &d.groups[a.group()]
 		for i := g.from + g.done; i < g.to; i++ {
-			back, ok := d.keep(g, i)
+			back, ok := d.await(g, i)
 			if !ok {
-				for _, undo := range slices.Backward(kept) {
-					undo()
+				for _, back := range slices.Backward(undo) {
+					back()
 				}
 				return false
 			}
-			kept = append(kept, back)
+			undo = append(undo, back)
 		}
 	}
 	for _, a := range gang {
@@ -90,14 +90,11 @@ func (d *deal) gather(gang []asked) bool {
 	return true
 }
 
-// keep reserves room for a request where orders are ending, and tells how to give
+// await reserves room for a request where orders are ending, and tells how to give
 // it back.
-func (d *deal) keep(g *group, i int32) (back func(), ok bool) {
+func (d *deal) await(g *group, i int32) (back func(), ok bool) {
 	t, w := d.t, d.requests[i].Workload
-	if t.shares.forbid(g.leaf, w, 0) != nil {
-		return nil, false
-	}
-	n := t.awaits(&d.requests[i])
+	n := t.awaits(g.leaf, &d.requests[i])
 	if n < 0 {
 		return nil, false
 	}
@@ -153,7 +150,7 @@ func waits(w *schema.Workload) bool {
 // wait keeps room for those of a group that would fit where orders are ending.
 func (d *deal) wait(g *group) {
 	for i := g.from + g.done; i < g.to; i++ {
-		if _, ok := d.keep(g, i); !ok {
+		if _, ok := d.await(g, i); !ok {
 			return
 		}
 	}
@@ -161,7 +158,7 @@ func (d *deal) wait(g *group) {
 
 // awaits reserves room for a request on the first node that would take it once
 // its Ending orders have gone; −1 if none would.
-func (t *Table) awaits(r *Request) int32 {
+func (t *Table) awaits(leaf int32, r *Request) int32 {
 	for i := range t.nodes {
 		n := int32(i)
 		ending := t.nodes[i].Ending
@@ -171,9 +168,9 @@ func (t *Table) awaits(r *Request) int32 {
 		t.hold(nil)
 		now := t.nodes[i]
 		then := now
-		then.Reserved = nodes.Capacity{CPU: now.Reserved.CPU - ending.CPU, Memory: now.Reserved.Memory - ending.Memory}
+		then.Reserved = now.Reserved.Minus(ending)
 		t.set(n, then, t.ownPorts[i])
-		fits := t.Ask(i, r).Fits
+		fits := t.mayHave(leaf, n, r)
 		t.hold(nil)
 		if fits {
 			now.reserve(r.Workload)

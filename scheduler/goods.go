@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/bayplan/bayplan/nodes"
 	"github.com/bayplan/bayplan/schema"
 )
 
@@ -61,9 +62,15 @@ func (n *Node) Hold(w *schema.Workload) {
 	})
 }
 
-func (n *Node) reserve(w *schema.Workload) {
-	n.Reserved.CPU = schema.CPU(add(int64(n.Reserved.CPU), int64(w.Resources.CPU)))
-	n.Reserved.Memory = schema.Bytes(add(int64(n.Reserved.Memory), int64(w.Resources.Memory)))
+// End counts a slot of w, which Hold counted, among what was told to stop to make
+// room for others.
+func (n *Node) End(w *schema.Workload) { n.Ending = with(n.Ending, w) }
+
+func (n *Node) reserve(w *schema.Workload) { n.Reserved = with(n.Reserved, w) }
+
+// with is a capacity and what w asks for, at most the largest amount.
+func with(c nodes.Capacity, w *schema.Workload) nodes.Capacity {
+	return nodes.Capacity{CPU: schema.CPU(add(int64(c.CPU), int64(w.Resources.CPU))), Memory: schema.Bytes(add(int64(c.Memory), int64(w.Resources.Memory)))}
 }
 
 // oddAmount is whether w asks for less than nothing of something, or for no

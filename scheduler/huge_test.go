@@ -76,3 +76,17 @@ func checkHuge(rt *rapid.T, pool *scheduler.Pool, requests []scheduler.Request, 
 		}
 	}
 }
+
+// TestNode_HugeOrders: what a node's orders hold, and what of it is ending, stops at
+// the largest amount.
+func TestNode_HugeOrders(t *testing.T) {
+	n, w := node("n"), work("a/huge")
+	w.Resources = schema.Resources{CPU: math.MaxInt64 - 1, Memory: math.MaxInt64 / 2}
+	for range 3 {
+		n.Hold(w)
+		n.End(w)
+	}
+	if most := (nodes.Capacity{CPU: math.MaxInt64, Memory: math.MaxInt64}); n.Reserved != most || n.Ending != most {
+		t.Error(n.Reserved, n.Ending)
+	}
+}

@@ -34,6 +34,8 @@ func (g *run) missText(filter int, i int32) string {
 		return fmt.Sprintf("%s has the taint %q", name, home.repels(w))
 	case filterConstraint:
 		return needMiss(n.Node, w, g.t.known)
+	case filterHeld:
+		return fmt.Sprintf("what %s has free is kept for other pools", name)
 	case filterNear, filterMost:
 		return g.forbids(g.viewOf(i), i).miss(g, i)
 	case filterDisk, filterDevice:

@@ -45,7 +45,7 @@ func (g *run) leading() (best uint64, node int32) {
 		} else {
 			extra = v.wishes
 		}
-		if shut {
+		if shut || g.bars(g.t.classes[g.views[i].class].head) {
 			continue
 		}
 		if k := g.leader(i); k != noRank && k-uint64(int64(extra))<<44 < best {

@@ -30,9 +30,15 @@ func (t *Table) Place(requests []Request) (placed []Placement, unplaced []Unplac
 // Take places one request and reserves its place in t. It counts for no pool:
 // what asks this way holds its share already.
 func (t *Table) Take(r *Request) (Placement, bool) {
+	return t.takeBut(r, nil)
+}
+
+// takeBut is Take on no node of the barred pools.
+func (t *Table) takeBut(r *Request, barred []int32) (Placement, bool) {
 	t.tell([]Request{*r})
 	g := t.run(r)
 	defer t.end(g)
+	g.barred = barred
 	n := g.next(t.at(r.Leaves))
 	if n < 0 {
 		return Placement{}, false
@@ -139,8 +145,8 @@ func (d *deal) byPriority(a, b asked) int {
 // counts the workload's slots, for the instance that it takes over from. Which
 // values say it is no matter: one plan's texts are one value or several (I14).
 func alike(a, b *Request) bool {
-	return oneText(a.Workload, b.Workload) && a.Only == b.Only && a.Stays == b.Stays && a.Home == b.Home && (a.Leaves == b.Leaves || !counts(a.Workload)) &&
-		a.Together == b.Together && maps.Equal(a.Ports, b.Ports) &&
+	return oneText(a.Workload, b.Workload) && a.Only == b.Only && a.Stays == b.Stays && a.Home == b.Home &&
+		(a.Leaves == b.Leaves || !counts(a.Workload)) && a.Together == b.Together && maps.Equal(a.Ports, b.Ports) &&
 		slices.Equal(a.Avoid, b.Avoid) && slices.Equal(a.Except, b.Except)
 }
 
@@ -183,10 +189,10 @@ func (d *deal) one(leaf int32) {
 
 // advance goes on by so many in a leaf's queue.
 func (d *deal) advance(x *share, by int) {
-	x.next = 0
+	x.turn = turn{}
 	if x.queue = x.queue[by:]; len(x.queue) > 0 {
 		want := amountsOf(d.wanted(x.queue[0]))
-		x.next = max(part64(want[0], x.whole[0]), part64(want[1], x.whole[1]))
+		x.turn = turn{want: want, revocable: x.queue[0].revocable(), size: max(part64(want[0], x.whole[0]), part64(want[1], x.whole[1]))}
 	}
 }
 
@@ -202,13 +208,14 @@ func (d *deal) over(g *group) {
 func (d *deal) try(g *group) bool {
 	s, i := d.t.shares, g.from+g.done
 	r := &d.requests[i]
-	if why := s.forbid(g.leaf, r.Workload, len(d.t.nodes)); why != nil {
-		d.refused(g, why)
+	if no := s.denies(g.leaf, r.Workload); no.filter != "" {
+		d.refused(g, s.why(no, len(d.t.nodes)))
 		return false
 	}
 	if g.run == nil {
 		g.run = d.t.run(&d.requests[g.from])
 	}
+	g.run.barred = s.bars(g.leaf, r.Workload)
 	n := g.run.next(d.t.at(r.Leaves))
 	if n < 0 {
 		d.refused(g, g.run.why)

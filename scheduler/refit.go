@@ -176,13 +176,14 @@ func (d *deal) give(g *group, node string) bool {
 	i := g.from + g.done
 	r := d.requests[i]
 	r.Only = node
-	if d.t.shares.forbid(g.leaf, r.Workload, 0) != nil {
+	s := d.t.shares
+	if s.denies(g.leaf, r.Workload).filter != "" {
 		return false
 	}
-	got, ok := d.t.Take(&r)
+	got, ok := d.t.takeBut(&r, s.bars(g.leaf, r.Workload))
 	if ok {
 		d.placed[i] = got
-		d.t.shares.count(g.leaf, amountsOf(r.Workload), 1)
+		s.count(g.leaf, amountsOf(r.Workload), 1)
 		g.done++
 	}
 	return ok
@@ -190,11 +191,11 @@ func (d *deal) give(g *group, node string) bool {
 
 // tellWhy tells why the rest of a group has no place as things are now.
 func (d *deal) tellWhy(g *group) {
-	r := &d.requests[g.from+g.done]
-	why := d.t.shares.forbid(g.leaf, r.Workload, len(d.t.nodes))
-	if why == nil {
-		now := d.t.Explain(r)
-		why = &now
+	r, s := &d.requests[g.from+g.done], d.t.shares
+	if no := s.denies(g.leaf, r.Workload); no.filter != "" {
+		d.refused(g, s.why(no, len(d.t.nodes)))
+		return
 	}
-	d.refused(g, why)
+	now := d.t.explainBut(r, s.bars(g.leaf, r.Workload))
+	d.refused(g, &now)
 }

@@ -19,6 +19,9 @@ func (g *run) refuse(n int32) (filter int) {
 	if f := g.rules[t.class[n]]; f >= 0 {
 		return f
 	}
+	if g.bars(n) {
+		return filterHeld
+	}
 	if len(g.counters) > 0 {
 		if c := g.forbids(g.viewOf(n), n); c != nil {
 			return c.filter()

@@ -25,6 +25,8 @@ type run struct {
 	leaves int32
 
 	views []view // of the classes that the rules let in
+	// barred are the pools whose nodes are held for others.
+	barred []int32
 	// bound is whether only nodes that are looked at one by one can take it.
 	bound bool
 	// late is whether the nodes with slots of the workload are not ranked yet: by
@@ -220,6 +222,11 @@ func (g *run) yield() {
 		g.t.enter(n)
 	}
 	g.aside = g.aside[:0]
+}
+
+// bars is whether a node is one of a barred pool.
+func (g *run) bars(n int32) bool {
+	return len(g.barred) > 0 && slices.Contains(g.barred, g.t.owner[n])
 }
 
 // viewOf is the number of the run's view of a node's class; −1 if the rules

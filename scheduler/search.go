@@ -51,6 +51,7 @@ type search struct {
 	node  int32
 	r     *Request
 	leaf  int32
+	short [2]bool // what is scarce
 	all   []candidate
 	rest  []amounts // what the candidates from each on hold
 	least cost      // no set of them costs less
@@ -76,16 +77,38 @@ func (e *evictor) search(n int32, r *Request, leaf int32) *search {
 		return nil
 	}
 	s := &search{e: e, node: n, r: r, leaf: leaf, free: amounts{e.t.cpu[n], e.t.mem[n]}}
-	s.all = e.candidates(n, r, leaf)
+	if e.t.shares.promised {
+		s.short = s.scarce()
+	}
+	s.all = s.candidates()
 	s.rest = make([]amounts, len(s.all)+1)
 	for i := len(s.all) - 1; i >= 0; i-- {
 		s.rest[i] = s.rest[i+1].plus(s.all[i].amounts)
 	}
-	if len(s.all) == 0 || s.lacks(s.free.plus(s.rest[0])) {
+	if len(s.all) == 0 || s.lacks(s.free.plus(s.rest[0])) || !s.relieves() {
 		return nil
 	}
 	s.least = s.floor()
 	return s
+}
+
+// relieves is whether all that may go leave enough of every limit.
+func (s *search) relieves() bool {
+	shares, want := s.e.t.shares, amountsOf(s.r.Workload)
+	for at := s.leaf; at >= 0; at = shares.all[at].parent {
+		x := &shares.all[at]
+		if left := x.use.plus(want); x.limit != unbounded && left.above(x.limit) {
+			for i := range s.all {
+				if shares.within(s.all[i].leaf, at) {
+					left = left.minus(s.all[i].amounts)
+				}
+			}
+			if left.above(x.limit) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // lacks is whether so much free is less than what is asked for.
@@ -142,15 +165,18 @@ func (s *search) plan() *plan {
 	return s.best
 }
 
-// hopeful is whether it would fit with all gone that may go. Of what must be near
-// others it says nothing, since these may be among them.
+// hopeful is whether it would have room with all gone that may go. Of what must
+// be near others it says nothing, since these may be among them.
 func (s *search) hopeful() bool {
 	near := slices.ContainsFunc(s.r.Workload.Near, func(n schema.Near) bool { return n.Must && !n.Apart })
-	var all []*candidate
-	for i := range s.all {
-		all = append(all, &s.all[i])
+	if near {
+		return true
 	}
-	return near || s.fitsWithout(all)
+	for i := range s.all {
+		back := s.e.lift(s.node, s.all[i].order)
+		defer back()
+	}
+	return s.e.t.mayHave(s.leaf, s.node, s.r)
 }
 
 // greedy takes one after the other until it fits, and leaves out what need not go.
@@ -171,7 +197,7 @@ func (s *search) greedy() {
 		return
 	}
 	for i := len(some) - 1; i >= 0; i-- {
-		if fewer := slices.Delete(slices.Clone(some), i, i+1); len(fewer) > 0 && s.fitsWithout(fewer) && s.mayHave(fewer) {
+		if fewer := slices.Delete(slices.Clone(some), i, i+1); len(fewer) > 0 && s.fitsWithout(fewer) {
 			some = fewer
 		}
 	}
@@ -206,8 +232,8 @@ func (s *search) twins(first, second *candidate) bool {
 	return first.work == second.work && !first.ports && !second.ports && !slices.Contains(s.set, first)
 }
 
-// push adds a candidate, if its workload can spare it and no pool falls below its
-// guarantee that must not.
+// push adds a candidate, if its workload can spare it and no pool loses what it has
+// to keep.
 func (s *search) push(c *candidate) bool {
 	name := c.work.Name
 	if s.taken[name] >= s.e.spare[name] {
@@ -215,9 +241,8 @@ func (s *search) push(c *candidate) bool {
 	}
 	s.taken[name]++
 	s.set, s.free = append(s.set, c), s.free.plus(c.amounts)
-	s.e.t.shares.lower(c.leaf, c.amounts)
 	for _, v := range s.set {
-		if v.right == byGuarantee && !s.e.t.shares.keeps(v.leaf, amounts{}) {
+		if v.right == byGuarantee && !s.mayLose(v, s.set) {
 			s.pop(1)
 			return false
 		}
@@ -231,43 +256,21 @@ func (s *search) pop(count int) {
 		c := s.set[len(s.set)-1]
 		s.set, s.free = s.set[:len(s.set)-1], s.free.minus(c.amounts)
 		s.taken[c.work.Name]--
-		s.e.t.shares.lower(c.leaf, amounts{}.minus(c.amounts))
 	}
 }
 
 // fits is whether the node takes the request with the set off it.
 func (s *search) fits() bool {
-	if len(s.set) == 0 || s.lacks(s.free) || !s.fitsWithout(s.set) {
-		return false
-	}
-	shares := s.e.t.shares
-	for _, c := range s.set { // as mayHave takes them off itself
-		shares.lower(c.leaf, amounts{}.minus(c.amounts))
-		defer shares.lower(c.leaf, c.amounts)
-	}
-	return s.mayHave(s.set)
+	return len(s.set) > 0 && !s.lacks(s.free) && s.fitsWithout(s.set)
 }
 
-// mayHave is whether the request's pool may have what it asks for with the set
-// off: what is guaranteed to their pools is idle then, and kept for who comes
+// fitsWithout asks the one rule, and whether the request's pool may have it: what is
+// guaranteed to the pools of those that go is idle then, and held for who comes
 // back. Where it may not, they would go for nothing, again and again.
-func (s *search) mayHave(set []*candidate) bool {
-	if !s.e.guarantees {
-		return true
-	}
-	shares := s.e.t.shares
-	for _, c := range set {
-		shares.count(c.leaf, amounts{}.minus(c.amounts), -1)
-		defer shares.count(c.leaf, c.amounts, 1)
-	}
-	return shares.forbid(s.leaf, s.r.Workload, 0) == nil
-}
-
-// fitsWithout asks the one rule.
 func (s *search) fitsWithout(set []*candidate) bool {
 	for _, c := range set {
 		back := s.e.lift(s.node, c.order)
 		defer back()
 	}
-	return s.e.t.Ask(int(s.node), s.r).Fits
+	return s.e.t.mayHave(s.leaf, s.node, s.r)
 }

@@ -31,10 +31,7 @@ type share struct {
 
 	guarantee, limit amounts
 	lend             bool
-	// idle is what is guaranteed here or below and not used, and kept is the part
-	// of it that is not lent.
-	idle, kept amounts
-	below      change // the children's, summed
+	hold             hold
 
 	// dominant is the share that is compared with its siblings', vector what is
 	// counted of it further up.
@@ -42,8 +39,8 @@ type share struct {
 	vector   [2]float64
 
 	queue []asked // of a leaf: what it asks for, in order
-	next  float64 // the largest share that the first of the queue takes
 	line  []int32 // the children that ask for something, a heap
+	turn  turn
 }
 
 // shares is the forest of pools.
@@ -51,6 +48,9 @@ type shares struct {
 	all    []share
 	byName map[string]int32
 	own    map[string]int32 // the leaf for the work that an inner pool has itself
+	// promised is whether anything is guaranteed, lends whether any of it may be
+	// lent, and split whether a part of a tree has nodes of its own.
+	promised, lends, split bool
 }
 
 // sharesOf builds the forest from the table's tree and use.
@@ -63,6 +63,7 @@ func (t *Table) sharesOf(use map[string]Use) *shares {
 		x.lend = p.Lend
 		if q := p.Guarantee; q != nil {
 			x.guarantee = amounts{int64(q.CPU), int64(q.Memory)}
+			s.promised, s.lends = true, s.lends || p.Lend
 		}
 		if q := p.Limit; q != nil {
 			x.limit = limitOf(int64(q.CPU), int64(q.Memory))
@@ -109,52 +110,39 @@ func (s *shares) adopt(id, parent int32) {
 	s.all[parent].children = append(s.all[parent].children, id)
 }
 
-// measure sums what the nodes of each tree have, and what is guaranteed.
+// measure sums what the nodes of each tree have, and what of it is free.
 func (s *shares) measure(t *Table) {
+	t.owner = make([]int32, len(t.nodes))
 	for i := range t.nodes {
 		owner := t.classes[t.class[i]].home.Pool
 		id, known := s.byName[owner]
 		if !known {
 			id = s.add(owner, -1, 1)
 		}
+		t.owner[i] = id
 		top := &s.all[s.top(id)]
 		top.whole = top.whole.plus(amounts{t.capCPU[i], t.capMem[i]})
+		s.split = s.split || s.all[id].parent >= 0
+		if t.nodes[i].Closed == "" {
+			s.all[id].hold.nodes++
+			s.free(id, amounts{}, t.freeOf(int32(i)))
+		}
 	}
 	for i := range s.all {
 		if s.all[i].parent < 0 {
-			s.settle(int32(i), s.all[i].whole)
+			s.hand(int32(i), s.all[i].whole)
 		}
 	}
 }
 
-// settle hands the whole down and sums up what is guaranteed.
-func (s *shares) settle(id int32, whole amounts) {
-	x := &s.all[id]
-	x.whole = whole
-	for _, c := range x.children {
-		s.settle(c, whole)
+// hand tells all parts of a pool what the whole is, and what is guaranteed first.
+func (s *shares) hand(id int32, whole amounts) {
+	s.all[id].whole = whole
+	for _, c := range s.all[id].children {
+		s.hand(c, whole)
 	}
-	s.owe(id)
-}
-
-// owe brings what is guaranteed and not used up to date, from the children's.
-func (s *shares) owe(id int32) {
-	x := &s.all[id]
-	x.below = change{}
-	for _, c := range x.children {
-		x.below.idle, x.below.kept = x.below.idle.plus(s.all[c].idle), x.below.kept.plus(s.all[c].kept)
-	}
-	x.owe()
-}
-
-// change is by how much what is idle, and what of it is kept, became more.
-type change struct{ idle, kept amounts }
-
-func (x *share) owe() {
-	self := x.guarantee.minus(x.use).most(amounts{})
-	x.idle, x.kept = x.below.idle.most(self), x.below.kept
-	if !x.lend {
-		x.kept = x.kept.most(self)
+	if len(s.all[id].children) == 0 && s.promised {
+		s.settle(id)
 	}
 }
 
@@ -186,17 +174,12 @@ func (s *shares) leaf(t *Table, name string) int32 {
 
 // count adds to what a leaf holds, and so all above it.
 func (s *shares) count(id int32, a amounts, slots int64) {
-	var below change
 	for at := id; at >= 0; at = s.all[at].parent {
 		x := &s.all[at]
 		x.use, x.slots = x.use.plus(a), x.slots+slots
-		idle, kept := x.idle, x.kept
-		x.below = change{x.below.idle.plus(below.idle), x.below.kept.plus(below.kept)}
-		x.owe()
-		below = change{x.idle.minus(idle), x.kept.minus(kept)}
-		if x.parent >= 0 {
-			s.weigh(at)
-		}
+	}
+	if s.promised {
+		s.settle(id)
 	}
 }
 

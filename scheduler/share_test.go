@@ -6,8 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"pgregory.net/rapid"
-
 	"github.com/bayplan/bayplan/nodes"
 	"github.com/bayplan/bayplan/scheduler"
 	"github.com/bayplan/bayplan/schema"
@@ -273,115 +271,5 @@ func TestPlace_NearLater(t *testing.T) {
 	placed, unplaced := scheduler.Place(pool, []scheduler.Request{request(web, 0), request(db, 0)})
 	if len(unplaced) > 0 || placed[0].Node != placed[1].Node {
 		t.Error(placed, unplaced)
-	}
-}
-
-// TestPlace_AnyTree: whatever the pools, no limit is passed, what is guaranteed
-// is kept, and nodes hold no more than they have (I3, I19).
-func TestPlace_AnyTree(t *testing.T) {
-	rapid.Check(t, func(rt *rapid.T) {
-		var users []user
-		for i := range rapid.IntRange(1, 5).Draw(rt, "users") {
-			u := user{name: fmt.Sprintf("u%d", i), weight: rapid.IntRange(1, 3).Draw(rt, "weight"), cpu: schema.CPU(rapid.IntRange(0, 9).Draw(rt, "cpu")),
-				mem: schema.Bytes(rapid.IntRange(0, 9).Draw(rt, "mem")), slots: rapid.IntRange(0, 9).Draw(rt, "slots")}
-			if i > 0 && rapid.Bool().Draw(rt, "below") {
-				u.parent = fmt.Sprintf("u%d", rapid.IntRange(0, i-1).Draw(rt, "parent"))
-			}
-			users = append(users, u)
-		}
-		pool, requests := contest(rapid.IntRange(1, 3).Draw(rt, "nodes"), 20, 20, users)
-		amount := func(what string) *schema.Quantity {
-			if rapid.IntRange(0, 2).Draw(rt, what) > 0 {
-				return nil
-			}
-			return &schema.Quantity{CPU: schema.CPU(rapid.IntRange(1, 12).Draw(rt, what)), Memory: schema.Bytes(rapid.IntRange(1, 12).Draw(rt, what))}
-		}
-		for i := range pool.Tree[1:] {
-			pool.Tree[1+i].Limit, pool.Tree[1+i].Guarantee = amount("limit"), amount("guarantee")
-		}
-		placed, unplaced := scheduler.Place(pool, requests)
-		if len(placed)+len(unplaced) != len(requests) {
-			rt.Fatal("requests were lost")
-		}
-		checkShares(rt, pool, users, placed)
-	})
-}
-
-func checkShares(rt *rapid.T, pool scheduler.Pool, users []user, placed []scheduler.Placement) {
-	use := map[string]scheduler.Use{}
-	onNode := map[string]scheduler.Use{}
-	for _, p := range placed {
-		name, _, _ := strings.Cut(p.Slot.Workload, "/")
-		u := users[slices.IndexFunc(users, func(u user) bool { return u.name == name })]
-		plus := func(m map[string]scheduler.Use, key string) {
-			m[key] = scheduler.Use{CPU: m[key].CPU + u.cpu, Memory: m[key].Memory + u.mem}
-		}
-		plus(onNode, p.Node)
-		for _, t := range pool.Tree {
-			if pool.Tree.Within(name, t.Name) {
-				plus(use, t.Name)
-			}
-		}
-	}
-	for name, u := range onNode {
-		if u.CPU > 20 || u.Memory > 20 {
-			rt.Fatalf("%s holds %v", name, u)
-		}
-	}
-	for _, t := range pool.Tree {
-		if u := use[t.Name]; t.Limit != nil && (u.CPU > t.Limit.CPU || u.Memory > t.Limit.Memory) {
-			rt.Fatalf("%s has %v, its limit is %v", t.Name, u, *t.Limit)
-		}
-	}
-	kept := idleIn(pool.Tree, "0-all", use)
-	whole := 20 * len(pool.Nodes)
-	all := use["0-all"]
-	for r, have := range []int{int(all.CPU), int(all.Memory)} {
-		// What was promised beyond what there is was not kept from the start.
-		if have > 0 && have+kept[r] > whole && have > idleUse(pool.Tree, use, r) {
-			rt.Fatalf("%d is used and %d guaranteed and idle, of %d", have, kept[r], whole)
-		}
-	}
-}
-
-// idleIn is what is guaranteed to a pool or below it and not used.
-func idleIn(t scheduler.Tree, name string, use map[string]scheduler.Use) (out [2]int) {
-	for _, p := range t {
-		if p.Parent == name {
-			below := idleIn(t, p.Name, use)
-			out[0], out[1] = out[0]+below[0], out[1]+below[1]
-		}
-	}
-	if g := t.Find(name).Guarantee; g != nil {
-		out[0] = max(out[0], int(g.CPU-use[name].CPU))
-		out[1] = max(out[1], int(g.Memory-use[name].Memory))
-	}
-	return out
-}
-
-// idleUse is what pools use within their own guarantees.
-func idleUse(t scheduler.Tree, use map[string]scheduler.Use, r int) (sum int) {
-	for _, p := range t {
-		if p.Guarantee != nil {
-			sum += []int{int(min(p.Guarantee.CPU, use[p.Name].CPU)), int(min(p.Guarantee.Memory, use[p.Name].Memory))}[r]
-		}
-	}
-	return sum
-}
-
-// TestTable_Standings tells use, shares, what is lent and what is left.
-func TestTable_Standings(t *testing.T) {
-	pool, _ := contest(2, 1000, 1<<30, []user{{name: "free"}, {name: "sure"}})
-	pool.Tree[1].Limit = &schema.Quantity{CPU: 1700}
-	pool.Tree[2].Guarantee, pool.Tree[2].Lend = &schema.Quantity{CPU: 500}, true
-	pool.Use = map[string]scheduler.Use{"free": {CPU: 1600, Memory: 1 << 29, Slots: 4}}
-	pool.Nodes[0].Reserved.CPU, pool.Nodes[1].Reserved.CPU = 1000, 600
-	var got []string
-	for _, s := range scheduler.Open(pool).Standings() {
-		got = append(got, fmt.Sprintf("%s %d %s %d‰ idle %s lent %s left %s %s", s.Pool.Name, s.Nodes, s.Use.CPU, s.Share, s.Idle.CPU, s.Lent.CPU, s.Largest.CPU, s.Largest.Memory.Human()))
-	}
-	want := []string{"0-all 2 1600m 800‰ idle 500m lent 0 left 400m 1Gi", "free 0 1600m 800‰ idle 0 lent 0 left 0 1Gi", "sure 0 0 0‰ idle 500m lent 100m left 400m 1Gi"}
-	if !slices.Equal(got, want) {
-		t.Errorf("%q", got)
 	}
 }

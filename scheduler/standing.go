@@ -1,6 +1,10 @@
 package scheduler
 
-import "github.com/bayplan/bayplan/schema"
+import (
+	"slices"
+
+	"github.com/bayplan/bayplan/schema"
+)
 
 // Standing is one pool as it stands.
 type Standing struct {
@@ -16,8 +20,10 @@ type Standing struct {
 	// Idle is what is guaranteed to it and not used, Lent the part of that which
 	// others use.
 	Idle, Lent schema.Quantity
-	// Largest is the largest slot that it could still place.
-	Largest schema.Quantity
+	// Largest are the slots than which it could place none larger now, by falling cpu:
+	// one that asks for nothing but cpu and memory is placed exactly where it is within
+	// one of them.
+	Largest []schema.Quantity
 }
 
 // Standings tells how each pool of the tree stands, in the tree's order.
@@ -30,19 +36,19 @@ func (t *Table) Standings() []Standing {
 		x, top := &s.all[id], s.top(id)
 		if _, told := lent[top]; !told {
 			all := &s.all[top]
-			lent[top] = all.use.plus(all.idle).minus(all.whole).most(amounts{})
+			lent[top] = all.use.plus(all.hold.here[idleAll].idle).minus(all.whole).most(amounts{})
 		}
-		p := &out[i]
-		p.Pool, p.Whole, p.Idle = t.tree[i], x.whole.quantity(), x.idle.quantity()
+		p, idle := &out[i], x.hold.here[idleAll].idle
+		p.Pool, p.Whole, p.Idle = t.tree[i], x.whole.quantity(), idle.quantity()
 		p.Use = Use{CPU: schema.CPU(x.use[0]), Memory: schema.Bytes(x.use[1]), Slots: int(x.slots)}
 		p.Share = int(1000 * max(part64(x.use[0], x.whole[0]), part64(x.use[1], x.whole[1])))
 		if x.lend {
-			here := x.idle.least(lent[top])
+			here := idle.least(lent[top])
 			lent[top] = lent[top].minus(here)
 			p.Lent = here.quantity()
 		}
 		p.Nodes = t.owned(t.tree[i].Name)
-		p.Largest = t.largestLeft(id).quantity()
+		p.Largest = t.largestSlots(id)
 	}
 	return out
 }
@@ -63,31 +69,52 @@ func (t *Table) owned(pool string) (count int) {
 	return count
 }
 
-// largestLeft is the room of the node that has the most of what it has least of,
-// within what the pool may still have.
-func (t *Table) largestLeft(id int32) amounts {
-	left := t.shares.left(id)
-	most, at := -1.0, amounts{}
-	for i := range t.nodes {
-		n := &t.nodes[i]
-		if n.Closed != "" || !t.tree.Within(t.shares.all[id].name, t.classes[t.class[i]].home.Pool) {
-			continue
-		}
-		free := amounts{t.cpu[i], t.mem[i]}.most(amounts{}).least(left)
-		if s := min(part64(free[0], t.capCPU[i]), part64(free[1], t.capMem[i])); s > most {
-			most, at = s, free
+// largestSlots are what the nodes have free for a pool that no other has as much of.
+func (t *Table) largestSlots(id int32) (largest []schema.Quantity) {
+	free := t.freeFor(id)
+	slices.SortFunc(free, func(a, b amounts) int { return slices.Compare(b[:], a[:]) })
+	memory := int64(-1)
+	for _, a := range free {
+		if a[1] > memory {
+			largest, memory = append(largest, a.quantity()), a[1]
 		}
 	}
-	return at
+	return largest
 }
 
-// left is what limits and others' guarantees leave to a pool.
-func (s *shares) left(id int32) amounts {
-	out := unbounded
-	for at := id; at >= 0; at = s.all[at].parent {
-		x := &s.all[at]
-		out = out.least(x.limit.minus(x.use))
+// freeFor is what each node that takes work of a pool has free for it.
+func (t *Table) freeFor(id int32) (free []amounts) {
+	plain := Request{Workload: &schema.Workload{Pool: t.shares.all[id].name}}
+	if t.shares.denies(id, plain.Workload).filter != "" {
+		return nil
 	}
-	top, own := &s.all[s.top(id)], &s.all[id]
-	return out.least(top.whole.minus(top.use).minus(top.idle).plus(own.idle)).most(amounts{})
+	g := t.run(&plain)
+	defer t.end(g)
+	t.hold(g)
+	left := map[int32]amounts{} // by whose nodes they are
+	for i := range int32(len(t.nodes)) {
+		if g.refuse(i) >= 0 {
+			continue
+		}
+		home := t.owner[i]
+		if _, known := left[home]; !known {
+			left[home] = t.shares.left(id, home)
+		}
+		free = append(free, t.freeOf(i).least(left[home]))
+	}
+	return free
+}
+
+// left is what limits and what is held for others leave to a pool on nodes of the
+// pool home.
+func (s *shares) left(id, home int32) (left amounts) {
+	left = unbounded
+	for at := id; at >= 0; at = s.all[at].parent {
+		left = left.least(s.all[at].limit.minus(s.all[at].use))
+	}
+	left = left.most(amounts{})
+	for r := range left {
+		left[r] = s.most(id, home, r, min(left[r], s.all[home].hold.free[r]), false)
+	}
+	return left
 }

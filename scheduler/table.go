@@ -21,6 +21,7 @@ type Table struct {
 
 	tree   Tree
 	shares *shares
+	owner  []int32 // the pool that each node is of
 	known  schema.Patterns
 	stocks map[string]*stock
 	holder func(node string, port int) string
@@ -89,7 +90,11 @@ func room(c nodes.Capacity) (cpu, mem int64) {
 
 // reckon brings what is free of a node up to date.
 func (t *Table) reckon(i int32) {
+	was := t.freeOf(i)
 	t.cpu[i], t.mem[i] = t.nodes[i].free()
+	if s := t.shares; s != nil && s.promised && t.nodes[i].Closed == "" {
+		s.free(t.owner[i], was, t.freeOf(i))
+	}
 }
 
 // free is what is left of a node; a part is negative where more is held than

@@ -2,42 +2,59 @@ package scheduler
 
 import "cmp"
 
-// before is whether a is served before b: first who is below its guarantee,
+// turn is what the request that a pool is served with next counts for when it is
+// served.
+type turn struct {
+	want      amounts
+	revocable bool
+	// stage is 0 where the request stays within what is guaranteed to the pool, or to
+	// the part of it that asks, 2 where it is revocable, else 1.
+	stage int8
+	size  float64 // the largest share of the tree that it takes
+}
+
+// before is whether a is served before b: first who stays within its guarantee,
 // revocable work last; then the lower dominant share, the fewer slots, the larger
 // request, the order listed.
 func (s *shares) before(a, b int32) bool {
 	x, y := &s.all[a], &s.all[b]
-	if c := cmp.Or(cmp.Compare(s.stage(a), s.stage(b)), cmp.Compare(x.dominant, y.dominant), cmp.Compare(x.slots, y.slots)); c != 0 {
-		return c < 0
+	switch {
+	case x.turn.stage != y.turn.stage:
+		return x.turn.stage < y.turn.stage
+	case x.dominant != y.dominant:
+		return x.dominant < y.dominant
 	}
-	return cmp.Or(cmp.Compare(s.next(b), s.next(a)), cmp.Compare(x.place, y.place)) < 0
+	return cmp.Or(cmp.Compare(x.slots, y.slots), cmp.Compare(y.turn.size, x.turn.size), cmp.Compare(x.place, y.place)) < 0
 }
 
-// next is the largest share of the tree that the request takes which is served
-// next of a pool.
-func (s *shares) next(id int32) float64 {
-	if leaf := s.first(id); leaf >= 0 {
-		return s.all[leaf].next
-	}
-	return 0
-}
+// owes is whether a pool stays within what is guaranteed to it of a resource, with so
+// much more of it.
+func (x *share) owes(r int, want int64) bool { return sub(x.use[r], -want) <= x.guarantee[r] }
 
-// stage is 0 of who is below its guarantee, 2 where revocable work is next.
-func (s *shares) stage(id int32) int {
-	below := false
-	for {
-		x := &s.all[id]
-		below = below || x.guarantee.above(x.use)
-		switch {
-		case len(x.line) > 0:
-			id = x.line[0]
-		case len(x.queue) > 0 && x.queue[0].revocable():
-			return 2
-		case below:
-			return 0
-		default:
-			return 1
+// owesAll is whether that is so of all that is wanted.
+func (x *share) owesAll(want amounts) bool {
+	for r := range want {
+		if want[r] > 0 && !x.owes(r, want[r]) {
+			return false
 		}
+	}
+	return x.guarantee != amounts{}
+}
+
+// rank brings up to date what a pool is ranked by, from what its parts are.
+func (s *shares) rank(id int32) {
+	x := &s.all[id]
+	s.weigh(id)
+	if len(x.line) > 0 {
+		x.turn = s.all[x.line[0]].turn
+	} else if len(x.queue) > 0 {
+		x.turn.stage = 1
+	}
+	switch {
+	case x.turn.revocable:
+		x.turn.stage = 2
+	case x.owesAll(x.turn.want):
+		x.turn.stage = 0
 	}
 }
 
@@ -57,15 +74,13 @@ func (s *shares) enqueue(id int32) {
 // sort makes heaps of all lines.
 func (s *shares) sort(id int32) {
 	x := &s.all[id]
-	for _, c := range x.line {
+	for _, c := range x.children {
 		s.sort(c)
-	}
-	if len(x.children) > 0 || len(x.queue) > 0 {
-		s.weigh(id)
 	}
 	for i := len(x.line)/2 - 1; i >= 0; i-- {
 		s.down(x.line, i)
 	}
+	s.rank(id)
 }
 
 func (s *shares) down(line []int32, i int) {
@@ -103,6 +118,7 @@ func (s *shares) first(id int32) int32 {
 // moved puts the lines above a leaf, which was first in all of them, in order
 // after it was served or has done.
 func (s *shares) moved(id int32) {
+	s.rank(id)
 	for p := s.all[id].parent; p >= 0; id, p = p, s.all[p].parent {
 		x := &s.all[p]
 		if !s.all[id].asks() {
@@ -112,7 +128,7 @@ func (s *shares) moved(id int32) {
 		}
 		s.down(x.line, 0)
 		if x.parent >= 0 {
-			s.weigh(p)
+			s.rank(p)
 		}
 	}
 }

@@ -31,7 +31,8 @@ type Use struct {
 
 // Plus is what is held with one slot of w more.
 func (u Use) Plus(w *schema.Workload) Use {
-	return Use{CPU: schema.CPU(add(int64(u.CPU), int64(w.Resources.CPU))), Memory: schema.Bytes(add(int64(u.Memory), int64(w.Resources.Memory))), Slots: u.Slots + 1}
+	more := amountsOf(w)
+	return Use{CPU: schema.CPU(add(int64(u.CPU), more[0])), Memory: schema.Bytes(add(int64(u.Memory), more[1])), Slots: u.Slots + 1}
 }
 
 // Node is one candidate.
@@ -162,8 +163,10 @@ type Why struct {
 
 // Refusal is one filter's part.
 type Refusal struct {
-	// Filter is "limit" or "guarantee" of the pool, which refuse all nodes, or "node", "closed", "ending", "amount", "pool", "taint", "constraint", "near",
-	// "most", "cpu", "memory", "disk", "device" or "port".
+	// Filter is "limit" or "guarantee" of the pool, which refuse all nodes, or
+	// "node", "closed", "ending", "amount", "pool", "taint", "constraint",
+	// "guarantee" of nodes that are held for others, "near", "most", "cpu",
+	// "memory", "disk", "device" or "port".
 	Filter string
 	Nodes  int
 	// Nearest tells the nearest miss with amounts.

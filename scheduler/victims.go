@@ -3,6 +3,7 @@ package scheduler
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"slices"
 
 	"github.com/bayplan/bayplan/schema"
@@ -28,8 +29,8 @@ const (
 	noRight right = iota
 	byKind        // it is not revocable, what is there is
 	byPriority
-	// byGuarantee holds as long as the pool of what goes, and those above that,
-	// keep what is guaranteed to them.
+	// byGuarantee holds as long as no pool of what goes falls below what is
+	// guaranteed to it.
 	byGuarantee
 )
 
@@ -43,16 +44,17 @@ func (c *candidate) rank() [2]int {
 
 // candidates are the orders of a node that may go for the request, in the order in
 // which they do: of equal rank the largest first, of these the last.
-func (e *evictor) candidates(n int32, r *Request, leaf int32) []candidate {
+func (s *search) candidates() []candidate {
+	e, n := s.e, s.node
 	all := make([]candidate, 0, len(e.held[n]))
 	for k := range e.held[n] {
 		h := &e.held[n][k]
-		if h.Ending || h.Fixed && !h.Waits || h.Workload == nil || h.Slot == r.Slot || e.spare[h.Workload.Name] <= 0 {
+		if h.Ending || h.Fixed && !h.Waits || h.Workload == nil || h.Slot == s.r.Slot || e.spare[h.Workload.Name] <= 0 {
 			continue
 		}
 		c := candidate{order: k, work: h.Workload, amounts: amountsOf(h.Workload), waits: h.Waits, ports: len(h.Ports) > 0}
 		c.leaf = e.t.shares.leaf(e.t, h.Workload.Pool)
-		if c.right = e.right(r, leaf, &c); c.right != noRight {
+		if c.right = s.right(&c); c.right != noRight {
 			c.size = int(1000 * max(part64(c.amounts[0], e.t.capCPU[n]), part64(c.amounts[1], e.t.capMem[n])))
 			all = append(all, c)
 		}
@@ -76,60 +78,123 @@ func (e *evictor) enough(n int32, r *Request) bool {
 	return !amountsOf(r.Workload).above(free)
 }
 
-// right is by what the request goes before what is there, if it does. It would be served first too, so that nobody is evicted in turn for what it
-// made end.
-func (e *evictor) right(r *Request, leaf int32, c *candidate) right {
-	s, w, there := e.t.shares, r.Workload, c.work
+// right is by what the request goes before what is there, if it does. It would be
+// served first too, so that nobody is evicted in turn for what it made end.
+func (s *search) right(c *candidate) right {
+	shares, w, there := s.e.t.shares, s.r.Workload, c.work
 	switch {
-	case s.top(leaf) != s.top(c.leaf):
+	case shares.top(s.leaf) != shares.top(c.leaf):
 	case there.Revocable && !w.Revocable:
 		return byKind
-	case leaf == c.leaf && there.Revocable == w.Revocable && there.Priority < w.Priority:
+	case s.leaf == c.leaf && there.Revocable == w.Revocable && there.Priority < w.Priority:
 		return byPriority
-	case leaf != c.leaf && !w.Revocable && s.owed(leaf, amountsOf(w)) && s.keeps(c.leaf, c.amounts):
+	case s.leaf != c.leaf && !w.Revocable && shares.promised && s.entitled(c.leaf) && s.mayLose(c, []*candidate{c}):
 		return byGuarantee
 	}
 	return noRight
 }
 
 // why tells it.
-func (c *candidate) why(r *Request) string {
+func (e *evictor) why(c *candidate, r *Request, leaf int32) string {
 	switch c.right {
 	case byKind:
 		return "revocable"
 	case byPriority:
 		return fmt.Sprintf("priority %d is below %d", c.work.Priority, r.Workload.Priority)
 	}
-	return fmt.Sprintf("pool %s is above its guarantee, pool %s below its own", c.work.Pool, r.Workload.Pool)
+	s := e.t.shares
+	return fmt.Sprintf("pool %s is above its guarantee, pool %s below its own", c.work.Pool, s.all[s.owner(leaf, c.leaf)].name)
 }
 
-// owed is whether a pool stays within what is guaranteed to it with so much
-// more.
-func (s *shares) owed(leaf int32, want amounts) bool {
-	x := &s.all[leaf]
-	for r, g := range x.guarantee {
-		if g > 0 && x.use.plus(want)[r] > g {
+// apart are a pool and those that it is a part of, as far up as another is no part
+// of them.
+func (s *shares) apart(leaf, other int32) iter.Seq2[int32, *share] {
+	return func(yield func(int32, *share) bool) {
+		for at := leaf; at >= 0 && !s.within(other, at); at = s.all[at].parent {
+			if !yield(at, &s.all[at]) {
+				return
+			}
+		}
+	}
+}
+
+// within is whether a pool is another one or a part of it.
+func (s *shares) within(id, outer int32) bool {
+	for ; id >= 0; id = s.all[id].parent {
+		if id == outer {
+			return true
+		}
+	}
+	return false
+}
+
+// scarce are the resources that a node has too little of for the request, or has free
+// only for others; where there is enough of all, and something else that it lacks, all.
+func (s *search) scarce() (short [2]bool) {
+	t, want := s.e.t, amountsOf(s.r.Workload)
+	free := t.freeOf(s.node)
+	for r := range want {
+		short[r] = want[r] > free[r] || t.shares.takes(s.leaf, t.owner[s.node], r, want[r], s.r.Workload.Revocable)
+	}
+	if short == [2]bool{} {
+		return [2]bool{true, true}
+	}
+	return short
+}
+
+// entitled is whether the request may take what is scarce from another pool: it stays
+// within what is guaranteed of that to its own, or to one that this is a part of and
+// the other is not.
+func (s *search) entitled(other int32) (some bool) {
+	for r, want := range amountsOf(s.r.Workload) {
+		if !s.short[r] || want == 0 {
+			continue
+		}
+		if some = s.owed(other, r, want); !some {
 			return false
 		}
 	}
-	return x.guarantee != amounts{}
+	return some
 }
 
-// keeps is whether a pool has its guarantee, and those above it theirs, with so
-// much less.
-func (s *shares) keeps(leaf int32, less amounts) bool {
-	for at := leaf; at >= 0; at = s.all[at].parent {
-		if x := &s.all[at]; x.parent >= 0 && x.guarantee.above(x.use.minus(less)) {
-			return false
+func (s *search) owed(other int32, r int, want int64) bool {
+	for _, x := range s.e.t.shares.apart(s.leaf, other) {
+		if x.owes(r, want) {
+			return true
+		}
+	}
+	return false
+}
+
+// owner is the innermost pool with a guarantee by which another's work goes for a
+// leaf's.
+func (s *shares) owner(leaf, other int32) int32 {
+	for id, x := range s.apart(leaf, other) {
+		if x.guarantee != (amounts{}) {
+			return id
+		}
+	}
+	return leaf
+}
+
+// mayLose is whether a victim may go with all of a set, by the guarantee of the
+// request's pool: its pools keep what is guaranteed to them of what is scarce, so
+// that they could not take it back by that, and of the rest fall below it only where
+// they were before.
+func (s *search) mayLose(v *candidate, set []*candidate) bool {
+	shares := s.e.t.shares
+	for id, x := range shares.apart(v.leaf, s.leaf) {
+		left := x.use
+		for _, c := range set {
+			if shares.within(c.leaf, id) {
+				left = left.minus(c.amounts)
+			}
+		}
+		for r, g := range x.guarantee {
+			if left[r] < g && (s.short[r] || x.use[r] >= g) {
+				return false
+			}
 		}
 	}
 	return true
-}
-
-// lower takes so much off what a pool and those above it hold, as long as a set of
-// victims is looked at.
-func (s *shares) lower(leaf int32, by amounts) {
-	for at := leaf; at >= 0; at = s.all[at].parent {
-		s.all[at].use = s.all[at].use.minus(by)
-	}
 }

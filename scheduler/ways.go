@@ -12,7 +12,7 @@ func (p *packing) from(i int) {
 	case !p.hopeful(i) || p.asks <= 0:
 		return
 	case i == len(p.items):
-		p.keep()
+		p.record()
 		return
 	}
 	for _, c := range p.choices(i) {
@@ -30,8 +30,8 @@ func (p *packing) from(i int) {
 	p.out[x.level]--
 }
 
-// keep keeps a way that is better than all before.
-func (p *packing) keep() {
+// record keeps a way that is better than all before.
+func (p *packing) record() {
 	p.best = p.best[:0]
 	for _, k := range p.at {
 		if k >= 0 {
@@ -72,9 +72,10 @@ func (p *packing) choices(i int) []uint64 {
 		from = p.at[i-1]
 	}
 	out := p.choice[i][:0]
-	if from < 0 || t.shares.forbid(x.group.leaf, r.Workload, 0) != nil {
+	if from < 0 || t.shares.denies(x.group.leaf, r.Workload).filter != "" {
 		return out
 	}
+	g.barred = t.shares.bars(x.group.leaf, r.Workload)
 	t.hold(nil)
 	g.leaves = t.at(r.Leaves)
 	t.hold(g)

@@ -23,8 +23,8 @@ type Pool struct {
 	Limit     *schema.Quantity `json:"limit,omitempty"`
 	// Lent is the part of its guarantee that others use.
 	Lent schema.Quantity `json:"lent"`
-	// Largest is the largest slot that it could still place.
-	Largest schema.Quantity `json:"largest"`
+	// Largest are the slots than which it could place none larger now, by falling cpu.
+	Largest []schema.Quantity `json:"largest"`
 }
 
 func (b *builder) pools() (all []Pool) {

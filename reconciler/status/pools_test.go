@@ -23,9 +23,9 @@ func TestOf_Pools(t *testing.T) {
 	in := Input{Facts: facts, Now: now, Started: now, Observed: nodes.Snapshot{Nodes: []nodes.Seen{{At: now, Report: nodes.Report{Node: n}}}}}
 	got := ""
 	for _, p := range Of(in).Pools {
-		got += fmt.Sprintf("%s<%s %d slots, %s of %s, %d‰, largest %s %s\n", p.Name, p.Parent, p.Slots, p.Use.CPU, p.Whole.CPU, p.Share, p.Largest.CPU, p.Largest.Memory.Human())
+		got += fmt.Sprintf("%s<%s %d slots, %s of %s, %d‰, largest %v\n", p.Name, p.Parent, p.Slots, p.Use.CPU, p.Whole.CPU, p.Share, p.Largest)
 	}
-	want := "default< 1 slots, 500m of 2, 500‰, largest 1500m 1Gi\nprod<default 1 slots, 500m of 2, 500‰, largest 1500m 1Gi\n"
+	want := "default< 1 slots, 500m of 2, 500‰, largest [{1500m 1Gi}]\nprod<default 1 slots, 500m of 2, 500‰, largest [{1500m 1Gi}]\n"
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

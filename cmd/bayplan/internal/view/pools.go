@@ -27,7 +27,7 @@ func Pools(w io.Writer, all []status.Pool, l Look) {
 		for i := range all {
 			if p := &all[i]; p.Parent == parent {
 				t.Row(indent+p.Name, p.Nodes, p.Weight, bound(p.Guarantee), bound(p.Limit), percent(p.Share), p.Use.CPU.String()+"/"+p.Whole.CPU.String(),
-					p.Use.Memory.Human()+"/"+p.Whole.Memory.Human(), amount(p.Lent), amount(p.Largest))
+					p.Use.Memory.Human()+"/"+p.Whole.Memory.Human(), amount(p.Lent), largest(p.Largest))
 				draw(p.Name, indent+"  ")
 			}
 		}
@@ -47,7 +47,7 @@ func PoolTop(w io.Writer, all []status.Pool, l Look) {
 	t := show.NewColumns(l.Paint, "POOL", "SHARE", "SLOTS", "GUARANTEE", "CPU", "MEMORY", "LENT", "LARGEST SLOT")
 	for i := range all {
 		p := &all[i]
-		t.Row(p.Name, percent(p.Share), p.Slots, bound(p.Guarantee), p.Use.CPU, p.Use.Memory.Human(), amount(p.Lent), amount(p.Largest))
+		t.Row(p.Name, percent(p.Share), p.Slots, bound(p.Guarantee), p.Use.CPU, p.Use.Memory.Human(), amount(p.Lent), largest(p.Largest))
 	}
 	t.Print(w)
 }
@@ -59,6 +59,21 @@ func bound(q *schema.Quantity) string {
 		return "-"
 	}
 	return amount(*q)
+}
+
+// largest is "2 cpu, 4Gi", or, where what nodes have free differs in kind, the one
+// with the most cpu and the one with the most memory, with dots for others between.
+func largest(all []schema.Quantity) string {
+	switch last := len(all) - 1; last {
+	case -1:
+		return "-"
+	case 0:
+		return amount(all[0])
+	case 1:
+		return amount(all[0]) + " or " + amount(all[1])
+	default:
+		return amount(all[0]) + " … " + amount(all[last])
+	}
 }
 
 // amount is "2 cpu, 4Gi", without what is zero.
