@@ -14,9 +14,11 @@ import "time"
 // opposite ways 60 s and 10 s are over after 73 s of the server's; what is left of
 // the 85 s is for a former leader that has not noticed yet that it is one.
 //
-// It holds for as long as there is somebody on the node to end the program: a
-// machine that runs, with an agent that is alive or is started anew within the
-// time, and an engine that answers it.
+// It holds for as long as there is somebody on the node to end the program. With the
+// built-in runtime that is the monitor of each container, which reads until when the
+// lease is and ends the program a moment after the agent would have: it needs no agent
+// that lives, and the program does not outlive it. With Docker it is the agent alone:
+// one that is alive or is started anew within the time, and an engine that answers it.
 const (
 	// LeaseTime is how long what is leased runs on unheard.
 	LeaseTime = 60 * time.Second

@@ -235,6 +235,8 @@ func (a *Agent) open(ctx context.Context) {
 	a.ctx = ctx
 	a.wake = time.AfterFunc(time.Hour, func() { a.enter(Input{}) })
 	a.step(Input{}) // what was last known, until the engine answers
+	held := a.held.Orders
+	a.acts.Go(func() { a.bind(nil, held) }) // the agent before may have died on the way
 }
 
 func (a *Agent) close() {

@@ -44,6 +44,7 @@ func (a *Agent) takeOver(next nodes.Assignment) error {
 		poke(a.durable)
 		return fmt.Errorf("assignment %d.%d: %w", next.Version.Epoch, next.Version.Serial, err)
 	}
+	a.bind(a.Holds().Orders, next.Orders)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.held, a.refused = next, nil

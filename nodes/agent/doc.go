@@ -19,9 +19,9 @@
 //   - What is leased runs for as long as the server hears the node and no longer:
 //     it is ended without an order nodes.LeaseTime after the agent sent the last
 //     message that the server answered, and comes back as ordered once it answers
-//     again (I25). This wants somebody who does it: an agent that is dead while
-//     its containers live has to be started again by who looks after it, as
-//     systemd does with Restart=always, and finds the lease that it left.
+//     again (I25). This wants somebody who does it, where the agent is dead while
+//     its containers live: a Runtime that is a [Lessor], or who starts the agent
+//     again, as systemd does with Restart=always; it finds the lease that it left.
 //   - A restarted agent adopts what runs (I10); a crash at any instruction
 //     loses at most the memory of the newest failure.
 //   - While the engine does not answer nothing is concluded from its silence:

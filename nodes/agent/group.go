@@ -129,6 +129,21 @@ func (g *groups) Stop(ctx context.Context, id, signal string, grace time.Duratio
 // restGrace is for sidecars: what they serve has ended.
 const restGrace = 10 * time.Second
 
+// Lease is every running member's, where the runtime keeps leases.
+func (g *groups) Lease(ctx context.Context, id string, l *Lease) error {
+	lessor, is := g.Runtime.(Lessor)
+	if !is {
+		return nil
+	}
+	has, err := g.members(ctx, id)
+	for i := range has {
+		if m := &has[i]; m.State == StateRunning {
+			err = errors.Join(err, lessor.Lease(ctx, m.Status.ID, l))
+		}
+	}
+	return err
+}
+
 // Remove deletes all of the group.
 func (g *groups) Remove(ctx context.Context, id string) error {
 	if _, is := g.several(id); !is {

@@ -199,6 +199,7 @@ func (all members) as(main *member, state State) Status {
 	s.ID, s.State = all.id(), state
 	if state != StateRunning {
 		s.Started, s.Finished, s.ExitCode, s.OOM, s.Error, s.Address = time.Time{}, time.Time{}, 0, false, "", ""
+		s.Lapsed = false
 	}
 	return s
 }
@@ -207,6 +208,7 @@ func (all members) as(main *member, state State) Status {
 func (all members) ended(main, ender *member) Status {
 	s := all.as(main, StateExited)
 	s.Started, s.Finished, s.ExitCode, s.OOM, s.Error = ender.Started, ender.Finished, ender.ExitCode, ender.OOM, ender.Error
+	s.Lapsed = ender.Lapsed
 	if ender.role == sidePart && main != nil {
 		s.Started = main.Started
 	}

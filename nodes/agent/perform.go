@@ -130,7 +130,7 @@ func (a *Agent) do(ctx context.Context, act Action, r *Result) error {
 		defer a.followPull(act.Image)()
 		return a.runtime.Pull(ctx, act.Image)
 	case Start:
-		status, err := a.runtime.Start(ctx, containerOf(act.Order, a.cfg.Node, a.cfg.Address))
+		status, err := a.runtime.Start(ctx, a.containerOf(act.Order))
 		if err == nil {
 			r.Status = &status
 		}
@@ -157,11 +157,18 @@ func (a *Agent) do(ctx context.Context, act Action, r *Result) error {
 	}
 }
 
+// containerOf is what the runtime is to run for an order, now.
+func (a *Agent) containerOf(o *nodes.Order) Container {
+	c := containerOf(o, a.cfg.Node, a.cfg.Address)
+	c.Lease = a.leaseOf(o)
+	return c
+}
+
 // remove runs what is to run last, once; that it fails is told, and holds nothing
 // up.
 func (a *Agent) remove(ctx context.Context, act Action, r *Result) error {
 	if o := act.Order; o != nil && o.Workload != nil {
-		if err := a.runtime.Finish(ctx, containerOf(o, a.cfg.Node, a.cfg.Address)); err != nil {
+		if err := a.runtime.Finish(ctx, a.containerOf(o)); err != nil {
 			a.log.Warn("an instance's post-stop", "slot", o.Slot.String(), "err", err)
 			r.Ending = &nodes.Failure{Code: nodes.PostStopFailed, Text: nodes.CutText(err.Error()), Log: a.lastWords(ctx, o)}
 		}

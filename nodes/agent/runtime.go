@@ -54,6 +54,14 @@ type Runtime interface {
 	Exec(ctx context.Context, id string, e Exec) (int, error)
 }
 
+// Lessor is a Runtime that ends what is leased by itself once the lease is over,
+// whether an agent lives or not.
+type Lessor interface {
+	// Lease gives a container that runs another lease, or takes its own away (nil);
+	// it returns once that holds. One that is not there or has ended is no error.
+	Lease(ctx context.Context, id string, l *Lease) error
+}
+
 // Info is what an engine says of itself.
 type Info struct {
 	// Name and Version, "docker" and "20.10.24": what constraints see as the
@@ -94,6 +102,8 @@ type Container struct {
 	Hostname string
 	// Hosts are names that the container finds beside its own, sorted.
 	Hosts []HostName
+	// Lease bounds its life where the Runtime is a [Lessor]; nil does not.
+	Lease *Lease
 }
 
 // HostName is a name with the IP address that it stands for.
@@ -113,6 +123,8 @@ type Status struct {
 	Finished time.Time
 	ExitCode int
 	OOM      bool
+	// Lapsed is whether the engine ended it, since its lease was over.
+	Lapsed bool
 	// Error is the engine's own word where it could not start the container.
 	Error string
 	// Address is where the host reaches the container's own ports ("" while it

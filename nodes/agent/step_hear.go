@@ -101,6 +101,7 @@ func (s *step) lives(l *berth) {
 // died counts the end of a life, once.
 func (s *step) died(l *berth) {
 	m := &l.mem
+	s.ranOut(l)
 	if m.Ended.Equal(m.Life) {
 		return
 	}

@@ -53,9 +53,22 @@ func (s *step) lapse(l *berth) {
 		}
 		s.stopNow(l)
 	default:
+		s.ranOut(l)
 		l.advance(nodes.Stopped, s.now)
 	}
 }
+
+// ranOut takes in that the runtime ended the container itself, as no agent did.
+func (s *step) ranOut(l *berth) {
+	if b := l.box; b != nil && b.State == StateExited && b.Lapsed && !l.mem.Halted {
+		l.mem.Halted = true
+		l.mem.Failure = &nodes.Failure{Code: nodes.LeaseExpired, Text: lapsedText, At: s.instant(b.Finished), Count: 1}
+	}
+}
+
+// lapsedText tells of one that was ended without an agent.
+var lapsedText = "ended as its lease was over, while no agent ran on the node: the server was not heard for " + nodes.LeaseTime.String() +
+	" and may have given it to another node; it starts again once the server is heard"
 
 // leaseText is the same wherever it is told.
 var leaseText = "ended by its agent: the server was not heard for " + nodes.LeaseTime.String() +

@@ -35,6 +35,10 @@ type store struct {
 
 // openStore takes the folder for this process and reads it.
 func openStore(dir string) (*store, state, error) {
+	dir, err := filepath.Abs(dir) // others are told where the lease is
+	if err != nil {
+		return nil, state{}, err
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, state{}, err
 	}

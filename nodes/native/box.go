@@ -93,7 +93,7 @@ func (b *box) status() agent.Status {
 		return s // what a killed monitor left is being ended
 	}
 	s.State = agent.StateExited
-	s.Finished, s.ExitCode, s.OOM = later(b.exit.At, b.started.At), b.exit.Code, b.exit.OOM
+	s.Finished, s.ExitCode, s.OOM, s.Lapsed = later(b.exit.At, b.started.At), b.exit.Code, b.exit.OOM, b.exit.Lapsed
 	if b.exit.Lost {
 		s.Error = "its monitor was killed; how the program ended is not known"
 	}

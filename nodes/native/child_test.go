@@ -26,7 +26,7 @@ import (
 type childJob struct {
 	Dir, Node, Monitor string
 	Container          agent.Container
-	// Verb is "start", "stop" or "remove".
+	// Verb is "start", "stop", "remove" or "lease", which is an agent's.
 	Verb string
 	// DieAt is the step; with When, it dies as soon as that file is there after it.
 	DieAt, When string
@@ -120,6 +120,8 @@ func (j *childJob) do(ctx context.Context, r *native.Runtime) error {
 		return r.Stop(ctx, j.Container.ID, "SIGTERM", time.Second)
 	case "remove":
 		return r.Remove(ctx, j.Container.ID)
+	case "lease":
+		return j.lease(ctx, r)
 	}
 	_, err := r.Start(ctx, j.Container)
 	return err

@@ -37,7 +37,8 @@ func (r *Runtime) config(c agent.Container, on ground) (bundle.Config, error) {
 		Args: args, Workdir: cmp.Or(w.Workdir, image.Config.WorkingDir, "/"), User: cmp.Or(w.User, image.Config.User),
 		Init:     true, // a program as PID 1 would ignore the stop signal unless it handles it
 		Hostname: hostname(c), Cgroup: r.names.cgroup(folder), Resources: resources(w.Resources),
-		Log: bundle.Log{FileSize: agent.LogFileSize, Files: agent.LogFiles},
+		Log:   bundle.Log{FileSize: agent.LogFileSize, Files: agent.LogFiles},
+		Lease: leaseOf(c.Lease),
 	}
 	cfg.Env = environment(image.Config.Env, cfg.Hostname, c.Environ())
 	volumes, err := r.volumes(c)

@@ -62,6 +62,22 @@ type Config struct {
 	Resources Resources `json:"resources"`
 
 	Log Log `json:"log"`
+
+	// Lease bounds its life; nil does not.
+	Lease *Lease `json:"lease,omitempty"`
+}
+
+// Lease is until when a program may run: its monitor ends it then, whether an agent
+// lives or not. All instants are on CLOCK_BOOTTIME.
+type Lease struct {
+	// Until is what is known as it is written. File says whether it is longer by now:
+	// a line of "BOOT NANOSECONDS", of the machine's run that Boot names.
+	Until time.Duration `json:"until"`
+	File  string        `json:"file"`
+	Boot  string        `json:"boot"`
+	// Signal and Grace are how the program is ended.
+	Signal string        `json:"signal"`
+	Grace  time.Duration `json:"grace"`
 }
 
 // Mount binds a file or folder of the host into the container, or makes a tmpfs.
@@ -136,6 +152,8 @@ type Exit struct {
 	// every process of the container that was.
 	OOM      bool `json:"oom,omitempty"`
 	OOMKills int  `json:"oomKills,omitempty"`
+	// Lapsed is whether the monitor ended it, since its lease was over.
+	Lapsed bool `json:"lapsed,omitempty"`
 	// Lost is set by the agent where the monitor was killed, so that nobody saw
 	// how the program ended.
 	Lost bool `json:"lost,omitempty"`

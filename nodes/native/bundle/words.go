@@ -20,6 +20,8 @@ type Request struct {
 	Grace  time.Duration `json:"grace,omitempty"`
 	// Exec is of OpExec.
 	Exec *Exec `json:"exec,omitempty"`
+	// Lease is of OpLease.
+	Lease *Lease `json:"lease,omitempty"`
 }
 
 // Op is what is asked of a monitor.
@@ -41,6 +43,9 @@ const (
 	// too slow is cut off: it can read the log. The first frame is empty: what is
 	// written after it came is not missed.
 	OpOutput Op = "output"
+	// OpLease gives the program another lease, or none; it is answered by a line of
+	// Ready without content once it holds.
+	OpLease Op = "lease"
 )
 
 // Exec is a command to run in the container with the program's user,
@@ -81,4 +86,4 @@ const MaxFrame = 64 << 10
 
 // Version is of the folder and the words together. A monitor of another version
 // is not used.
-const Version = 1
+const Version = 2

@@ -39,8 +39,14 @@ type monitor struct {
 	output    output
 	listener  *net.UnixListener
 
-	// killed is whether a stop's grace was over.
-	killed atomic.Bool
+	// asked is whether the program was told to end, killed whether a stop's grace was
+	// over, exitLapsed whether its lease was.
+	asked, killed, exitLapsed atomic.Bool
+
+	leaseMu     sync.Mutex
+	lease       *bundle.Lease
+	leaseHeeded bool // whether somebody looks at it
+
 	// ended is closed once exit is written.
 	ended chan struct{}
 	exit  bundle.Exit
@@ -158,11 +164,12 @@ func (m *monitor) run() error {
 // attend is the container's life: it returns when all of it is over.
 func (m *monitor) attend() error {
 	go m.serve()
+	m.heed(m.cfg.Lease)
 	state, err := m.init.Wait()
 	if state == nil {
 		return fmt.Errorf("awaiting the program: %w", err)
 	}
-	m.exit = bundle.Exit{Life: m.started.Life, Code: code(state)}
+	m.exit = bundle.Exit{Life: m.started.Life, Code: code(state), Lapsed: m.exitLapsed.Load()}
 	err = errors.Join(m.output.drain(), m.count(), m.discard())
 	m.exit.At = time.Now()
 	err = errors.Join(err, m.keepExit(), m.log.Close())

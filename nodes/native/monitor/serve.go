@@ -85,6 +85,8 @@ func (m *monitor) answer(c *net.UnixConn) {
 		}
 	case bundle.OpOutput:
 		m.tellOutput(c)
+	case bundle.OpLease:
+		m.tellLease(c, ask.Lease)
 	}
 }
 
@@ -112,7 +114,13 @@ func (m *monitor) tellOutput(c net.Conn) {
 // stop signals the program and after the grace kills all of the container. It
 // returns when the container has ended.
 func (m *monitor) stop(signal string, grace time.Duration) {
+	m.asked.Store(true)
 	_ = m.init.Signal(number(signal))
+	m.killAfter(grace)
+}
+
+// killAfter waits for the container's end, and kills all of it after the grace.
+func (m *monitor) killAfter(grace time.Duration) {
 	timer := time.NewTimer(grace)
 	defer timer.Stop()
 	select {
