@@ -115,18 +115,31 @@ func (p *pass) mergeSpec(a *Ask, d, last *schema.Spec) schema.Spec {
 			}
 		}
 	}
+	m.Workloads = slices.Grow(m.Workloads, len(d.Workloads))
+	all := failed(d)
 	for i := range d.Workloads {
-		w := d.Workloads[i]
-		if failing(d, w.Team()) {
+		w := &d.Workloads[i]
+		if all[w.Team()] {
 			continue
 		}
-		if old := last.Workload(w.Name); old != nil && a.unresolved(w.Name) != nil {
-			w = *old
+		if a.unresolved(w.Name) != nil {
+			w = cmp.Or(last.Workload(w.Name), w)
 		}
-		m.Workloads = append(m.Workloads, w)
+		m.Workloads = append(m.Workloads, *w)
 	}
-	slices.SortFunc(m.Workloads, func(a, b schema.Workload) int { return strings.Compare(a.Name, b.Name) })
+	schema.SortWorkloads(m.Workloads)
 	return m
+}
+
+// failed are the teams of a text that do not evaluate.
+func failed(s *schema.Spec) map[string]bool {
+	all := map[string]bool{}
+	for i := range s.Teams {
+		if len(s.Teams[i].Errors) > 0 {
+			all[s.Teams[i].Name] = true
+		}
+	}
+	return all
 }
 
 func failing(s *schema.Spec, team string) bool {

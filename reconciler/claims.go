@@ -108,7 +108,7 @@ func (p *pass) joined(a *Ask, own schema.Spec, given []handover) schema.Spec {
 		}
 		all.Workloads = append(all.Workloads, w)
 	}
-	slices.SortFunc(all.Workloads, func(a, b schema.Workload) int { return strings.Compare(a.Name, b.Name) })
+	schema.SortWorkloads(all.Workloads)
 	return all
 }
 

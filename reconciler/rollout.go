@@ -2,7 +2,7 @@ package reconciler
 
 import (
 	"cmp"
-	"slices"
+	"sort"
 	"strings"
 	"time"
 )
@@ -174,5 +174,5 @@ func (p *pass) rollout(name string) *Rollout {
 }
 
 func findRollout(sorted []Rollout, workload string) (at int, known bool) {
-	return slices.BinarySearchFunc(sorted, workload, func(r Rollout, name string) int { return strings.Compare(r.Workload, name) })
+	return sort.Find(len(sorted), func(i int) int { return strings.Compare(workload, sorted[i].Workload) })
 }

@@ -12,6 +12,9 @@ func SameText(a, b *Workload) bool {
 func sameValue(a, b reflect.Value) bool {
 	switch a.Kind() {
 	case reflect.Pointer:
+		if a.UnsafePointer() == b.UnsafePointer() { // texts of one commit and the next share most of their memory
+			return true
+		}
 		if a.IsNil() || b.IsNil() {
 			return a.IsNil() && b.IsNil()
 		}
@@ -32,6 +35,9 @@ func sameValue(a, b reflect.Value) bool {
 }
 
 func sameList(a, b reflect.Value) bool {
+	if a.UnsafePointer() == b.UnsafePointer() && a.Len() == b.Len() {
+		return true
+	}
 	for i := range min(a.Len(), b.Len()) {
 		if !sameValue(a.Index(i), b.Index(i)) {
 			return false
@@ -41,6 +47,9 @@ func sameList(a, b reflect.Value) bool {
 }
 
 func sameMap(a, b reflect.Value) bool {
+	if a.UnsafePointer() == b.UnsafePointer() {
+		return true
+	}
 	for _, key := range a.MapKeys() {
 		other := b.MapIndex(key)
 		if !other.IsValid() || !sameValue(a.MapIndex(key), other) {

@@ -4,7 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"slices"
+	"sort"
 	"strconv"
 	"strings"
 	"time"
@@ -80,11 +80,20 @@ type Team struct {
 
 // Workload finds one by name; nil if the Spec has none of it.
 func (s *Spec) Workload(name string) *Workload {
-	i, ok := slices.BinarySearchFunc(s.Workloads, name, func(w Workload, n string) int { return strings.Compare(w.Name, n) })
+	// By index: a Workload is large, and slices.BinarySearchFunc copies those it asks.
+	i, ok := sort.Find(len(s.Workloads), func(i int) int { return strings.Compare(name, s.Workloads[i].Name) })
 	if !ok {
 		return nil
 	}
 	return &s.Workloads[i]
+}
+
+// SortWorkloads sorts them by name. They are large, and most often sorted already.
+func SortWorkloads(all []Workload) {
+	less := func(a, b int) bool { return all[a].Name < all[b].Name }
+	if !sort.SliceIsSorted(all, less) {
+		sort.Slice(all, less)
+	}
 }
 
 // Slot is the lasting identity of one replica: a workload and an index.

@@ -82,8 +82,14 @@ func effect(was, is place) string {
 	return ""
 }
 
-func moves(slots []PreviewSlot) bool {
-	return slices.ContainsFunc(slots, func(s PreviewSlot) bool { return s.From != s.To })
+// moved is whether a slot is on another node, or on none.
+func moved(was, is map[schema.Slot]place) bool {
+	for s, p := range is {
+		if was[s].node != p.node {
+			return true
+		}
+	}
+	return len(was) != len(is)
 }
 
 func unplacedOf(b *reconciler.Blocked) PreviewUnplaced {

@@ -1,7 +1,6 @@
 package status
 
 import (
-	"reflect"
 	"slices"
 
 	"github.com/bayplan/bayplan/reconciler"
@@ -125,6 +124,9 @@ func PreviewOf(before *reconciler.Facts, f *reconciler.Forecast, unresolved []re
 		c := PreviewChange{Workload: name}
 		old, new := before.Spec.Workload(name), f.Facts.Spec.Workload(name)
 		c.fill(old, new)
+		if c.Action == "" && !moved(was[name], is[name]) {
+			continue // as nearly all are
+		}
 		if new != nil && new.Kind.Runs() && c.Action != "" {
 			c.Strategy = runText(before, new)
 		}
@@ -132,7 +134,7 @@ func PreviewOf(before *reconciler.Facts, f *reconciler.Forecast, unresolved []re
 		c.tellVolumes(old, new)
 		c.tellHold(&f.Facts)
 		waits := c.warn(new, unresolved) && len(c.Fields) == 0 && old != nil
-		if !waits && (c.Action != "" || moves(c.Slots)) {
+		if !waits {
 			c.name(old, new)
 			p.Changes = append(p.Changes, c)
 		}
@@ -179,8 +181,8 @@ func (c *PreviewChange) fill(old, new *schema.Workload) {
 		c.Action = "remove"
 		return
 	}
-	if reflect.DeepEqual(old, new) {
-		return // as nearly all are: what no commit touched shares its memory
+	if schema.SameText(old, new) {
+		return
 	}
 	c.name(old, new)
 	c.Fields = fieldChanges(old, new)

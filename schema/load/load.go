@@ -5,7 +5,6 @@ import (
 	"io/fs"
 	"runtime"
 	"slices"
-	"sort"
 	"strconv"
 	"strings"
 	"sync"
@@ -152,7 +151,7 @@ func assemble(t *tree, results []result, rev schema.Revision, grants schema.Gran
 		return schema.Spec{}, ErrEmpty
 	}
 	slices.SortFunc(spec.Teams, func(a, b schema.Team) int { return strings.Compare(a.Name, b.Name) })
-	byName(spec.Workloads)
+	schema.SortWorkloads(spec.Workloads)
 	return spec, combine(errs)
 }
 
@@ -161,16 +160,6 @@ func count(results []result) (n int) {
 		n += len(results[i].Workloads)
 	}
 	return n
-}
-
-// byName sorts workloads. They are large, and most often sorted already.
-func byName(all []schema.Workload) {
-	for i := range all[min(1, len(all)):] {
-		if all[i].Name > all[i+1].Name {
-			sort.Slice(all, func(a, b int) bool { return all[a].Name < all[b].Name })
-			return
-		}
-	}
 }
 
 func texts(errs []*Error) []string {
