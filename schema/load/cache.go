@@ -33,7 +33,9 @@ type Cache struct {
 	pruned time.Time
 	// last is the scan of the last tree, made under limits, and spec what it came to.
 	// settled tells that nothing of it would come to more in another try.
-	last    *scan
+	last *scan
+	// beside is the same of the operators' tree, where that is another's.
+	beside  *scan
 	limits  Limits
 	spec    outcome
 	grants  schema.Grants
@@ -82,24 +84,25 @@ func (e entry) caughtUp() entry {
 // unsettled tells that another try might come to more.
 func (e entry) unsettled() bool { return e.late != nil || e.content == (entry{}).content }
 
-// former is the scan of the last tree that was made under the same limits.
-func (c *Cache) former(limits Limits) *scan {
+// former are the scans of the last tree that was made under the same limits, and of
+// the operators' that was beside it.
+func (c *Cache) former(limits Limits) (last, beside *scan) {
 	if c == nil {
-		return nil
+		return nil, nil
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.limits != limits {
-		return nil
+		return nil, nil
 	}
-	return c.last
+	return c.last, c.beside
 }
 
 // load is what a tree comes to, as Load says.
 func (c *Cache) load(ctx context.Context, t *tree, by Evaluator, rev schema.Revision, grants schema.Grants) (schema.Spec, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.settled && t.top == c.last && t.root == c.root && reflect.DeepEqual(c.grants, grants) {
+	if c.settled && t.top == c.last && t.beside == c.beside && t.root == c.root && reflect.DeepEqual(c.grants, grants) {
 		return c.spec.at(rev)
 	}
 	c.settled = false
@@ -107,7 +110,7 @@ func (c *Cache) load(ctx context.Context, t *tree, by Evaluator, rev schema.Revi
 	if err := cmp.Or(ctx.Err(), t.failed()); err != nil {
 		return schema.Spec{}, err
 	}
-	c.grants, c.root = grants, t.root
+	c.grants, c.root, c.beside = grants, t.root, t.beside
 	c.spec.Spec, c.spec.err = assemble(t, results, rev, grants)
 	c.settled = t.top == c.last && !slices.ContainsFunc(slices.Collect(maps.Values(c.entries)), entry.unsettled)
 	return c.spec.at(rev)
@@ -136,7 +139,7 @@ func (o outcome) at(rev schema.Revision) (schema.Spec, error) {
 
 // evaluateAll is the results of a tree's packages, by its order of them.
 func (c *Cache) evaluateAll(ctx context.Context, t *tree, by Evaluator) []result {
-	one := Package{Root: t.root, Module: c.moduleOf(t), Limits: t.limits}
+	one := Package{Root: t.root, Module: c.moduleOf(t), Operators: t.operators, Limits: t.limits}
 	var mu sync.Mutex
 	fresh := map[string]entry{}
 	results := evaluateAll(t, func(dir string, policy bool) result {
@@ -164,7 +167,7 @@ func (c *Cache) moduleOf(t *tree) string {
 	if l.digest == c.module.digest {
 		return c.module.name
 	}
-	name := moduleName(t.folder)
+	name := moduleName(t.folder, "")
 	if t.failed() == nil {
 		c.module.digest, c.module.name = l.digest, name
 	}
@@ -230,7 +233,7 @@ func (t *tree) entry(p Package, seen *trail, r result) entry {
 func content(t *tree, p Package, read []string) (sum [sha256.Size]byte) {
 	dirs := map[string]bool{p.Dir: true}
 	if p.Policy {
-		dirs[p.Root] = true
+		dirs[p.operatorsRoot()] = true
 	}
 	for _, d := range read {
 		dirs[d] = true
@@ -245,6 +248,7 @@ func content(t *tree, p Package, read []string) (sum [sha256.Size]byte) {
 	fmt.Fprint(h, limits)
 	write([]byte(p.Module))
 	write([]byte(p.Root))
+	fmt.Fprint(h, p.Operators)
 	fmt.Fprint(h, p.Policy)
 	for _, d := range slices.Sorted(maps.Keys(dirs)) {
 		write([]byte(d))

@@ -54,7 +54,9 @@ func (t *tree) isEnvironment(dir string) bool {
 }
 
 // team is the name of the i-th package's team.
-func (t *tree) team(i int) string { return teamUnder(t.root, t.packages[i]) }
+func (t *tree) team(i int) string {
+	return Package{Dir: t.packages[i], Root: t.root, Operators: t.operators}.team()
+}
 
 func (t *tree) noEnvironment(name string) error {
 	known := Environments(t.fsys)

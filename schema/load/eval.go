@@ -46,22 +46,28 @@ type evaluation struct {
 	limits  Limits
 	folders folders
 	dir     string
-	// root is where the operators' part is.
-	root   string
-	policy bool
-	im     *importer
-	ctx    *cue.Context
-	out    result
+	// root is the folder whose path below is a team's name, and where the operators'
+	// part is, if that is not another repository's.
+	root      string
+	operators Operators
+	policy    bool
+	im        *importer
+	ctx       *cue.Context
+	out       result
 }
 
 // evaluate is the whole way from one package's files to its workloads. All that
 // it reads it asks folders for.
 func evaluate(p Package, read folders) result {
 	return guarded(p, read, func(e *evaluation) {
-		e.policy, e.im, e.ctx = p.Policy, newImporter(read, p.Module), cuecontext.New()
-		if p.Dir == p.Root {
+		e.policy, e.im, e.ctx = p.Policy, newImporter(read, p.Module, ""), cuecontext.New()
+		switch p.Dir {
+		case p.operatorsRoot():
+			e.im = e.operatorsImporter(p.Module)
 			e.cluster()
-		} else {
+		case p.Root:
+			e.guest()
+		default:
 			e.team()
 		}
 	})
@@ -74,7 +80,7 @@ func guarded(p Package, read folders, work func(*evaluation)) (out result) {
 			out = p.failed(fmt.Sprintf("evaluating the package broke off: %v", cause), nextValidate)
 		}
 	}()
-	e := &evaluation{limits: p.Limits, folders: read, dir: p.Dir, root: p.Root}
+	e := &evaluation{limits: p.Limits, folders: read, dir: p.Dir, root: p.Root, operators: p.Operators}
 	work(e)
 	for _, bad := range e.out.Errors {
 		bad.Team = p.team()

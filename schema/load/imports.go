@@ -14,11 +14,12 @@ import (
 	"cuelang.org/go/cue/token"
 )
 
-// moduleName reads the module's path out of cue.mod/module.cue; "" if the
-// repository is no module and so has nothing to import from itself.
-func moduleName(read folders) string {
-	for _, f := range read("cue.mod").Files {
-		if f.Name != "cue.mod/module.cue" {
+// moduleName reads the module's path out of cue.mod/module.cue of the repository
+// that appears in the folder at; "" if that is no module and so has nothing to import
+// from itself.
+func moduleName(read folders, at string) string {
+	for _, f := range read(path.Join(at, "cue.mod")).Files {
+		if f.Name != path.Join(at, "cue.mod/module.cue") {
 			continue
 		}
 		syntax, err := parser.ParseFile(f.Name, f.Data)
@@ -52,7 +53,9 @@ func moduleField(f *ast.File) string {
 type importer struct {
 	folders folders
 	module  string
-	ctx     *build.Context
+	// at is the folder that the repository appears in; "" is the top.
+	at  string
+	ctx *build.Context
 	// done holds instances by directory and package name, nil for a broken
 	// one; busy are those whose own imports are being resolved.
 	done map[string]*build.Instance
@@ -60,8 +63,8 @@ type importer struct {
 	errs []*Error
 }
 
-func newImporter(read folders, module string) *importer {
-	im := &importer{folders: read, module: module, done: map[string]*build.Instance{}, busy: map[string]bool{}}
+func newImporter(read folders, module, at string) *importer {
+	im := &importer{folders: read, module: module, at: at, done: map[string]*build.Instance{}, busy: map[string]bool{}}
 	im.ctx = build.NewContext(build.Loader(im.load))
 	return im
 }
@@ -113,11 +116,11 @@ func (im *importer) resolve(importPath string) (dir, pkg string) {
 	if im.module != "" && isOurs {
 		candidates = []string{path.Clean(inside), vendor}
 	}
-	i := slices.IndexFunc(candidates, func(d string) bool { return fs.ValidPath(d) && hasCUE(im.folders(d).Files) })
+	i := slices.IndexFunc(candidates, func(d string) bool { return fs.ValidPath(d) && hasCUE(im.folders(path.Join(im.at, d)).Files) })
 	if i < 0 {
 		return "", ""
 	}
-	return candidates[i], pkg
+	return path.Join(im.at, candidates[i]), pkg
 }
 
 func hasCUE(files []File) bool {

@@ -22,6 +22,10 @@ type options struct {
 	evaluator Evaluator
 	grants    schema.Grants
 	env       string
+	// operators are the files of the repository that has the operators' part, if that
+	// is another one.
+	operators    fs.FS
+	operatorsEnv string
 }
 
 // WithLimits bounds what a tree may cost; a field left zero keeps its default.
@@ -62,7 +66,11 @@ func LoadContext(ctx context.Context, fsys fs.FS, rev schema.Revision, opts ...O
 		opt(&o)
 	}
 	limits := o.limits.withDefaults()
-	t, err := readTree(fsys, limits, o.env, o.cache.former(limits))
+	former, beside := o.cache.former(limits)
+	t, err := readTree(fsys, limits, o.env, former)
+	if err == nil && o.operators != nil {
+		err = t.mount(o.operators, o.operatorsEnv, beside)
+	}
 	if err != nil {
 		return schema.Spec{}, err
 	}
@@ -72,18 +80,22 @@ func LoadContext(ctx context.Context, fsys fs.FS, rev schema.Revision, opts ...O
 	return o.cache.load(ctx, t, o.evaluator, rev, o.grants)
 }
 
-// evaluateAll evaluates the root first, whose policy all others are held to,
+// evaluateAll evaluates the operators' part first, whose policy all others are held to,
 // then the teams, on all processors.
 func evaluateAll(t *tree, eval func(dir string, policy bool) result) []result {
 	results := make([]result, len(t.packages))
 	teams, policy := t.packages, false
-	if len(teams) > 0 && teams[0] == t.root {
-		results[0] = eval(t.root, false)
+	if len(teams) > 0 && teams[0] == t.operatorsRoot() {
+		results[0] = eval(t.operatorsRoot(), false)
 		policy = results[0].Policy
 		teams = teams[1:]
 		if results[0].Broken {
+			whole := eval
 			eval = func(dir string, _ bool) result {
-				return heldBack(Package{Dir: dir, Root: t.root}, results[0].Errors[0])
+				if dir == t.root { // of a guest, whom no policy concerns
+					return whole(dir, false)
+				}
+				return heldBack(Package{Dir: dir, Root: t.root, Operators: t.operators}, results[0].Errors[0])
 			}
 		}
 	}
@@ -119,10 +131,10 @@ func assemble(t *tree, results []result, rev schema.Revision, grants schema.Gran
 	some, by := false, bounds{grants: grants}
 	for i := range results {
 		r := &results[i]
-		if t.packages[i] == t.root && len(r.Errors) == 0 {
+		if t.packages[i] == t.operatorsRoot() && len(r.Errors) == 0 {
 			spec.Pools, spec.Registries, spec.Owners = r.Pools, r.Registries, r.Owners
 		}
-		if t.packages[i] == t.root {
+		if t.packages[i] == t.operatorsRoot() {
 			by.pools, by.owners, by.ownersAt = r.Pools, r.Owners, r.OwnersAt
 		}
 		if len(r.Errors) == 0 {
@@ -132,6 +144,9 @@ func assemble(t *tree, results []result, rev schema.Revision, grants schema.Gran
 	checkWaits(t, results)
 	spec.Workloads = slices.Grow(spec.Workloads, count(results))
 	for i, r := range results {
+		if t.operators.Mount != "" && t.packages[i] == t.operatorsRoot() {
+			continue // what is wrong there is told there
+		}
 		root := t.packages[i] == t.root
 		some = some || r.Team || !root
 		sound := len(r.Errors) == 0

@@ -111,9 +111,9 @@ func (l *Locator) team(ctx context.Context, dir string) cue.Value {
 
 // evaluate is the way of evaluation.team as far as the users' own values.
 func (l *Locator) evaluate(dir string) (all cue.Value) {
-	p := Package{Dir: dir, Root: l.tree.root, Module: moduleName(l.tree.folder), Limits: l.tree.limits}
+	p := Package{Dir: dir, Root: l.tree.root, Module: moduleName(l.tree.folder, ""), Limits: l.tree.limits}
 	guarded(p, l.tree.folder, func(e *evaluation) {
-		e.im, e.ctx = newImporter(l.tree.folder, p.Module), cuecontext.New()
+		e.im, e.ctx = newImporter(l.tree.folder, p.Module, ""), cuecontext.New()
 		own := l.tree.folder(dir)
 		sources, errs := parseAll(dir, own.Files)
 		if len(errs) > 0 || len(own.Refused) > 0 {

@@ -12,13 +12,20 @@ type Package struct {
 	// Module is the path by which files import others of the repository; "" if it
 	// is no CUE module.
 	Module string
-	// Policy tells that the root has a policy, to which the workloads are held.
+	// Operators is where the operators' part is, if that is another repository's.
+	Operators Operators
+	// Policy tells that the operators have a policy, to which the workloads are held.
 	Policy bool
 	Limits Limits
 }
 
 // team is the name of the package's team; "" is the root.
-func (p Package) team() string { return teamUnder(p.Root, p.Dir) }
+func (p Package) team() string {
+	if p.Dir == p.operatorsRoot() {
+		return ""
+	}
+	return teamUnder(p.Root, p.Dir)
+}
 
 // teamUnder is the name of the team that a directory below a root is.
 func teamUnder(root, dir string) string {

@@ -35,11 +35,21 @@ func (e *evaluation) openPolicy() (*policy, bool) {
 	if !e.policy {
 		return nil, true
 	}
-	apart := &evaluation{folders: e.folders, dir: e.root, root: e.root, im: newImporter(e.folders, e.im.module), ctx: cuecontext.New()}
-	sources, _ := parseAll(e.root, e.folders(e.root).Files)
-	root, ok := apart.build(e.root, rootSources(sources))
+	at := Package{Root: e.root, Operators: e.operators}.operatorsRoot()
+	apart := &evaluation{folders: e.folders, dir: at, root: at, im: e.operatorsImporter(e.im.module), ctx: cuecontext.New()}
+	sources, _ := parseAll(at, e.folders(at).Files)
+	root, ok := apart.build(at, rootSources(sources))
 	e.out.Errors = append(e.out.Errors, apart.out.Errors...)
 	return &policy{apart.ctx, root.LookupPath(policyPath)}, ok
+}
+
+// operatorsImporter is for the operators' part, which imports what is in its own
+// repository; module is that of the tree.
+func (e *evaluation) operatorsImporter(module string) *importer {
+	if e.operators.Mount != "" {
+		module = e.operators.Module
+	}
+	return newImporter(e.folders, module, e.operators.Mount)
 }
 
 // verdict is what a policy makes of a workload's data.

@@ -15,8 +15,8 @@ import (
 // beside the policy (workloads at the root, another tool's file), which keeps
 // nobody else, or leaves the policy unknown: then the package is broken.
 func (e *evaluation) cluster() {
-	own := e.folders(e.root)
-	sources, errs := parseAll(e.root, own.Files)
+	own := e.folders(e.dir)
+	sources, errs := parseAll(e.dir, own.Files)
 	e.out.Errors = append(errs, own.Refused...)
 	e.out.Broken = slices.ContainsFunc(e.out.Errors, func(bad *Error) bool { return mayHoldPolicy(bad, own.Files) })
 	sources = rootSources(sources)
@@ -28,7 +28,7 @@ func (e *evaluation) cluster() {
 		return
 	}
 	before := len(e.out.Errors)
-	value, ok := e.build(e.root, sources)
+	value, ok := e.build(e.dir, sources)
 	if ok {
 		e.clusterFields(value.LookupPath(cue.ParsePath("cluster")))
 		e.pools(value.LookupPath(cue.ParsePath("cluster.pools")))
@@ -36,7 +36,7 @@ func (e *evaluation) cluster() {
 		e.owners(value.LookupPath(cue.ParsePath("cluster.owners")))
 		e.out.Policy = value.LookupPath(policyPath).Exists()
 		if err := value.Validate(); err != nil {
-			e.out.Errors = append(e.out.Errors, plainErrors(e.root, err)...)
+			e.out.Errors = append(e.out.Errors, plainErrors(e.dir, err)...)
 		}
 	}
 	e.out.Broken = !ok || len(e.out.Errors) > before
@@ -118,16 +118,16 @@ func (e *evaluation) clusterFields(v cue.Value) {
 	known := rules().cluster.names()
 	it, err := v.Fields()
 	if err != nil {
-		e.fail(at(v.Pos(), e.root, "cluster", "want "+rules().cluster.want+", got "+got(v)))
+		e.fail(at(v.Pos(), e.dir, "cluster", "want "+rules().cluster.want+", got "+got(v)))
 		return
 	}
 	for it.Next() {
 		name := it.Selector().Unquoted()
 		if near := nearest(name, known); near != "" && near != name {
-			e.fail(at(it.Value().Pos(), e.root, dotted([]string{"cluster", name}), unknownField(name, known)))
+			e.fail(at(it.Value().Pos(), e.dir, dotted([]string{"cluster", name}), unknownField(name, known)))
 		}
 		if slices.Contains(known, name) && !maybeStruct(it.Value()) {
-			e.fail(at(it.Value().Pos(), e.root, dotted([]string{"cluster", name}), "want fields in braces, got "+got(it.Value())))
+			e.fail(at(it.Value().Pos(), e.dir, dotted([]string{"cluster", name}), "want fields in braces, got "+got(it.Value())))
 		}
 	}
 }

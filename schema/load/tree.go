@@ -79,8 +79,12 @@ type tree struct {
 	fsys   fs.FS
 	// top is the scan of the whole, and folders are those with files by their
 	// path; "." is the root. Folders below cue.mod are there for imports only.
-	top     *scan
-	folders map[string]*listing
+	top *scan
+	// beside is that of the operators' repository, and operators where their part is
+	// in it; zero where it is in this one.
+	beside    *scan
+	operators Operators
+	folders   map[string]*listing
 	// root is the folder below which packages are: "." or an environment's.
 	root string
 	// packages are the directories that are teams (or the root), sorted.
