@@ -25,7 +25,7 @@ func (p *pass) acceptFrom(a *Ask) {
 	if d.Revision.Commit == "" {
 		return
 	}
-	if d.Hash == p.facts.accepted(a.Repo) && d.Hash != "" && !p.handed(a) {
+	if d.Hash == p.facts.TakenIn(a.Repo) && d.Hash != "" && !p.handed(a) {
 		p.backAt(a)
 		return
 	}

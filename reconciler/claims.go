@@ -74,7 +74,7 @@ func (p *pass) handsOver(a *Ask, own, last *schema.Spec) (given []handover) {
 			continue
 		}
 		at := slices.IndexFunc(asks, func(b Ask) bool {
-			return b.Repo != a.Repo && b.sound(t.Name) && b.Desired.Hash != "" && b.Desired.Hash == p.facts.accepted(b.Repo)
+			return b.Repo != a.Repo && b.sound(t.Name) && b.Desired.Hash != "" && b.Desired.Hash == p.facts.TakenIn(b.Repo)
 		})
 		if at >= 0 {
 			given = append(given, handover{t.Name, &asks[at]})

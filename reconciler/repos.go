@@ -43,6 +43,17 @@ func (in *Input) Asks() []Ask {
 	return append([]Ask{own}, in.Others...)
 }
 
+// Put is what one repository asks for, put into the input; the operators' comes
+// first.
+func (in *Input) Put(a Ask) {
+	if a.Repo != "" {
+		in.Others = append(in.Others, a)
+		return
+	}
+	in.Desired, in.Refused, in.Unverified, in.Overtaken, in.Rewritten = a.Desired, a.Refused, a.Unverified, a.Overtaken, a.Rewritten
+	in.Unresolved, in.Trace = a.Unresolved, a.Trace
+}
+
 // askOf is what one repository asks for; nil where it is not followed.
 func (in *Input) askOf(repo string) *Ask {
 	for _, a := range in.Asks() {
@@ -87,8 +98,8 @@ func (f *Facts) inForce(repo string) schema.Revision {
 // InForce is the hash of that commit; "" before the first.
 func (f *Facts) InForce(repo string) string { return f.inForce(repo).Commit }
 
-// accepted is the Hash of what a repository asked for as it was last taken in.
-func (f *Facts) accepted(repo string) string {
+// TakenIn is the Hash of what a repository asked for as it was last taken in.
+func (f *Facts) TakenIn(repo string) string {
 	if repo == "" {
 		return f.Accepted
 	}

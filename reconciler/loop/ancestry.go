@@ -28,7 +28,7 @@ func (d *desired) descends(ctx context.Context, from, to string) bool {
 	if from == "" || from == to {
 		return true
 	}
-	ok, err := surely(ctx, d, "looking for a commit's ancestors", to, func() (bool, error) { return d.t.cfg.Source.Descends(ctx, from, to) })
+	ok, err := surely(ctx, d, "looking for a commit's ancestors", to, func() (bool, error) { return d.source.Descends(ctx, from, to) })
 	return ok && err == nil
 }
 
@@ -36,7 +36,7 @@ func (d *desired) descends(ctx context.Context, from, to string) bool {
 // "" where someone does. It comes before the text is looked at: what a stranger
 // wrote is neither evaluated nor are its images asked for.
 func (d *desired) verify(ctx context.Context, from, to string) string {
-	why, err := surely(ctx, d, "checking a commit's signatures", to, func() (string, error) { return d.t.cfg.Source.Verify(ctx, from, to) })
+	why, err := surely(ctx, d, "checking a commit's signatures", to, func() (string, error) { return d.source.Verify(ctx, from, to) })
 	if err != nil {
 		return fmt.Sprintf("its signatures cannot be checked: %v", err)
 	}
@@ -51,16 +51,16 @@ func (d *desired) doubt(dr *draft, why string) {
 		return
 	}
 	d.draft, d.doubted = nil, dr
-	d.t.commitPhase("verify")
+	d.commitPhase("verify")
 	d.withoutText(dr.tip.Revision, wish{unverified: why})
 }
 
 // reconsider goes on with a doubted commit that an operator has let through.
 func (d *desired) reconsider(ctx context.Context) {
 	dr := d.doubted
-	if dr == nil || !d.t.facts.TrustedBy("", dr.tip.Revision.Commit) {
+	if dr == nil || !d.t.facts.TrustedBy(d.repo, dr.tip.Revision.Commit) {
 		return
 	}
-	d.t.commitPhase("held")
+	d.commitPhase("held")
 	d.start(ctx, dr)
 }

@@ -3,6 +3,7 @@ package loop
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"strings"
 	"sync"
 	"time"
@@ -13,11 +14,28 @@ import (
 	"github.com/bayplan/bayplan/schema"
 )
 
-// desired is the way from a tip to a wish: evaluate, ask registries for digests,
-// seal. It lives on the deciding goroutine; the slow parts run beside it and
-// come back through the inbox.
+// desired is the way of one repository from a tip to a wish: evaluate, ask
+// registries for digests, seal. It lives on the deciding goroutine; the slow parts
+// run beside it and come back through the inbox.
 type desired struct {
 	t *term
+	// repo is the repository's name, "" the operators'.
+	repo     string
+	followed status.Followed
+	source   Source
+	load     Loader
+	// lacks is why the operators' tree cannot be read.
+	lacks error
+	// trouble is the source's, and warnings are about the newest tip.
+	trouble  *source.Trouble
+	warnings []string
+	// commit is the trace of the newest commit, nil once that has ended; before are
+	// those of older ones that have not, oldest first.
+	commit *commitTrace
+	before []*commitTrace
+	// last is the newest tip that the source told of.
+	last *source.Tip
+
 	// wish is what Reconcile is given.
 	wish wish
 	// draft is the newest tip on its way to a wish, and afterwards what the wish
@@ -63,9 +81,8 @@ type draft struct {
 	overtaken context.CancelFunc // ends its evaluation
 }
 
-func (d *desired) init(t *term) {
-	d.t = t
-	d.known, d.asked = map[string]string{}, map[string]*asked{}
+func newDesired(t *term, r Repo) *desired {
+	return &desired{t: t, repo: r.Name, followed: r.Followed, source: r.Source, load: r.Load, known: map[string]string{}, asked: map[string]*asked{}}
 }
 
 // tip starts the evaluation of a new commit, and ends that of the one before.
@@ -73,8 +90,9 @@ func (d *desired) tip(ctx context.Context, tip source.Tip) {
 	if d.draft != nil {
 		d.draft.overtaken()
 	}
+	d.last = &tip
 	clear(d.known) // what a tag means is asked anew by each commit
-	d.t.beginCommit(ctx, tip)
+	d.beginCommit(ctx, tip)
 	d.start(ctx, &draft{tip: tip})
 }
 
@@ -114,7 +132,7 @@ func (d *desired) passedOver() []schema.Revision {
 func (d *desired) evaluate(ctx, own context.Context, dr *draft) {
 	d.evaluating.Lock()
 	defer d.evaluating.Unlock()
-	on, ok := d.base(ctx, dr)
+	on, ok := d.base(ctx, own, dr)
 	if !ok {
 		return
 	}
@@ -124,7 +142,7 @@ func (d *desired) evaluate(ctx, own context.Context, dr *draft) {
 			return
 		}
 	}
-	spec, loadErr := d.t.cfg.Load(own, dr.tip.Files, dr.tip.Revision)
+	spec, loadErr := d.load(own, on.operators, dr.tip.Files, dr.tip.Revision)
 	rewritten := !d.descends(own, on.from, dr.tip.Revision.Commit)
 	d.t.tell(ctx, func(*term) { d.take(ctx, dr, spec, loadErr, rewritten) })
 }
@@ -135,25 +153,30 @@ type ground struct {
 	from string
 	// trusted is whether it was let through whatever its signatures are.
 	trusted bool
+	// operators is the operators' tree in force, of a draft of another repository.
+	operators fs.FS
 }
 
 // base is the draft's ground; false where it was overtaken while it waited for
 // its turn.
-func (d *desired) base(ctx context.Context, dr *draft) (g ground, ok bool) {
+func (d *desired) base(ctx, own context.Context, dr *draft) (g ground, ok bool) {
 	out := make(chan ground, 1)
+	operators := ""
 	d.t.tell(ctx, func(t *term) {
-		if d.draft == dr {
+		if operators = t.facts.InForce(""); d.draft == dr && (d.repo == "" || operators != "") {
 			d.begin(ctx, dr)
-			out <- ground{t.facts.Spec.Revision.Commit, t.facts.TrustedBy("", dr.tip.Revision.Commit)}
+			out <- ground{from: t.facts.InForce(d.repo), trusted: t.facts.TrustedBy(d.repo, dr.tip.Revision.Commit)}
 		}
 		close(out)
 	})
 	select {
 	case g, ok = <-out:
-		return g, ok
 	case <-ctx.Done():
-		return g, false
 	}
+	if ok && d.repo != "" {
+		g.operators, ok = d.operatorsAt(ctx, own, operators)
+	}
+	return g, ok
 }
 
 // longEvaluation is how long an evaluation may take before it is told of.
@@ -181,7 +204,7 @@ func (d *desired) take(ctx context.Context, dr *draft, spec schema.Spec, err err
 	if d.draft != dr {
 		return
 	}
-	d.t.commitPhase("evaluate")
+	d.commitPhase("evaluate")
 	if len(spec.Teams) == 0 && err != nil {
 		d.refuse(dr.tip.Revision, errorLines(err))
 		return

@@ -12,38 +12,39 @@ import (
 
 // beginCommit opens the trace of a commit. The one before it is followed on: it
 // stays in work until the new one has been taken in, and has an end of its own.
-func (t *term) beginCommit(ctx context.Context, tip source.Tip) {
-	if t.commit != nil && t.commit.commit == tip.Revision.Commit { // looked at again
-		if at := recordOf(t.facts.Commits, t.commit.commit); at >= 0 && t.facts.Commits[at].Outcome == reconciler.Held {
-			t.commitPhase("held")
+func (d *desired) beginCommit(ctx context.Context, tip source.Tip) {
+	f := &d.t.facts
+	if d.commit != nil && d.commit.commit == tip.Revision.Commit { // looked at again
+		if rec := d.recordOf(f.Commits, d.commit.commit); rec != nil && rec.Outcome == reconciler.Held {
+			d.commitPhase("held")
 		}
 		return
 	}
-	if t.commit != nil {
-		t.before = append(t.before, t.commit)
-		t.commit = nil
+	if d.commit != nil {
+		d.before = append(d.before, d.commit)
+		d.commit = nil
 	}
-	var rec *reconciler.Commit
-	if n := len(t.facts.Commits); n > 0 && t.facts.Commits[n-1].Revision.Commit == tip.Revision.Commit {
-		rec = &t.facts.Commits[n-1]
+	rec := f.LastCommit(d.repo)
+	if rec != nil && rec.Revision.Commit != tip.Revision.Commit {
+		rec = nil
 	}
-	if at := slices.IndexFunc(t.before, func(c *commitTrace) bool { return rec != nil && c.commit == tip.Revision.Commit }); at >= 0 {
-		t.commit = t.before[at] // the branch is back at what is in work
-		t.before = slices.Delete(t.before, at, at+1)
+	if at := slices.IndexFunc(d.before, func(c *commitTrace) bool { return rec != nil && c.commit == tip.Revision.Commit }); at >= 0 {
+		d.commit = d.before[at] // the branch is back at what is in work
+		d.before = slices.Delete(d.before, at, at+1)
 		return
 	}
 	if rec != nil && rec.Outcome.Ended() && rec.Outcome != reconciler.Held {
 		return // seen before a restart
 	}
-	t.commit = newTrace(ctx, tip)
+	d.commit = newTrace(ctx, tip)
 	if rec != nil {
-		t.commit.resume(rec, &t.facts)
+		d.commit.resume(rec, f)
 	}
-	t.commitPhase("detect")
+	d.commitPhase("detect")
 }
 
 // commitPhase ends a phase of the newest commit.
-func (t *term) commitPhase(name string) { t.commit.phase(name, t.cfg.Now()) }
+func (d *desired) commitPhase(name string) { d.commit.phase(name, d.t.cfg.Now()) }
 
 // followCommit notes how far commits have come, and closes the record of each
 // that has ended with its phases.
@@ -51,36 +52,41 @@ func (t *term) followCommit(ctx context.Context, plan *reconciler.Plan, snap nod
 	if plan.FactsChanged {
 		plan.Facts.Commits = slices.Clone(plan.Facts.Commits)
 	}
-	t.takeUp(ctx, &plan.Facts)
-	t.before = slices.DeleteFunc(t.before, func(c *commitTrace) bool { return t.follow(c, plan, snap, now) })
-	if len(t.before) > reconciler.MaxCommits { // what has no record by now gets none
-		t.before[0].root.End()
-		t.before = slices.Delete(t.before, 0, 1)
+	for _, d := range t.repos {
+		d.followCommits(ctx, plan, snap, now)
 	}
-	if t.commit != nil && t.follow(t.commit, plan, snap, now) {
-		t.commit = nil
+}
+
+func (d *desired) followCommits(ctx context.Context, plan *reconciler.Plan, snap nodes.Snapshot, now time.Time) {
+	d.takeUp(ctx, &plan.Facts)
+	d.before = slices.DeleteFunc(d.before, func(c *commitTrace) bool { return d.follow(c, plan, snap, now) })
+	if len(d.before) > reconciler.MaxCommits { // what has no record by now gets none
+		d.before[0].root.End()
+		d.before = slices.Delete(d.before, 0, 1)
+	}
+	if d.commit != nil && d.follow(d.commit, plan, snap, now) {
+		d.commit = nil
 	}
 }
 
 // takeUp opens the trace of the commit in work where there is none: the leader
 // before this one followed it, or it had ended and goes on.
-func (t *term) takeUp(ctx context.Context, f *reconciler.Facts) {
-	n := len(f.Commits)
-	if n == 0 || f.Commits[n-1].Outcome.Ended() || t.traceOf(f.Commits[n-1].Revision.Commit) != nil {
+func (d *desired) takeUp(ctx context.Context, f *reconciler.Facts) {
+	rec := f.LastCommit(d.repo)
+	if rec == nil || rec.Outcome.Ended() || d.traceOf(rec.Revision.Commit) != nil {
 		return
 	}
-	rec := &f.Commits[n-1]
 	c := newTrace(ctx, source.Tip{Revision: rec.Revision, Detected: rec.Seen})
 	c.resume(rec, f)
-	t.before = append(t.before, c)
+	d.before = append(d.before, c)
 }
 
 // traceOf is the commit's; nil for none.
-func (t *term) traceOf(commit string) *commitTrace {
-	if t.commit != nil && t.commit.commit == commit {
-		return t.commit
+func (d *desired) traceOf(commit string) *commitTrace {
+	if d.commit != nil && d.commit.commit == commit {
+		return d.commit
 	}
-	for _, c := range t.before {
+	for _, c := range d.before {
 		if c.commit == commit {
 			return c
 		}
@@ -89,17 +95,17 @@ func (t *term) traceOf(commit string) *commitTrace {
 }
 
 // follow is about one commit, and whether it has ended.
-func (t *term) follow(c *commitTrace, plan *reconciler.Plan, snap nodes.Snapshot, now time.Time) (ended bool) {
-	at := recordOf(plan.Facts.Commits, c.commit)
-	if at < 0 {
+func (d *desired) follow(c *commitTrace, plan *reconciler.Plan, snap nodes.Snapshot, now time.Time) (ended bool) {
+	rec := d.recordOf(plan.Facts.Commits, c.commit)
+	if rec == nil {
 		return false
 	}
-	rec, newest := &plan.Facts.Commits[at], at == len(plan.Facts.Commits)-1
+	newest := rec == plan.Facts.LastCommit(d.repo)
 	if plan.FactsChanged && newest {
 		c.place(plan, now)
 		c.phase("plan", now)
 	}
-	t.letThrough(c, rec, now)
+	d.letThrough(c, rec, now)
 	c.noteFailure(rec, &plan.Facts, now)
 	if !c.ordered.IsZero() && c.failed.IsZero() && rec.Outcome != reconciler.Superseded {
 		c.watch(snap, &plan.Facts, now)
@@ -112,26 +118,26 @@ func (t *term) follow(c *commitTrace, plan *reconciler.Plan, snap nodes.Snapshot
 		return false
 	}
 	c.end(rec, now)
-	t.meter.ended(rec, c, now)
+	d.t.meter.ended(rec, c, now)
 	return true
 }
 
-// recordOf is the newest record of the commit; -1 for none.
-func recordOf(all []reconciler.Commit, commit string) int {
+// recordOf is the newest record of the repository's commit; nil for none.
+func (d *desired) recordOf(all []reconciler.Commit, commit string) *reconciler.Commit {
 	for i := len(all) - 1; i >= 0; i-- {
-		if all[i].Revision.Commit == commit {
-			return i
+		if all[i].Repo == d.repo && all[i].Revision.Commit == commit {
+			return &all[i]
 		}
 	}
-	return -1
+	return nil
 }
 
 // letThrough ends the wait of a commit that was held.
-func (t *term) letThrough(c *commitTrace, rec *reconciler.Commit, now time.Time) {
+func (d *desired) letThrough(c *commitTrace, rec *reconciler.Commit, now time.Time) {
 	if rec.Outcome == reconciler.Held {
 		return
 	}
-	if at := recordOf(t.facts.Commits, c.commit); at >= 0 && t.facts.Commits[at].Outcome == reconciler.Held {
+	if was := d.recordOf(d.t.facts.Commits, c.commit); was != nil && was.Outcome == reconciler.Held {
 		c.phase("held", now)
 	}
 }
@@ -155,14 +161,16 @@ func (c *commitTrace) noteFailure(rec *reconciler.Commit, f *reconciler.Facts, n
 	}
 }
 
-// ordered notes that the first orders of the commit went out.
+// ordered notes that the first orders of a repository's commit went out.
 func (t *term) ordered(plan *reconciler.Plan) {
-	n := len(plan.Facts.Commits)
-	if n == 0 || len(plan.Changes) == 0 {
-		return
-	}
-	if c := t.traceOf(plan.Facts.Commits[n-1].Revision.Commit); c != nil && c.ordered.IsZero() {
-		c.ordered = t.cfg.Now()
-		c.phase("order", c.ordered)
+	for _, d := range t.repos {
+		rec := plan.Facts.LastCommit(d.repo)
+		if rec == nil || !slices.ContainsFunc(plan.Changes, func(c reconciler.Change) bool { return plan.Facts.RepoOf(c.Slot.Workload) == d.repo }) {
+			continue
+		}
+		if c := d.traceOf(rec.Revision.Commit); c != nil && c.ordered.IsZero() {
+			c.ordered = t.cfg.Now()
+			c.phase("order", c.ordered)
+		}
 	}
 }

@@ -51,7 +51,7 @@ func (d *desired) pin(ctx context.Context, dr *draft) {
 	unresolved := d.listUnresolved(&spec)
 	spec.Seal()
 	d.wish, dr.wished = wish{spec: spec, rewritten: dr.rewritten, unresolved: unresolved}, true
-	d.t.commitPhase("resolve")
+	d.commitPhase("resolve")
 	d.forget(unknown)
 }
 

@@ -28,6 +28,19 @@ type Source interface {
 	// Verify is why the signatures do not vouch for what to brings on top of from,
 	// which is "" before the first commit; "" where they do or nobody asks.
 	Verify(ctx context.Context, from, to string) (why string, err error)
+	// At is a commit that was delivered, or is in the past of one.
+	At(ctx context.Context, commit string) (source.Tip, error)
+}
+
+// Loader evaluates a tree of a repository, until ctx ends; operators is the tree
+// of the operators' that is in force, of the operators' own nil.
+type Loader func(ctx context.Context, operators, files fs.FS, rev schema.Revision) (schema.Spec, error)
+
+// Repo is a repository that is followed beside the operators'.
+type Repo struct {
+	status.Followed
+	Source Source
+	Load   Loader
 }
 
 // Fleet is the nodes; nodes/roster has the real one.
@@ -71,7 +84,7 @@ type Resolver interface {
 	Resolve(ctx context.Context, image string, by []schema.Registry) (pinned string, why *nodes.Failure)
 }
 
-// Config is what a Loop works with. All but Log, Metrics, Now and Troubles are
+// Config is what a Loop works with. All but Others, Log, Metrics, Now and Troubles are
 // required.
 type Config struct {
 	// Cluster is the cluster's name, for people.
@@ -83,6 +96,10 @@ type Config struct {
 	// Load evaluates a tree, until ctx ends; schema/load.LoadContext is the real
 	// one.
 	Load func(ctx context.Context, files fs.FS, rev schema.Revision) (schema.Spec, error)
+	// Others are followed beside Source, which is the operators'.
+	Others []Repo
+	// Followed is what people know the operators' by, where there are others.
+	Followed status.Followed
 	// Troubles are what other parts of the server want told, asked for each
 	// time a status is made.
 	Troubles func() []status.Problem

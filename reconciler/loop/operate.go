@@ -15,35 +15,37 @@ import (
 	"github.com/bayplan/bayplan/reconciler/status"
 )
 
-// Approve lets the held commit through whose hash begins with prefix. One that was
-// held for its signatures has been looked at when it returns, unless that takes
-// long: what is told of it then is what it asks for.
-func (l *Loop) Approve(ctx context.Context, prefix, actor string) (full string, err error) {
+// Approve lets the held commit through whose hash begins with name, or with what
+// follows its repository's name and a colon. One that was held for its signatures
+// has been looked at when it returns, unless that takes long: what is told of it
+// then is what it asks for.
+func (l *Loop) Approve(ctx context.Context, name, actor string) (full string, err error) {
 	type result struct {
-		full string
+		held *reconciler.Commit
 		err  error
 	}
 	r, err := ask(ctx, l, func(t *term) result {
-		full, err := t.approve(ctx, prefix, actor)
-		return result{full, err}
+		held, err := t.approve(ctx, name, actor)
+		return result{held, err}
 	})
-	if err = cmp.Or(err, r.err); err == nil {
-		l.lookedAt(ctx, r.full)
+	if err = cmp.Or(err, r.err); err != nil {
+		return "", err
 	}
-	return r.full, err
+	l.lookedAt(ctx, r.held)
+	return r.held.Revision.Commit, nil
 }
 
 // approvePatience is how long an approval waits for the text to be evaluated.
 const approvePatience = 10 * time.Second
 
 // lookedAt waits until the commit is no longer one whose text is not known.
-func (l *Loop) lookedAt(ctx context.Context, commit string) {
+func (l *Loop) lookedAt(ctx context.Context, held *reconciler.Commit) {
 	ctx, cancel := context.WithTimeout(ctx, approvePatience)
 	defer cancel()
 	for ctx.Err() == nil {
 		v := l.current()
-		all := v.in.Facts.Commits
-		if n := len(all); n == 0 || all[n-1].Revision.Commit != commit || !all[n-1].Unverified {
+		c := v.in.Facts.LastCommit(held.Repo)
+		if c == nil || c.Revision.Commit != held.Revision.Commit || !c.Unverified {
 			return
 		}
 		select {
@@ -54,43 +56,97 @@ func (l *Loop) lookedAt(ctx context.Context, commit string) {
 }
 
 // approve records the approval; the decision that follows takes the commit in.
-func (t *term) approve(ctx context.Context, prefix, actor string) (string, error) {
-	n := len(t.facts.Commits)
-	if text := t.approvedBefore(prefix); text != "" {
-		return "", errdefs.ErrFailedPrecondition.WithMessage(text)
+func (t *term) approve(ctx context.Context, name, actor string) (*reconciler.Commit, error) {
+	if text := t.approvedBefore(name); text != "" {
+		return nil, errdefs.ErrFailedPrecondition.WithMessage(text)
 	}
-	if n == 0 || t.facts.Commits[n-1].Outcome != reconciler.Held {
-		return "", errdefs.ErrFailedPrecondition.WithMessage("no commit is held; see: bayplan status")
-	}
-	held, unverified := t.facts.Commits[n-1].Revision, t.facts.Commits[n-1].Unverified
-	if prefix == "" || !strings.HasPrefix(held.Commit, prefix) {
-		return "", errdefs.ErrNotFound.WithMessage(fmt.Sprintf("the held commit is %s, not %s", held.Short(), prefix))
+	held, err := t.heldCommit(name)
+	if err != nil {
+		return nil, err
 	}
 	now := t.cfg.Now()
 	after := t.facts
-	after.Approvals = append(slices.Clone(t.facts.Approvals), reconciler.Approval{Commit: held.Commit, Actor: actor, At: now, Signature: unverified})
+	after.Approvals = append(slices.Clone(t.facts.Approvals),
+		reconciler.Approval{Commit: held.Revision.Commit, Repo: held.Repo, Actor: actor, At: now, Signature: held.Unverified})
 	if extra := len(after.Approvals) - reconciler.MaxCommits; extra > 0 {
 		after.Approvals = after.Approvals[extra:]
 	}
-	event := status.Event{Time: now, Kind: "operator", Commit: held.Commit, Actor: actor, Text: "commit " + held.Short() + " approved by " + actor}
-	if unverified {
+	event := status.Event{Time: now, Kind: "operator", Commit: held.Revision.Commit, Actor: actor, Text: "commit " + nameOf(held) + " approved by " + actor}
+	if held.Unverified {
 		event.Text += ", whatever its signatures are"
 	}
-	return held.Commit, t.note(ctx, after, event)
+	return held, t.note(ctx, after, event)
 }
 
-// approvedBefore tells a second operator that another approved the newest commit;
+// heldCommit is the one that is held and whose name begins so.
+func (t *term) heldCommit(name string) (*reconciler.Commit, error) {
+	var held, meant []*reconciler.Commit
+	for _, c := range t.inWork() {
+		if c.Outcome != reconciler.Held {
+			continue
+		}
+		if held = append(held, c); named(c, name) {
+			meant = append(meant, c)
+		}
+	}
+	switch {
+	case len(held) == 0:
+		return nil, errdefs.ErrFailedPrecondition.WithMessage("no commit is held; see: bayplan status")
+	case len(meant) == 0 && len(held) == 1:
+		return nil, errdefs.ErrNotFound.WithMessage(fmt.Sprintf("the held commit is %s, not %s", nameOf(held[0]), name))
+	case len(meant) == 0:
+		return nil, errdefs.ErrNotFound.WithMessage(fmt.Sprintf("the held commits are %s, and none is %s", namesOf(held), name))
+	case len(meant) > 1:
+		return nil, errdefs.ErrFailedPrecondition.WithMessage(fmt.Sprintf("%s is held in several repositories; say which: %s", name, namesOf(meant)))
+	}
+	return meant[0], nil
+}
+
+// inWork are the commits in work of the repositories that are followed.
+func (t *term) inWork() (all []*reconciler.Commit) {
+	for _, d := range t.repos {
+		if c := t.facts.LastCommit(d.repo); c != nil {
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
+// named is whether a commit is meant by the beginning of its hash, or by that after
+// its repository's name and a colon.
+func named(c *reconciler.Commit, name string) bool {
+	if repo, prefix, said := strings.Cut(name, ":"); said {
+		return repo == c.Repo && prefix != "" && strings.HasPrefix(c.Revision.Commit, prefix)
+	}
+	return name != "" && strings.HasPrefix(c.Revision.Commit, name)
+}
+
+// nameOf is how a commit is named to the verbs.
+func nameOf(c *reconciler.Commit) string {
+	if c.Repo == "" {
+		return c.Revision.Short()
+	}
+	return c.Repo + ":" + c.Revision.Short()
+}
+
+func namesOf(all []*reconciler.Commit) string {
+	texts := make([]string, len(all))
+	for i, c := range all {
+		texts[i] = nameOf(c)
+	}
+	return strings.Join(texts, ", ")
+}
+
+// approvedBefore tells a second operator that another approved a commit in work;
 // empty where none has, or another commit is meant.
-func (t *term) approvedBefore(prefix string) string {
-	n := len(t.facts.Commits)
-	if n == 0 || prefix == "" || t.facts.Commits[n-1].Approved == nil {
-		return ""
+func (t *term) approvedBefore(name string) string {
+	for _, c := range t.inWork() {
+		if c.Approved == nil || c.Outcome == reconciler.Held || !named(c, name) {
+			continue
+		}
+		return fmt.Sprintf("commit %s was approved by %s at %s; see: bayplan status", nameOf(c), c.Approved.Actor, c.Approved.At.UTC().Format("2006-01-02 15:04:05 UTC"))
 	}
-	c := &t.facts.Commits[n-1]
-	if c.Outcome == reconciler.Held || !strings.HasPrefix(c.Revision.Commit, prefix) {
-		return ""
-	}
-	return fmt.Sprintf("commit %s was approved by %s at %s; see: bayplan status", c.Revision.Short(), c.Approved.Actor, c.Approved.At.UTC().Format("2006-01-02 15:04:05 UTC"))
+	return ""
 }
 
 // Operate grants an operator's wish and records it with who, why and when (I39),

@@ -49,9 +49,13 @@ func (t *term) show() {
 // told is what a status is made of.
 func (t *term) told() status.Input {
 	in := status.Input{Cluster: t.cfg.Cluster, Observed: t.cfg.Fleet.Snapshot(), Facts: t.facts, Blocked: t.blocked,
-		Now: t.cfg.Now(), Started: t.started, Newest: t.desired.text(), Evaluating: t.desired.long(), Troubles: t.troubles()}
-	if t.trouble == nil || t.trouble.About.Commit != t.desired.wish.spec.Revision.Commit {
-		in.Refused = t.desired.wish.refused
+		Now: t.cfg.Now(), Started: t.started, Troubles: t.troubles()}
+	for i, d := range t.repos {
+		if text := d.told(); i > 0 {
+			in.Others = append(in.Others, text)
+		} else {
+			in.Newest, in.Evaluating, in.Refused = text.Newest, text.Evaluating, text.Refused
+		}
 	}
 	return in
 }
@@ -62,11 +66,8 @@ func (t *term) troubles() (all []status.Problem) {
 	if t.failing != nil && !(t.failing.Code == ledgerFailing && slices.ContainsFunc(others, toldOfLedger)) {
 		all = append(all, *t.failing)
 	}
-	if t.trouble != nil {
-		all = append(all, status.Problem{Code: t.trouble.Code, Text: t.trouble.Text, Next: t.trouble.Next})
-	}
-	for _, text := range t.warnings {
-		all = append(all, status.Problem{Code: "git-ignored", Text: text, Next: "put the files themselves into the repository"})
+	for _, d := range t.repos {
+		all = append(all, d.troubles()...)
 	}
 	return append(all, others...)
 }

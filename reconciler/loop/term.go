@@ -23,18 +23,14 @@ type term struct {
 	blocked []reconciler.Blocked
 	scratch reconciler.Scratch
 
-	desired desired
-	trouble *source.Trouble // the source's
-	// warnings are about the newest tip.
-	warnings []string
-	failing  *status.Problem // why the last decision could not be recorded
-	herald   *status.Herald
+	// repos are the repositories that are followed, the operators' first.
+	repos []*desired
+	// operators is the operators' commit that the others are evaluated by.
+	operators string
+	failing   *status.Problem // why the last decision could not be recorded
+	herald    *status.Herald
 	// untold are events of the herald that are not in the ledger yet.
 	untold []status.Event
-	// commit is the trace of the newest commit, nil once that has ended; before are
-	// those of older ones that have not, oldest first.
-	commit *commitTrace
-	before []*commitTrace
 
 	// answers are given once the next decision is made.
 	answers []func()
@@ -55,8 +51,10 @@ const retryAfter = time.Second
 
 func newTerm(l *Loop, won Term, facts reconciler.Facts) *term {
 	told, _ := l.Events(0)
-	t := &term{Loop: l, won: won, started: l.cfg.Now(), facts: facts, herald: status.NewHerald(told)}
-	t.desired.init(t)
+	t := &term{Loop: l, won: won, started: l.cfg.Now(), facts: facts, operators: facts.InForce(""), herald: status.NewHerald(told)}
+	for _, r := range l.repos() {
+		t.repos = append(t.repos, newDesired(t, r))
+	}
 	return t
 }
 
@@ -72,7 +70,9 @@ func (t *term) run(ctx context.Context) error {
 			t.cfg.Fleet.Assign(a)
 		}
 	}
-	t.wg.Go(func() { t.watch(ctx) })
+	for _, d := range t.repos {
+		t.wg.Go(func() { t.watch(ctx, d) })
+	}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for due := t.cfg.Now(); ; {
@@ -128,17 +128,17 @@ func (t *term) drainInbox() {
 	}
 }
 
-// watch follows the source; if it stops by itself, that is told and it is
-// started anew.
-func (t *term) watch(ctx context.Context) {
+// watch follows a source; if it stops by itself, that is told and it is started
+// anew.
+func (t *term) watch(ctx context.Context, d *desired) {
 	for ctx.Err() == nil {
-		err := t.cfg.Source.Watch(ctx, func(u source.Update) {
-			t.tell(ctx, func(t *term) { t.sourced(ctx, u) })
+		err := d.source.Watch(ctx, func(u source.Update) {
+			t.tell(ctx, func(*term) { d.sourced(ctx, u) })
 		})
 		if ctx.Err() != nil {
 			return
 		}
-		t.log.Error("watching the repository ended; starting again", "err", err)
+		d.log().Error("watching the repository ended; starting again", "err", err)
 		select {
 		case <-ctx.Done():
 		case <-time.After(retryAfter):
@@ -147,26 +147,28 @@ func (t *term) watch(ctx context.Context) {
 }
 
 // sourced takes in what the source says.
-func (t *term) sourced(ctx context.Context, u source.Update) {
-	t.trouble = u.Trouble
+func (d *desired) sourced(ctx context.Context, u source.Update) {
+	d.trouble = u.Trouble
 	if u.Trouble != nil {
-		t.log.Warn("repository", "code", u.Trouble.Code, "text", u.Trouble.Text)
+		d.log().Warn("repository", "code", u.Trouble.Code, "text", u.Trouble.Text)
 	}
 	if u.Tip != nil {
-		t.warnings = u.Tip.Warnings
-		t.desired.moveTo(u.Tip.Revision, u.Passed)
-		t.desired.tip(ctx, *u.Tip)
+		d.warnings = u.Tip.Warnings
+		d.moveTo(u.Tip.Revision, u.Passed)
+		d.tip(ctx, *u.Tip)
 	}
 	if u.Trouble != nil && u.Trouble.About.Commit != "" {
-		t.desired.moveTo(u.Trouble.About, u.Passed)
-		t.desired.refuse(u.Trouble.About, []string{u.Trouble.Text})
+		d.moveTo(u.Trouble.About, u.Passed)
+		d.refuse(u.Trouble.About, []string{u.Trouble.Text})
 	}
 }
 
 // decide passes until nothing changes, tells of it and returns when to look
 // again.
 func (t *term) decide(ctx context.Context) (wake time.Time) {
-	t.desired.reconsider(ctx)
+	for _, d := range t.repos {
+		d.reconsider(ctx)
+	}
 	wake = t.settle(ctx)
 	if more := t.proclaim(ctx); !more.IsZero() && more.Before(wake) {
 		wake = more
@@ -217,13 +219,15 @@ func (t *term) pass() (plan reconciler.Plan, err error) {
 }
 
 func (t *term) input() reconciler.Input {
-	return reconciler.Input{
-		Desired: t.desired.wish.spec, Refused: reconciler.AndMore(t.desired.wish.refused), Rewritten: t.desired.wish.rewritten, Unverified: t.desired.wish.unverified,
-		Unresolved: t.desired.wish.unresolved, Overtaken: t.desired.passedOver(),
+	in := reconciler.Input{
 		Observed: t.cfg.Fleet.Snapshot(), Facts: t.facts,
 		Now: t.cfg.Now(), Epoch: t.won.Epoch(), Started: t.started,
-		Trace: t.commit.parent(), Scratch: &t.scratch,
+		Scratch: &t.scratch,
 	}
+	for _, d := range t.repos {
+		in.Put(d.asks())
+	}
+	return in
 }
 
 // carryOut records what the pass decided, then hands out the orders.
@@ -243,9 +247,12 @@ func (t *term) carryOut(ctx context.Context, plan *reconciler.Plan) error {
 	}
 	t.facts, t.seen = plan.Facts, snap
 	t.events.add(events)
-	if t.desired.passedOver() != nil {
-		t.desired.overtaken = nil
+	for _, d := range t.repos {
+		if d.passedOver() != nil {
+			d.overtaken = nil
+		}
 	}
+	t.operatorsMoved(ctx)
 	t.settleNodes()
 	for _, a := range plan.Assignments {
 		t.cfg.Fleet.Assign(a)

@@ -19,6 +19,8 @@ type Question struct {
 	// is the cluster as it is.
 	Base *schema.Spec
 	Head schema.Spec
+	// Repo is the repository that both are of; "" is the operators'.
+	Repo string
 	// Unresolved has images in the place of workloads.
 	Unresolved []reconciler.Unresolved
 }
@@ -27,24 +29,49 @@ type Question struct {
 // state that in holds; in.Desired does not matter. Texts are pinned before.
 func Plan(in reconciler.Input, q Question) Preview {
 	state := StateOf(&in)
-	in.Rewritten, in.Refused, in.Unverified, in.Overtaken, in.Unresolved = false, "", "", nil, q.Unresolved
+	q.standing(&in)
 	var waited []reconciler.Blocked
 	if q.Base != nil {
-		in.Desired = preview(*q.Base, "base-")
+		q.put(&in, preview(*q.Base, "base-"))
 		f := reconciler.Foresee(in)
 		in.Facts, waited = f.Facts, f.Blocked
 		in.Observed = reconciler.Ideal(&in.Facts, in.Observed, in.Now)
 	}
 	before := in.Facts
-	in.Desired = preview(q.Head, "")
+	q.put(&in, preview(q.Head, ""))
 	f := reconciler.Foresee(in)
 	p := PreviewOf(&before, &f, q.Unresolved)
-	p.Commit, p.State = q.Head.Revision.Commit, state
+	p.Commit, p.State, p.Against = q.Head.Revision.Commit, state, before.InForce(q.Repo)
 	if q.Base != nil {
 		p.Mode, p.Against = OnBase, q.Base.Revision.Commit
 		p.forgive(waited)
 	}
 	return p
+}
+
+// standing leaves of what the other repositories ask for what is in force: all else
+// is not this one's doing.
+func (q *Question) standing(in *reconciler.Input) {
+	asks := in.Asks()
+	in.Others = nil
+	for _, a := range asks {
+		if a.Desired.Hash != in.Facts.TakenIn(a.Repo) || a.Repo == q.Repo {
+			a.Desired = schema.Spec{}
+		}
+		in.Put(reconciler.Ask{Repo: a.Repo, Desired: a.Desired})
+	}
+}
+
+// put has the repository that is asked about ask for a text.
+func (q *Question) put(in *reconciler.Input, text schema.Spec) {
+	a := reconciler.Ask{Repo: q.Repo, Desired: text, Unresolved: q.Unresolved}
+	at := slices.IndexFunc(in.Others, func(b reconciler.Ask) bool { return b.Repo == q.Repo })
+	if at < 0 {
+		in.Put(a)
+		return
+	}
+	in.Others = slices.Clone(in.Others)
+	in.Others[at] = a
 }
 
 // forgive takes out what finds no place in the base either, and does not change: it
@@ -98,7 +125,11 @@ func StateOf(in *reconciler.Input) string {
 		Holds    []reconciler.Hold
 		Volumes  []reconciler.VolumeFact
 	}
-	all.Spec, all.Cordons, all.Holds, all.Volumes = f.Accepted, f.Cordons, f.Holds, f.Volumes
+	all.Spec = f.Accepted
+	for _, r := range f.Repos {
+		all.Spec += " " + r.Accepted
+	}
+	all.Cordons, all.Holds, all.Volumes = f.Cordons, f.Holds, f.Volumes
 	for i := range f.Nodes {
 		n := node{Node: f.Nodes[i].Node, Heard: heard(in, f.Nodes[i].Name)}
 		for j := range f.Nodes[i].Assignment.Orders {
@@ -149,7 +180,12 @@ type RecordedNode struct {
 func Record(cluster string, in reconciler.Input) Recording {
 	r := Recording{Schema: Schema, Cluster: cluster, State: StateOf(&in), At: in.Now, Started: in.Started, Epoch: in.Epoch, Facts: in.Facts, Nodes: []RecordedNode{}}
 	r.Facts.Enrolments, r.Facts.Ends = nil, nil
-	r.Facts.Commits = r.Facts.Commits[max(0, len(r.Facts.Commits)-1):]
+	r.Facts.Commits = nil
+	for i := range in.Facts.Commits {
+		if c := &in.Facts.Commits[i]; c == in.Facts.LastCommit(c.Repo) {
+			r.Facts.Commits = append(r.Facts.Commits, *c)
+		}
+	}
 	for i := range in.Observed.Nodes {
 		n := &in.Observed.Nodes[i]
 		r.Nodes = append(r.Nodes, RecordedNode{n.Report, n.At})
@@ -160,6 +196,9 @@ func Record(cluster string, in reconciler.Input) Recording {
 // Input is what a pass is given, as it was recorded.
 func (r *Recording) Input() reconciler.Input {
 	in := reconciler.Input{Facts: r.Facts, Now: r.At, Started: r.Started, Epoch: r.Epoch}
+	for _, repo := range r.Facts.Repos {
+		in.Put(reconciler.Ask{Repo: repo.Name})
+	}
 	for _, n := range r.Nodes {
 		in.Observed.Nodes = append(in.Observed.Nodes, nodes.Seen{Report: n.Report, At: n.At})
 	}

@@ -26,6 +26,8 @@ type Input struct {
 	Refused []string
 	// Evaluating is the commit that is being evaluated, if that takes long.
 	Evaluating *Evaluating
+	// Others are the same of the repositories beside the operators'.
+	Others []Text
 	// Troubles are what the shells met: the repository out of reach, the disk
 	// nearly full.
 	Troubles []Problem
@@ -37,13 +39,14 @@ func Of(in Input) Status {
 	b := &builder{in: in, slots: map[string][]Slot{}}
 	b.readNodes()
 	s := Status{Schema: Schema, Cluster: in.Cluster, History: []Revision{}, Workloads: b.workloads(), Nodes: b.nodes, Evaluating: in.Evaluating}
+	s.Repos = reposOf(&in)
 	for i := len(in.Facts.Commits) - 1; i >= 0; i-- {
-		r := revisionOf(&in.Facts.Commits[i])
-		if i == len(in.Facts.Commits)-1 {
-			s.Revision = r
-			continue
+		c := &in.Facts.Commits[i]
+		if c != in.Facts.LastCommit(c.Repo) {
+			s.History = append(s.History, revisionOf(c))
+		} else if r := s.newest(c.Repo); r != nil {
+			*r = revisionOf(c)
 		}
-		s.History = append(s.History, r)
 	}
 	s.Pools, s.Volumes = b.pools(), volumesOf(&b.in.Facts)
 	s.Problems = b.problems(&s)
@@ -52,7 +55,7 @@ func Of(in Input) Status {
 
 func revisionOf(c *reconciler.Commit) Revision {
 	r := c.Revision
-	return Revision{Commit: r.Commit, Time: r.Time, Author: r.Author, Subject: r.Subject,
+	return Revision{Repo: c.Repo, Commit: r.Commit, Time: r.Time, Author: r.Author, Subject: r.Subject,
 		Outcome: c.Outcome, Reason: c.Reason, Removals: c.Removals, Phases: c.Phases, Causes: c.Causes, Ended: c.Ended, Teams: c.Teams}
 }
 
@@ -85,7 +88,7 @@ func (b *builder) workloads() []Workload {
 }
 
 func (b *builder) workload(r *reconciler.Rollout) Workload {
-	w := Workload{Name: r.Workload, Digest: r.Target, Slots: b.slots[r.Workload]}
+	w := Workload{Name: r.Workload, Repo: b.in.Facts.RepoOf(r.Workload), Digest: r.Target, Slots: b.slots[r.Workload]}
 	if w.Slots == nil {
 		w.Slots = []Slot{}
 	}

@@ -151,11 +151,11 @@ func failureEvent(node reporter, i *nodes.Instance, at time.Time) Event {
 // Decided is what a pass decided, for the record: orders, outcomes of commits
 // and stages of rollouts.
 func Decided(before *reconciler.Facts, plan *reconciler.Plan, at time.Time) (events []Event) {
-	commit := ""
-	if n := len(plan.Facts.Commits); n > 0 {
-		commit = plan.Facts.Commits[n-1].Revision.Commit
-	}
 	for i := range plan.Changes {
+		commit := ""
+		if c := plan.Facts.LastCommit(plan.Facts.RepoOf(plan.Changes[i].Slot.Workload)); c != nil {
+			commit = c.Revision.Commit
+		}
 		events = append(events, changeEvent(&plan.Changes[i], commit, at))
 	}
 	events = append(events, commitEvents(before.Commits, plan.Facts.Commits, at)...)
@@ -189,10 +189,10 @@ var outcomeWords = map[reconciler.Outcome]string{
 func commitEvents(before, after []reconciler.Commit, at time.Time) (events []Event) {
 	// A commit may come into force again: each time is a record of its own.
 	type record struct {
-		commit string
-		seen   int64
+		repo, commit string
+		seen         int64
 	}
-	of := func(c *reconciler.Commit) record { return record{c.Revision.Commit, c.Seen.UnixNano()} }
+	of := func(c *reconciler.Commit) record { return record{c.Repo, c.Revision.Commit, c.Seen.UnixNano()} }
 	was := map[record]*reconciler.Commit{}
 	for i := range before {
 		was[of(&before[i])] = &before[i]
@@ -202,9 +202,10 @@ func commitEvents(before, after []reconciler.Commit, at time.Time) (events []Eve
 		if old := was[of(c)]; old != nil && old.Outcome == c.Outcome && (c.Outcome != reconciler.Held || old.Reason == c.Reason) {
 			continue
 		}
-		text := fmt.Sprintf("commit %s is %s", c.Revision.Short(), outcomeWords[c.Outcome])
+		name := "commit " + c.Revision.Short() + ofRepo(c.Repo)
+		text := fmt.Sprintf("%s is %s", name, outcomeWords[c.Outcome])
 		if c.Outcome == reconciler.Progressing {
-			text = fmt.Sprintf("commit %s by %s: %s", c.Revision.Short(), c.Revision.Author, c.Revision.Subject)
+			text = fmt.Sprintf("%s by %s: %s", name, c.Revision.Author, c.Revision.Subject)
 		}
 		switch {
 		case strings.HasPrefix(c.Reason, "by "):

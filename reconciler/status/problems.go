@@ -17,8 +17,12 @@ func (b *builder) problems(s *Status) []Problem {
 	all := []Problem{}
 	all = append(all, b.in.Troubles...)
 	all = append(all, commitProblems(&s.Revision)...)
+	for i := range s.Repos {
+		all = append(all, commitProblems(&s.Repos[i].Revision)...)
+	}
 	all = append(all, commitTextProblems(&b.in)...)
 	all = append(all, teamProblems(&b.in)...)
+	all = append(all, repoProblems(&b.in)...)
 	told := map[string]bool{} // workloads that something is told of
 	for i := range b.in.Blocked {
 		x := &b.in.Blocked[i]
@@ -47,15 +51,17 @@ func (b *builder) problems(s *Status) []Problem {
 // commitTextProblems are about a commit's text as a whole: which one is not
 // ready yet, and why the newest asks for nothing.
 func commitTextProblems(in *Input) (all []Problem) {
-	if e := in.Evaluating; e != nil {
-		all = append(all, Problem{Code: "evaluating", Subject: e.Commit,
-			Text: fmt.Sprintf("commit %s is being evaluated since %s; until it is, what was in force stays", short(e.Commit), e.Since.UTC().Format("15:04:05 UTC")),
-			Next: "wait, or see what takes so long: bayplan validate"})
-	}
-	commit := newestText(in).Revision.Commit
-	for _, why := range in.Refused {
-		all = append(all, Problem{Code: "spec-invalid", Subject: commit, Text: "commit " + short(commit) + ": " + why,
-			Next: "correct it and push; the last good revision stays in force; check with: bayplan validate"})
+	for _, text := range texts(in) {
+		if e := text.Evaluating; e != nil {
+			all = append(all, Problem{Code: "evaluating", Subject: e.Commit,
+				Text: fmt.Sprintf("commit %s%s is being evaluated since %s; until it is, what was in force stays", short(e.Commit), ofRepo(text.Name), e.Since.UTC().Format("15:04:05 UTC")),
+				Next: "wait, or see what takes so long: bayplan validate"})
+		}
+		commit := text.Newest.Revision.Commit
+		for _, why := range text.Refused {
+			all = append(all, Problem{Code: "spec-invalid", Subject: commit, Text: "commit " + short(commit) + ofRepo(text.Name) + ": " + why,
+				Next: "correct it and push; the last good revision stays in force; check with: bayplan validate"})
+		}
 	}
 	return all
 }
@@ -63,31 +69,33 @@ func commitTextProblems(in *Input) (all []Problem) {
 // teamProblems are the newest text's errors: those of an older one are no
 // longer anyone's.
 func teamProblems(in *Input) (all []Problem) {
-	newest := newestText(in)
-	for i := range newest.Teams {
-		for _, text := range newest.Teams[i].Errors {
-			all = append(all, textProblem(cmp.Or(newest.Teams[i].Name, "(root)"), text))
+	for _, one := range texts(in) {
+		for i := range one.Newest.Teams {
+			for _, text := range one.Newest.Teams[i].Errors {
+				all = append(all, textProblem(one.Name, cmp.Or(one.Newest.Teams[i].Name, "(root)"), text))
+			}
 		}
-	}
-	for _, text := range reconciler.Refused(newest, &in.Facts.Spec) {
-		team, _, _ := strings.Cut(text, ": ")
-		all = append(all, textProblem(team, text))
+		part := in.Facts.Part(one.Name)
+		for _, text := range reconciler.Refused(one.Newest, &part) {
+			team, _, _ := strings.Cut(text, ": ")
+			all = append(all, textProblem(one.Name, team, text))
+		}
 	}
 	return all
 }
 
-func textProblem(team, text string) Problem {
-	if reconciler.PastLimit(text) {
-		return Problem{Code: "spec-refused", Subject: team, Text: text, Next: "ask for less, or for more room in the pool; how they stand: bayplan pool ls"}
+func textProblem(repo, team, text string) Problem {
+	p := Problem{Code: "spec-invalid", Subject: team, Text: text, Next: "correct the file and push; check with: bayplan validate"}
+	switch {
+	case reconciler.PastLimit(text):
+		p.Code, p.Next = "spec-refused", "ask for less, or for more room in the pool; how they stand: bayplan pool ls"
+	case reconciler.Claimed(text):
+		p.Code, p.Next = teamTwice, "take it out of one of the two: where its owner removes it, it goes over to the other"
 	}
-	return Problem{Code: "spec-invalid", Subject: team, Text: text, Next: "correct the file and push; check with: bayplan validate"}
-}
-
-func newestText(in *Input) *schema.Spec {
-	if in.Newest != nil {
-		return in.Newest
+	if repo != "" {
+		p.Text = reconciler.RepoName(repo) + ": " + text
 	}
-	return &in.Facts.Spec
+	return p
 }
 
 const (
@@ -126,7 +134,7 @@ func commitProblems(r *Revision) []Problem {
 	if r.Outcome != reconciler.Held {
 		return nil
 	}
-	text := "commit " + short(r.Commit) + " is held: " + r.Reason
+	text := "commit " + short(r.Commit) + ofRepo(r.Repo) + " is held: " + r.Reason
 	if len(r.Removals) > 0 {
 		text += ": " + strings.Join(r.Removals, ", ")
 	}

@@ -15,8 +15,8 @@ func Standing(in Input) (all []Event) {
 	for _, p := range commitTextProblems(&in) {
 		all = append(all, standing(&p, Event{Commit: p.Subject}))
 	}
-	for _, p := range teamProblems(&in) {
-		all = append(all, standing(&p, Event{Subject: p.Subject, Commit: newestText(&in).Revision.Commit}))
+	for _, p := range append(teamProblems(&in), repoProblems(&in)...) {
+		all = append(all, standing(&p, Event{Subject: p.Subject, Commit: texts(&in)[0].Newest.Revision.Commit}))
 	}
 	for i := range in.Blocked {
 		x := &in.Blocked[i]

@@ -19,7 +19,11 @@ type Status struct {
 	Revision Revision `json:"revision"`
 	// Evaluating is a newer commit whose evaluation takes long; absent otherwise.
 	Evaluating *Evaluating `json:"evaluating,omitempty"`
-	// History is what became of the revisions before it, newest first.
+	// Repos are those beside the operators', whose commit Revision is: as they are
+	// followed, then those that are followed no more and have teams in force.
+	Repos []Repo `json:"repos,omitempty"`
+	// History is what became of the revisions before it, and before those of Repos,
+	// newest first.
 	History   []Revision `json:"history"`
 	Workloads []Workload `json:"workloads"`
 	Nodes     []Node     `json:"nodes"`
@@ -32,6 +36,8 @@ type Status struct {
 
 // Revision is a commit and what became of it.
 type Revision struct {
+	// Repo is the repository that it is of; absent of the operators'.
+	Repo    string             `json:"repo,omitempty"`
 	Commit  string             `json:"commit"`
 	Time    time.Time          `json:"time"`
 	Author  string             `json:"author"`
@@ -74,7 +80,9 @@ type Evaluating struct {
 
 // Workload is one workload's state.
 type Workload struct {
-	Name    string `json:"name"`
+	Name string `json:"name"`
+	// Repo is the repository that it is of; absent of the operators'.
+	Repo    string `json:"repo,omitempty"`
 	Kind    string `json:"kind"`
 	Desired int    `json:"desired"`
 	// Running, Healthy and Updated count slots: with a running instance, with

@@ -35,6 +35,10 @@ type Cluster struct {
 	// Tree is what every evaluation waits for.
 	Tree Gate
 
+	// others are followed beside Repo, as the server's flags would say, out of repos.
+	others []loop.Repo
+	repos  map[string]*Repo
+
 	troubles atomic.Pointer[[]status.Problem]
 
 	t     *testing.T
@@ -95,7 +99,7 @@ func (i *Images) Resolve(ctx context.Context, ref string, _ []schema.Registry) (
 // NewCluster starts a server and agents n1 to nN.
 func NewCluster(t *testing.T, count int) *Cluster {
 	c := &Cluster{Repo: NewRepo(), Ledger: &Ledger{}, Engine: fake.New(), Images: &Images{known: map[string]string{}},
-		t: t, dir: t.TempDir(), links: map[string]*Link{}, kill: map[string]func(){}}
+		t: t, dir: t.TempDir(), repos: map[string]*Repo{}, links: map[string]*Link{}, kill: map[string]func(){}}
 	c.StartServer()
 	for i := range count {
 		c.StartAgent(fmt.Sprintf("n%d", i+1))
@@ -113,7 +117,7 @@ func (c *Cluster) Image(ref string, lives ...fake.Program) {
 // StartServer starts a server over the same ledger; agents move to it.
 func (c *Cluster) StartServer() {
 	r := roster.New(time.Now)
-	l, err := loop.New(loop.Config{Cluster: "test", Source: c.Repo, Fleet: r, Ledger: c.Ledger, Resolver: c.Images, Load: c.evaluate, Troubles: c.others})
+	l, err := loop.New(loop.Config{Cluster: "test", Source: c.Repo, Fleet: r, Ledger: c.Ledger, Resolver: c.Images, Load: c.evaluate, Others: c.others, Troubles: c.told})
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -128,7 +132,7 @@ func (c *Cluster) StartServer() {
 // Troubles are what other parts of the server tell from now on.
 func (c *Cluster) Troubles(all ...status.Problem) { c.troubles.Store(&all) }
 
-func (c *Cluster) others() []status.Problem {
+func (c *Cluster) told() []status.Problem {
 	if all := c.troubles.Load(); all != nil {
 		return *all
 	}
@@ -140,6 +144,28 @@ func (c *Cluster) evaluate(ctx context.Context, files fs.FS, rev schema.Revision
 		return schema.Spec{}, err
 	}
 	return load.LoadContext(ctx, files, rev, load.WithGrants(schema.AllGrants()))
+}
+
+// Follow starts the server anew with other repositories beside Repo: those of names
+// that were given before are as they were, the rest are empty.
+func (c *Cluster) Follow(names ...string) []*Repo {
+	c.StopServer()
+	var all []*Repo
+	c.others = nil
+	for _, name := range names {
+		repo := c.repos[name]
+		if repo == nil {
+			repo = NewRepo()
+			c.repos[name] = repo
+		}
+		all = append(all, repo)
+		c.others = append(c.others, loop.Repo{Followed: status.Followed{Name: name}, Source: repo,
+			Load: func(ctx context.Context, operators, files fs.FS, rev schema.Revision) (schema.Spec, error) {
+				return load.LoadContext(ctx, files, rev, load.WithGrants(schema.AllGrants()), load.WithOperators(operators, ""))
+			}})
+	}
+	c.StartServer()
+	return all
 }
 
 // StopServer ends the server; agents are on their own.

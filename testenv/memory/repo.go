@@ -9,6 +9,7 @@ import (
 	"crypto/sha1"
 	"encoding/hex"
 	"fmt"
+	"io/fs"
 	"slices"
 	"sync"
 	"testing/fstest"
@@ -23,6 +24,7 @@ type Repo struct {
 	mu      sync.Mutex
 	history []string // of the tip, oldest first
 	commits map[string]schema.Revision
+	trees   map[string]fs.FS
 	doubts  map[string]string // commit → why nobody vouches for it
 	tip     *source.Tip
 	trouble *source.Trouble
@@ -32,7 +34,7 @@ type Repo struct {
 
 // NewRepo is an empty one.
 func NewRepo() *Repo {
-	return &Repo{commits: map[string]schema.Revision{}, doubts: map[string]string{}, changed: make(chan struct{})}
+	return &Repo{commits: map[string]schema.Revision{}, trees: map[string]fs.FS{}, doubts: map[string]string{}, changed: make(chan struct{})}
 }
 
 // Together is one push of what push commits: of the commits only the tip is
@@ -77,6 +79,7 @@ func (r *Repo) commit(subject, body string, files []string) string {
 	r.history = append(slices.Clone(r.history), hash)
 	now := time.Now()
 	r.commits[hash] = schema.Revision{Commit: hash, Time: now, Author: "ann", Subject: subject, Body: body}
+	r.trees[hash] = tree
 	r.tip = &source.Tip{Files: tree, Detected: now, Revision: r.commits[hash]}
 	r.trouble = nil
 	r.tell()
@@ -155,6 +158,17 @@ func (r *Repo) Descends(_ context.Context, from, to string) (bool, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Contains(r.history, from) && slices.Contains(r.history, to), nil
+}
+
+// At is a commit that was pushed; none while the repository cannot be read.
+func (r *Repo) At(_ context.Context, commit string) (source.Tip, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	files, known := r.trees[commit]
+	if !known || r.trouble != nil {
+		return source.Tip{}, source.ErrUnknownCommit
+	}
+	return source.Tip{Files: files, Revision: r.commits[commit]}, nil
 }
 
 // Doubt has commits with this subject be nobody's who may sign, until why is "";
