@@ -47,39 +47,50 @@ func (c *poolChecker) find(name string) *Pool {
 	return &c.pools[i]
 }
 
+// parent is one that exists, and no pool is a part of itself.
+func (c *poolChecker) parent(p *Pool) {
+	switch {
+	case p.Parent == "":
+	case c.find(p.Parent) == nil:
+		c.add(p, "parent", "there is no pool %q, %s", p.Parent, c.others(p))
+	default:
+		if circle := c.circle(p); circle != "" {
+			c.add(p, "parent", "pool %q would be a part of itself: %s", p.Name, circle)
+		}
+	}
+}
+
 // others names the pools that p could be a part of.
 func (c *poolChecker) others(p *Pool) string {
 	var names []string
 	for i := range c.pools {
-		if c.pools[i].Name != p.Name {
-			names = append(names, c.pools[i].Name)
+		if o := &c.pools[i]; o.Name != p.Name && !partOf(c.pools, o.Name, p.Name) {
+			names = append(names, o.Name)
 		}
 	}
 	if len(names) == 0 {
-		return "none beside it"
+		return "nor any other that it could be a part of"
 	}
-	return strings.Join(names, ", ")
+	return "only " + strings.Join(names, ", ")
 }
 
-// parent is one that exists, and no pool is a part of itself.
-func (c *poolChecker) parent(p *Pool) {
-	if p.Parent == "" {
-		return
-	}
-	at := c.find(p.Parent)
-	if at == nil {
-		c.add(p, "parent", "there is no pool %q, only %s", p.Parent, c.others(p))
-		return
-	}
-	for range c.pools {
-		if at == nil || at.Name == p.Name {
-			break
+// circle is the way from a pool up to itself: "a in b in a"; "" if there is none.
+// A pool that only leads to a circle is in none.
+func (c *poolChecker) circle(p *Pool) string {
+	text := p.Name
+	for at, steps := c.find(p.Parent), 0; at != nil && steps < len(c.pools); at, steps = c.find(at.Parent), steps+1 {
+		text += " in " + at.Name
+		if at.Name == p.Name {
+			return text
 		}
-		at = c.find(at.Parent)
 	}
-	if at != nil {
-		c.add(p, "parent", "pool %q would be a part of itself", p.Name)
-	}
+	return ""
+}
+
+// partOf is whether a pool is another one or a part of it, however deep.
+func partOf(pools []Pool, name, outer string) (is bool) {
+	Outward(pools, name, func(p *Pool) { is = is || p.Name == outer })
+	return is
 }
 
 // amounts are such that what is guaranteed can be had.
@@ -89,6 +100,7 @@ func (c *poolChecker) amounts(p *Pool) {
 			c.add(p, "guarantee", "the guarantee is above the pool's limit of %s", p.Limit.Text(what))
 		}
 	}
+	c.limit(p)
 	sum := c.promised(p)
 	for _, bound := range []struct {
 		name string
@@ -98,6 +110,21 @@ func (c *poolChecker) amounts(p *Pool) {
 			c.add(p, bound.name, "what is guaranteed to its parts sums to more than its %s of %s", bound.name, bound.q.Text(what))
 		}
 	}
+}
+
+// limit is no more than that of any pool that p is a part of: it would promise what
+// can never be had.
+func (c *poolChecker) limit(p *Pool) {
+	if p.Limit == nil || p.Parent == "" || c.circle(p) != "" {
+		return
+	}
+	told := false
+	Outward(c.pools, p.Parent, func(outer *Pool) {
+		if what := p.Limit.Above(outer.Limit); what != "" && !told {
+			c.add(p, "limit", "the limit of %s is above the %s of pool %q, which it is a part of", p.Limit.Text(what), outer.Limit.Text(what), outer.Name)
+			told = true
+		}
+	})
 }
 
 // promised is what is guaranteed below a pool: to each of its parts, or to the
@@ -118,17 +145,4 @@ func (c *poolChecker) promised(p *Pool) Quantity {
 	}
 	c.below[p.Name] = sum
 	return sum
-}
-
-// claims finds an earlier pool that selects the very same nodes.
-func (c *poolChecker) claims(i int) {
-	p := &c.pools[i]
-	for k := range c.pools[:i] {
-		same := slices.EqualFunc(p.Nodes, c.pools[k].Nodes, func(a, b Constraint) bool {
-			return a.Attribute == b.Attribute && a.Op == b.Op && a.Value == b.Value && slices.Equal(a.Values, b.Values)
-		})
-		if same && len(p.Nodes) > 0 {
-			c.add(p, "nodes", "pool %q claims the same nodes", c.pools[k].Name)
-		}
-	}
 }

@@ -115,7 +115,7 @@ func drawWorkload(t *rapid.T) schema.Workload {
 		Args:     rapid.SliceOfN(text, 1, 3).Draw(t, "args"),
 		Env:      rapid.MapOfN(rapid.StringMatching(`[A-Za-z_][A-Za-z0-9_]{0,4}`), text, 1, 3).Draw(t, "env"),
 		Replicas: rapid.IntRange(1, 10_000).Draw(t, "replicas"),
-		Resources: schema.Resources{CPU: schema.CPU(rapid.Int64Range(0, 1e6).Draw(t, "cpu")), Memory: schema.Bytes(rapid.Int64Range(1<<20, 1e12).Draw(t, "memory")),
+		Resources: schema.Resources{CPU: schema.CPU(rapid.Int64Range(1, 1e6).Draw(t, "cpu")), Memory: schema.Bytes(rapid.Int64Range(1<<20, 1e12).Draw(t, "memory")),
 			Limit: schema.Limits{Pids: rapid.IntRange(1, 1<<22).Draw(t, "pids")}},
 		Ports:   map[string]schema.Port{"http": {Container: rapid.IntRange(1, 65535).Draw(t, "port"), Protocol: "tcp"}},
 		Health:  &schema.Health{TCP: &schema.TCPCheck{Port: "http"}, Interval: duration("interval"), Timeout: duration("timeout"), Retries: 2},
