@@ -28,6 +28,7 @@ type fleet struct {
 	rewritten    bool
 	facts        reconciler.Facts
 	machines     []*machine // sorted by name
+	joined       int        // how many ever did
 	heard        nodes.Snapshot
 	scratch      reconciler.Scratch
 	commits      map[string]schema.Spec // all that were ever pushed
@@ -49,6 +50,7 @@ type machine struct {
 	node  nodes.Node
 	cut   bool
 	blind bool // its engine does not answer: it cannot list what it runs
+	sick  bool // what it runs fails
 	held  nodes.Assignment
 	insts map[string]*nodes.Instance
 	// volumes are on its disk.
@@ -61,6 +63,7 @@ func newFleet(t testing.TB) *fleet {
 }
 
 func (f *fleet) add(name, zone string) {
+	f.joined++
 	f.machines = append(f.machines, &machine{insts: map[string]*nodes.Instance{}, volumes: map[schema.Slot]bool{}, node: nodes.Node{Name: name,
 		Attributes: map[string]string{"zone": zone}, Allocatable: nodes.Capacity{CPU: 2000, Memory: 4 << 30},
 		PortMin: 20000, PortMax: 20009, Runtime: "test 1", Leases: true}})
@@ -116,7 +119,7 @@ func (f *fleet) oneStep(m *machine, o *nodes.Order) {
 		m.insts[o.ID] = f.moved(nodes.Instance{ID: o.ID, Slot: o.Slot, Digest: o.Digest, Ports: o.Ports}, nodes.Starting, nodes.HealthUnknown)
 	case o.Workload.Kind.Runs():
 		f.runOn(m, x, o.Workload)
-	case strings.HasSuffix(o.Workload.Image, "bad"):
+	case m.sick || strings.HasSuffix(o.Workload.Image, "bad"):
 		m.insts[o.ID] = f.spoiled(*x, o.Workload)
 	case !x.Available():
 		m.insts[o.ID] = f.moved(*x, nodes.Running, wellOf(o.Workload))

@@ -63,7 +63,7 @@ func (f *fleet) runOn(m *machine, x *nodes.Instance, w *schema.Workload) {
 	switch {
 	case x.Phase == nodes.Running:
 		code := 0
-		if strings.HasSuffix(w.Image, "bad") {
+		if m.sick || strings.HasSuffix(w.Image, "bad") {
 			code = 3
 		}
 		next := *x

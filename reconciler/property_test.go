@@ -43,7 +43,7 @@ func TestReconcile_AnyWorld(t *testing.T) {
 			"work": a.work, "work more": a.work, "work on": a.work, "all work": a.allWork, "all go on": a.allWork,
 			"cut": a.cut, "join": a.join, "node": a.node, "move": a.move, "crash": a.crash, "port": a.port, "stray": a.stray, "restart": a.restart,
 			"agent": a.agent, "engine": a.engine, "drain": a.drain, "promote": a.promote, "abort": a.abort, "delete volumes": a.delete, "end drain": a.uncordon,
-			"operate": a.operate,
+			"operate": a.operate, "sicken": a.sicken, "trouble": a.trouble, "remove node": a.remove,
 		})
 		f.recover()
 		f.letGo()
@@ -136,6 +136,7 @@ func (a actions) workload(t *rapid.T, name string) schema.Workload {
 	}
 	w := parseWorkload(nil, fields)
 	a.anyRunbook(&w, pick)
+	a.anyTimes(t, &w)
 	dropQuorum(&w)
 	return w
 }
@@ -199,7 +200,7 @@ func (a actions) node(t *rapid.T) {
 	if len(a.machines) >= 5 {
 		t.Skip("enough")
 	}
-	a.add(fmt.Sprintf("n%d", len(a.machines)), rapid.SampledFrom([]string{"a", "b"}).Draw(t, "zone"))
+	a.add(fmt.Sprintf("n%d", a.joined), rapid.SampledFrom([]string{"a", "b"}).Draw(t, "zone"))
 }
 
 func (a actions) move(t *rapid.T) {
@@ -290,7 +291,7 @@ func (a actions) restart(t *rapid.T) {
 // recover ends the faults: links are whole, and each node works at once.
 func (f *fleet) recover() {
 	for _, m := range f.machines {
-		m.cut, m.blind, m.node.BusyPorts = false, false, nil
+		m.cut, m.blind, m.sick, m.node.BusyPorts, m.node.Trouble = false, false, false, nil, ""
 	}
 	for range 3 {
 		f.round(time.Second)

@@ -137,6 +137,13 @@ func (a actions) anyRunbook(w *schema.Workload, pick func(label string, from ...
 	}
 	fields := []string{pick("first", "", "first=!open@0", "first=~open"), pick("before", "", "before=!drain,+ring", "before=!drain*1,~ring", "before=sick*1"),
 		pick("steps", "", "steps=!up*2,lag", "steps=lag@0,!sick"), pick("last", "", "last=!close@0")}
+	if phases := strings.Fields(pick("phases", "", "", "phase=low:0 phase=rest", "phase=rest phase=low:0")); len(phases) > 0 && w.Replicas > 0 {
+		fields = slices.Insert(fields, 1, phases[0])
+		fields = slices.Insert(fields, 4, phases[1])
+	}
+	if fields[1] == "" && w.Update.InPlace(w.Replicas) > 1 {
+		fields = append(fields, pick("parallel", "", "parallel=2"))
+	}
 	for _, f := range fields {
 		if k, v, has := strings.Cut(f, "="); has {
 			if err := setRunbook(w, k, v); err != nil {
