@@ -271,6 +271,9 @@ type VolumeFact struct {
 	Holds map[string]schema.Bytes `json:"holds,omitempty"`
 	// Ports are the host ports by name that were chosen for a stateful slot there.
 	Ports map[string]int `json:"ports,omitempty"`
+	// Fresh is whether nothing of the slot was ever ordered there: a home that was
+	// found and not come to, with which nothing is lost.
+	Fresh bool `json:"fresh,omitempty"`
 	// Up is whether a stateful slot has been healthy there since it was last
 	// wanted.
 	Up bool `json:"up,omitempty"`

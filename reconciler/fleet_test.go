@@ -32,6 +32,7 @@ type fleet struct {
 	heard        nodes.Snapshot
 	scratch      reconciler.Scratch
 	commits      map[string]schema.Spec // all that were ever pushed
+	unpinned     map[string]schema.Spec // those with images that no registry told of at first, as they were
 	serial       int
 	plan         reconciler.Plan // the newest
 	changes      int             // of all passes
@@ -41,6 +42,7 @@ type fleet struct {
 	quiet        bool              // nothing happens any more but what was decided
 	replaced     map[string]bool   // orders to stop whose slots may have another home, as their nodes were lost
 	arrived      map[string]arrival
+	been         map[string]bool // "slot on node" that was ever ordered
 	past         history
 	jobsOnly     bool
 }
@@ -59,7 +61,7 @@ type machine struct {
 
 func newFleet(t testing.TB) *fleet {
 	now := time.Date(2026, 1, 2, 3, 0, 0, 0, time.UTC)
-	return &fleet{t: t, now: now, started: now, epoch: 1, commits: map[string]schema.Spec{}, ran: map[string]int{}, replaced: map[string]bool{}, arrived: map[string]arrival{}}
+	return &fleet{t: t, now: now, started: now, epoch: 1, commits: map[string]schema.Spec{}, unpinned: map[string]schema.Spec{}, ran: map[string]int{}, replaced: map[string]bool{}, arrived: map[string]arrival{}, been: map[string]bool{}}
 }
 
 func (f *fleet) add(name, zone string) {
@@ -82,6 +84,9 @@ func (f *fleet) push(ws []schema.Workload, teams []schema.Team) {
 	}
 	s.Seal()
 	f.desired, f.commits[id], f.refused, f.rewritten = s, s, "", false
+	if len(f.unresolved()) > 0 {
+		f.unpinned[id] = s
+	}
 }
 
 // deliver brings a machine its newest Assignment, unless its link is broken.
@@ -254,7 +259,7 @@ func encode(t testing.TB, v any) []byte {
 }
 
 func (f *fleet) input() reconciler.Input {
-	return reconciler.Input{Desired: f.desired, Refused: f.refused, Rewritten: f.rewritten, Observed: f.heard,
+	return reconciler.Input{Desired: f.desired, Refused: f.refused, Rewritten: f.rewritten, Unresolved: f.unresolved(), Observed: f.heard,
 		Facts: f.facts, Now: f.now, Epoch: f.epoch, Started: f.started, Scratch: &f.scratch}
 }
 

@@ -207,6 +207,7 @@ func (p *pass) order(w *want, got scheduler.Placement) {
 	o.Leased = p.nodes[node].leases(goal)
 	if keepsPlace(goal) {
 		p.settleAt(goal, got.Slot, got.Node, o.Ports)
+		p.useHome(got.Slot)
 		o.Peers = p.peers(w.rollout, goal, goal)
 	}
 	why := ""

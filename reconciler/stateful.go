@@ -86,9 +86,12 @@ func (p *pass) house(i int, goal *schema.Workload) (housed bool) {
 	for k := range p.ordinals {
 		v := &p.ordinals[k]
 		at := p.homeAt(v.slot)
-		if e := v.there(); e != nil && (at < 0 || p.facts.Volumes[at].Node != p.nodes[e.node].fact.Name) {
-			p.settleAt(goal, v.slot, p.nodes[e.node].fact.Name, e.order.Ports)
-			at = p.homeAt(v.slot)
+		if e := v.there(); e != nil {
+			if at < 0 || p.facts.Volumes[at].Node != p.nodes[e.node].fact.Name {
+				p.settleAt(goal, v.slot, p.nodes[e.node].fact.Name, e.order.Ports)
+				at = p.homeAt(v.slot)
+			}
+			p.useHome(v.slot)
 		}
 		v.ports = at >= 0 && (complete || p.portsComplete(at, i, goal))
 		if v.ports && !p.leaves(v, at, goal) {
@@ -119,8 +122,8 @@ func (p *pass) homeNode(v *slotView, home *VolumeFact) (at int, known bool) {
 }
 
 // leaves is whether a home is to be had elsewhere: its node is lost and onLost says
-// so, its drain has ended what was there, or the slot never came up there and the
-// node is not for it any more. What may still be at work there stays at home.
+// so, its drain has ended what was there, or the slot never came there and the node
+// is not for it any more, or closed. What may still be at work there stays at home.
 func (p *pass) leaves(v *slotView, at int, goal *schema.Workload) bool {
 	f := &p.facts.Volumes[at]
 	node, known := p.homeNode(v, f)
@@ -130,7 +133,7 @@ func (p *pass) leaves(v *slotView, at int, goal *schema.Workload) bool {
 	n := &p.nodes[node]
 	atWork := slices.ContainsFunc(v.entries, func(e entry) bool { return int(e.node) == node && e.order != nil && !p.over(&e, goal) })
 	given := !p.paused && replacedWhenLost(goal) && p.lost(n, goal) && !atWork
-	return given || p.departs(v, at, goal) || !f.Up && !p.matches(n, goal) && !p.uses(n, f.Slot)
+	return given || p.departs(v, at, goal) || f.Fresh && !p.uses(n, f.Slot) && (n.cordon != nil || !p.matches(n, goal))
 }
 
 // departs is whether the slot is gone from a home whose node is being drained, and

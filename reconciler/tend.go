@@ -175,7 +175,7 @@ func (p *pass) bury(at int) bool {
 	switch {
 	case f.Deleting != nil:
 		return !known || !used && p.deleteVolumes(node, f)
-	case f.Bare:
+	case f.Bare || f.Fresh:
 		return !used
 	case f.Retain == 0:
 		return false

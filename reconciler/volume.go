@@ -77,7 +77,7 @@ func (p *pass) settleAt(goal *schema.Workload, slot schema.Slot, node string, po
 	if was >= 0 {
 		p.leaveHome(was)
 	}
-	fact := VolumeFact{Slot: slot, Node: node, Since: p.in.Now, Bare: !goal.OwnsVolumes(), Retain: goal.Retain, Holds: holdings(goal, nil)}
+	fact := VolumeFact{Slot: slot, Node: node, Since: p.in.Now, Fresh: true, Bare: !goal.OwnsVolumes(), Retain: goal.Retain, Holds: holdings(goal, nil)}
 	at, known := slices.BinarySearchFunc(p.facts.Volumes, fact, compareVolume)
 	if known {
 		p.facts.Volumes[at].Retired = fact.Retired
@@ -96,6 +96,15 @@ func (p *pass) settleThere(v *slotView) {
 	}
 	if p.keeper(v.slot) != nil { // else it would be given up again
 		p.settleAt(v.what.text, v.slot, p.nodes[e.node].fact.Name, e.order.Ports)
+		p.useHome(v.slot)
+	}
+}
+
+// useHome notes that the slot has come to its home.
+func (p *pass) useHome(slot schema.Slot) {
+	if at := p.homeAt(slot); at >= 0 && p.facts.Volumes[at].Fresh {
+		p.editVolumes()
+		p.facts.Volumes[at].Fresh = false
 	}
 }
 
@@ -106,7 +115,7 @@ func compareVolume(a, b VolumeFact) int {
 // leaveHome makes a tombstone of a home, or nothing where nothing is lost with it.
 func (p *pass) leaveHome(at int) {
 	f := &p.facts.Volumes[at]
-	if f.Bare {
+	if f.Bare || f.Fresh {
 		p.facts.Volumes = slices.Delete(p.facts.Volumes, at, at+1)
 		return
 	}

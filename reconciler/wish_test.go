@@ -13,7 +13,6 @@ import (
 
 	"github.com/bayplan/bayplan/nodes"
 	"github.com/bayplan/bayplan/reconciler"
-	"github.com/bayplan/bayplan/schema"
 )
 
 // ask puts an operator's wish to the world and tells what became of it.
@@ -136,11 +135,17 @@ func (f *fleet) checkDrains() {
 }
 
 // checkCordons: a node that is closed gets no new work: a slot that is ordered
-// there was there before, or its data is (I36).
+// there was there before, or is at home there and ever was (I36).
 func (f *fleet) checkCordons(in reconciler.Input, p *reconciler.Plan) {
+	for i := range in.Facts.Nodes {
+		for _, o := range in.Facts.Nodes[i].Assignment.Orders {
+			f.been[o.Slot.String()+" on "+in.Facts.Nodes[i].Name] = true
+		}
+	}
 	for _, change := range p.Changes {
 		closed := slices.ContainsFunc(in.Facts.Cordons, func(c reconciler.Cordon) bool { return c.Node == change.Node })
-		if change.Stop || !closed || len(in.Facts.Volumes) > 0 && homeOf(&in.Facts, change.Slot) == change.Node {
+		home := volumeFact(&in.Facts, change.Slot, change.Node)
+		if change.Stop || !closed || home != nil && home.Deleting == nil && f.been[change.Slot.String()+" on "+change.Node] {
 			continue
 		}
 		was := nodeFact(&in.Facts, change.Node)
@@ -152,13 +157,4 @@ func (f *fleet) checkCordons(in reconciler.Input, p *reconciler.Plan) {
 			f.t.Fatalf("I36: %s is placed on %s, which takes no new work: %s", change.Slot, change.Node, encode(f.t, in.Facts.Cordons))
 		}
 	}
-}
-
-func homeOf(f *reconciler.Facts, slot schema.Slot) string {
-	for _, v := range f.Volumes {
-		if v.Slot == slot {
-			return v.Node
-		}
-	}
-	return ""
 }
