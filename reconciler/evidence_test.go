@@ -2,6 +2,7 @@ package reconciler_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -139,5 +140,26 @@ func TestReconcile_FutureInstantsMoveNoDeadline(t *testing.T) {
 	}
 	if r := &f.facts.Rollouts[0]; r.Stage != reconciler.Reverted {
 		t.Errorf("%s three minutes after nothing started", r.Stage)
+	}
+}
+
+// I34: a canary of which nothing is known any more is looked at again when its
+// rollout's time is over (pass holds each plan's Wake against that).
+func TestReconcile_CanaryIsUnknownAtItsDeadline(t *testing.T) {
+	f := rolledTo(t, "replicas=3", "check=/up", "canary=1/15s")
+	for _, m := range f.machines {
+		f.deliver(m)
+		f.carryOut(m, func(string) bool { return false })
+		m.blind = true
+	}
+	for range 30 {
+		f.now = f.now.Add(5 * time.Second)
+		for _, m := range f.machines {
+			f.hear(m)
+		}
+		f.pass()
+	}
+	if c := f.commit(); c.Outcome == reconciler.Applied || !strings.Contains(string(encode(t, f.facts.Rollouts)), "no progress") {
+		t.Errorf("%s: %s", c.Outcome, encode(t, f.facts.Rollouts))
 	}
 }

@@ -2,8 +2,11 @@ package reconciler_test
 
 import (
 	"bytes"
+	"fmt"
+	"reflect"
 	"slices"
 	"strings"
+	"testing"
 	"time"
 
 	"github.com/bayplan/bayplan/nodes"
@@ -294,6 +297,19 @@ func (f *fleet) checkWake() {
 		in.Now = f.plan.Wake.Add(-time.Nanosecond)
 	}
 	if p := reconciler.Reconcile(in); p.FactsChanged {
-		f.t.Fatalf("at %s the same input decides otherwise, and the plan asks for %s: %s", in.Now.Sub(f.now), f.plan.Wake.Sub(f.now), encode(f.t, p.Changes))
+		f.t.Fatalf("at %s the same input decides otherwise, and the plan asks for %s: %s\n%s", in.Now.Sub(f.now), f.plan.Wake.Sub(f.now), encode(f.t, p.Changes), differing(f.t, &in.Facts, &p.Facts))
 	}
+}
+
+// differing are the parts of the facts that are not the same, before and after.
+func differing(t testing.TB, was, is *reconciler.Facts) string {
+	var b strings.Builder
+	x, y := reflect.ValueOf(*was), reflect.ValueOf(*is)
+	for i := range x.NumField() {
+		before, after := encode(t, x.Field(i).Interface()), encode(t, y.Field(i).Interface())
+		if !bytes.Equal(before, after) {
+			fmt.Fprintf(&b, "%s was %s\nand is %s\n", x.Type().Field(i).Name, before, after)
+		}
+	}
+	return b.String()
 }

@@ -185,7 +185,7 @@ func (p *pass) halt(r Rollout, at halt, out *slotCount) Rollout {
 		}
 		return p.checkDeadlines(r, out)
 	case out.settled < at.slots:
-		return r
+		return p.checkDeadlines(r, out)
 	case r.Ready.IsZero():
 		r.Ready = p.in.Now
 	}
