@@ -100,12 +100,25 @@ func (v *slotView) take(p *pass, e *entry, goal *schema.Workload, digest schema.
 		v.current = e
 	case isCurrent && serves && !p.serves(v.current):
 		v.current, v.old = e, v.current
-	case v.old == nil || serves && !p.serves(v.old) || !p.down(e) && p.down(v.old):
+	case v.old == nil || p.worth(e, digest) > p.worth(v.old, digest):
 		v.old = e
 	}
 	if v.current == e {
 		v.settled = serves && p.settledSince(e, goal)
 	}
+}
+
+// worth ranks the old instances of a slot by how much it needs them: what has the
+// traffic before what has not, then what serves, what may, and what is wanted.
+func (p *pass) worth(e *entry, digest schema.Digest) (rank int) {
+	up := !p.down(e)
+	for _, is := range []bool{up && p.rollout(e.order.Slot.Workload).directs(e.order.Digest), p.serves(e), up, e.order.Digest == digest} {
+		rank *= 2
+		if is {
+			rank++
+		}
+	}
+	return rank
 }
 
 func (p *pass) serves(e *entry) bool {
