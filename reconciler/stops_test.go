@@ -162,7 +162,7 @@ func (f *fleet) ails(node, id string) bool {
 // attempt's is that of its run, whatever its workload's is by now; of two sets each
 // has its own; the rest of a canary, and who may not go on, comes back as it was.
 func askedWith(in reconciler.Input, p *reconciler.Plan, slot schema.Slot) []*schema.Workload {
-	if j := p.Facts.Job(slot.Workload); j != nil {
+	if j := p.Facts.Job(slot.Workload); j != nil && goalOf(rolloutOf(&p.Facts, slot.Workload)).Kind.Runs() {
 		for i := range j.Runs {
 			if r := &j.Runs[i]; r.Live() && slot.Index >= r.First && slot.Index < r.First+len(r.Slots) {
 				return []*schema.Workload{r.Work}
