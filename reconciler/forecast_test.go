@@ -2,6 +2,7 @@ package reconciler_test
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -78,6 +79,7 @@ func goodWorkloads(t *rapid.T, f *fleet) (ws []schema.Workload) {
 	a := actions{f}
 	for _, name := range fleetNames {
 		w := a.workload(t, name)
+		w.Pinned = cmp.Or(w.Pinned, "img@9")
 		w.Image, w.Pinned, w.Resources.CPU = strings.Replace(w.Image, "bad", "4", 1), strings.Replace(w.Pinned, "bad", "4", 1), 50
 		if w.Update.Runbook != nil {
 			w.Update.Runbook = cured(w.Update.Runbook)

@@ -43,7 +43,7 @@ func TestReconcile_AnyWorld(t *testing.T) {
 			"work": a.work, "work more": a.work, "work on": a.work, "all work": a.allWork, "all go on": a.allWork,
 			"cut": a.cut, "join": a.join, "node": a.node, "move": a.move, "crash": a.crash, "port": a.port, "stray": a.stray, "restart": a.restart,
 			"agent": a.agent, "engine": a.engine, "drain": a.drain, "promote": a.promote, "abort": a.abort, "delete volumes": a.delete, "end drain": a.uncordon,
-			"operate": a.operate, "sicken": a.sicken, "trouble": a.trouble, "remove node": a.remove,
+			"operate": a.operate, "sicken": a.sicken, "trouble": a.trouble, "remove node": a.remove, "resolve": a.resolve,
 		})
 		f.recover()
 		f.letGo()
@@ -137,6 +137,7 @@ func (a actions) workload(t *rapid.T, name string) schema.Workload {
 	w := parseWorkload(nil, fields)
 	a.anyRunbook(&w, pick)
 	a.anyTimes(t, &w)
+	a.anyImage(&w, pick)
 	dropQuorum(&w)
 	return w
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/bayplan/bayplan/reconciler"
+	"github.com/bayplan/bayplan/schema"
 )
 
 // checkSpec: a commit is taken in whole for each team or not at all (I13), and
@@ -18,7 +19,7 @@ func (f *fleet) checkSpec(in reconciler.Input, p *reconciler.Plan) {
 				continue
 			}
 			from := f.commits[t.Commit]
-			if x := from.Workload(w.Name); x == nil || !reflect.DeepEqual(*x, w) && !bytes.Equal(encode(f.t, x), encode(f.t, w)) {
+			if !f.sameText(from.Workload(w.Name), &w) && !f.mayWait(t.Commit, &in.Facts.Spec, &w) {
 				f.t.Fatalf("I13: %s is not as %s has it", w.Name, t.Commit)
 			}
 		}
@@ -44,4 +45,19 @@ func (f *fleet) checkSpec(in reconciler.Input, p *reconciler.Plan) {
 			f.t.Fatalf("I7: all of team %s went without approval", team)
 		}
 	}
+}
+
+func (f *fleet) sameText(x, w *schema.Workload) bool {
+	return x != nil && (reflect.DeepEqual(x, w) || bytes.Equal(encode(f.t, x), encode(f.t, w)))
+}
+
+// mayWait is whether the workload's image was not known when the commit came, and
+// the text is that of then, or what was in force before.
+func (f *fleet) mayWait(commit string, inForce *schema.Spec, w *schema.Workload) bool {
+	then, known := f.unpinned[commit]
+	if !known {
+		return false
+	}
+	x := then.Workload(w.Name)
+	return x != nil && x.Pinned == "" && (f.sameText(x, w) || f.sameText(inForce.Workload(w.Name), w))
 }

@@ -1,12 +1,14 @@
 package reconciler_test
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
 
 	"pgregory.net/rapid"
 
+	"github.com/bayplan/bayplan/nodes"
 	"github.com/bayplan/bayplan/reconciler"
 	"github.com/bayplan/bayplan/schema"
 )
@@ -54,4 +56,38 @@ func (a actions) anyTimes(t *rapid.T, w *schema.Workload) {
 	w.LostAfter = pick("lost after", 30*time.Second, 30*time.Second, 2*time.Minute)
 	w.Update.MinHealthyTime = pick("healthy for", 10*time.Second, 10*time.Second, 0, 5*time.Second)
 	w.Update.ProgressDeadline = pick("progress within", 2*time.Minute, 2*time.Minute, 6*time.Minute)
+}
+
+// anyImage has a workload ask for an image that no registry told of, now and then.
+// A reference that was known stays so.
+func (a actions) anyImage(w *schema.Workload, pick func(label string, from ...string) string) {
+	old := a.facts.Spec.Workload(w.Name)
+	if pick("image is known", "yes", "yes", "yes", "yes", "yes", "no") == "no" && old.PinOf(w.Image) == "" {
+		w.Pinned = ""
+	}
+}
+
+// unresolved are the workloads of the tip whose images no registry told of.
+func (f *fleet) unresolved() (all []reconciler.Unresolved) {
+	for i := range f.desired.Workloads {
+		if w := &f.desired.Workloads[i]; w.Pinned == "" {
+			all = append(all, reconciler.Unresolved{Workload: w.Name, Failure: nodes.Failure{Code: nodes.ImageNotFound, Text: "there is no image " + w.Image}})
+		}
+	}
+	return all
+}
+
+// resolve has the registry know all images.
+func (a actions) resolve(*rapid.T) {
+	if len(a.unresolved()) == 0 {
+		return
+	}
+	s := a.desired
+	s.Workloads = slices.Clone(s.Workloads)
+	for i := range s.Workloads {
+		s.Workloads[i].Pinned = cmp.Or(s.Workloads[i].Pinned, "img@9")
+	}
+	s.Seal()
+	a.desired, a.commits[s.Revision.Commit] = s, s
+	a.pass()
 }
