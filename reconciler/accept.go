@@ -56,7 +56,7 @@ func (p *pass) inForce(a *Ask, all schema.Spec, own []schema.Workload) {
 	c := p.commitFor(a)
 	touched := p.adopt(a, &all, own)
 	c.Touched = union(c.Touched, touched)
-	c.Removals, c.Teams, c.Unverified = nil, nil, false
+	c.Removals, c.Teams, c.Unverified, c.Unplanned = nil, nil, false, false
 	// A commit that had ended ends anew: it was approved, or what it asks for
 	// became known.
 	c.Outcome, c.Reason, c.Ended = Progressing, "", time.Time{}
@@ -65,6 +65,7 @@ func (p *pass) inForce(a *Ask, all schema.Spec, own []schema.Workload) {
 	if spent := p.spendApproval(a); spent != nil {
 		c.Approved = spent
 	}
+	c.Vouched = append(c.Vouched, p.spendPlans(a.Planned)...)
 	p.dirty = true
 }
 
@@ -95,12 +96,12 @@ func Registries(d, last *schema.Spec) []schema.Registry {
 }
 
 // mergeSpec is d, of one repository, with the last accepted text for every team
-// that did not evaluate, for the pools and owners if the root did not, and for every
-// workload whose image is not known.
+// that did not evaluate, for the pools, owners and gates if the root did not,
+// and for every workload whose image is not known.
 func (p *pass) mergeSpec(a *Ask, d, last *schema.Spec) schema.Spec {
-	m := schema.Spec{Revision: d.Revision, Teams: slices.Clone(d.Teams), Pools: d.Pools, Registries: Registries(d, last), Owners: d.Owners}
+	m := schema.Spec{Revision: d.Revision, Teams: slices.Clone(d.Teams), Pools: d.Pools, Registries: Registries(d, last), Owners: d.Owners, Gates: d.Gates}
 	if failing(d, "") { // the root's errors
-		m.Pools, m.Owners = last.Pools, last.Owners
+		m.Pools, m.Owners, m.Gates = last.Pools, last.Owners, last.Gates
 	}
 	for i := range m.Teams {
 		t := &m.Teams[i]
@@ -164,6 +165,7 @@ func (p *pass) endAs(a *Ask, outcome Outcome, reason string, removals []string) 
 	c := p.commitFor(a)
 	c.Outcome, c.Reason, c.Removals, c.Ended = outcome, reason, removals, p.in.Now
 	c.Unverified = outcome == Held && a.Unverified != ""
+	c.Unplanned = outcome == Held && reason == a.Unplanned
 }
 
 // commitFor is the record of the revision in work, begun if it is new: one that

@@ -30,6 +30,8 @@ type Facts struct {
 	Nodes []NodeFact `json:"nodes"`
 	// Approvals are commits that an operator let through.
 	Approvals []Approval `json:"approvals"`
+	// Plans are those that were approved and wait for their commits, oldest first.
+	Plans []PinnedPlan `json:"plans,omitempty"`
 	// Volumes say on which node each slot is at home and its volumes are, sorted by
 	// slot and node; one of a slot's at most lives, the others are tombstones. They
 	// outlive the slot and its workload: a volume is never forgotten by itself.
@@ -88,6 +90,11 @@ type Commit struct {
 	Removals []string `json:"removals,omitempty"`
 	// Unverified is whether a Held commit waits for want of a signature.
 	Unverified bool `json:"unverified,omitempty"`
+	// Unplanned is whether a Held commit waits since no approved plan says what it
+	// would do.
+	Unplanned bool `json:"unplanned,omitempty"`
+	// Vouched are who approved the plans that the commit carried out.
+	Vouched []Voucher `json:"vouched,omitempty"`
 	// Approved is who let the commit through that was held; nil for one that was not.
 	Approved *Approval `json:"approved,omitempty"`
 	// Seen is when the server saw the commit, Ended when Outcome became an end.
@@ -107,7 +114,7 @@ type TeamOutcome struct {
 // PhaseTime is how long one part of a commit's way took.
 type PhaseTime struct {
 	// Name is "detect", "verify" (of a commit that nobody vouches for), "evaluate",
-	// "resolve", "plan", "held" (until it was let through), "order", "pull" and
+	// "resolve", "compare" (with the plans that were approved), "plan", "held" (until it was let through), "order", "pull" and
 	// "start" (until the last instance had), and how it ended: "healthy", "superseded"
 	// (until a newer one came), "fail" (until it was given up) and "back" (until what
 	// was good was back), or "kept", until it was taken back after all.

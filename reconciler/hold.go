@@ -1,6 +1,7 @@
 package reconciler
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -32,7 +33,7 @@ func (p *pass) holdReason(a *Ask, last, merged *schema.Spec, removals []string) 
 	if teams := wholeTeams(last.Workloads, removals); len(teams) > 0 && !allowsRemoval(d.Revision, len(removals)) {
 		return "it would remove all workloads of " + strings.Join(teams, " and of ")
 	}
-	return belowQuorum(last.Workloads, merged)
+	return cmp.Or(belowQuorum(last.Workloads, merged), a.Unplanned)
 }
 
 // belowQuorum tells of the first workload that would have fewer slots than the

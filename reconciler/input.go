@@ -30,6 +30,11 @@ type Input struct {
 	// Unverified is why the signatures of Desired's commit do not vouch for it. Its
 	// text was then not looked at, and it is Held (Approval.Signature).
 	Unverified string
+	// Unplanned is what Desired's commit would do that no approved plan says, where
+	// the text in force asks for one (schema.Gates); Planned are the keys of those
+	// that say it.
+	Unplanned string
+	Planned   []string
 	// Overtaken are commits that Desired's replaced before they were looked at,
 	// oldest first: those that are not known are recorded as superseded by it.
 	Overtaken []schema.Revision

@@ -32,7 +32,7 @@ func (p *pass) withinLimits(repo string, m *schema.Spec) {
 	}
 	a := newAsks(m, last.Workloads)
 	if text := p.overLimit(m, a); text != "" {
-		m.Pools, m.Registries, m.Owners = last.Pools, last.Registries, last.Owners
+		m.Pools, m.Registries, m.Owners, m.Gates = last.Pools, last.Registries, last.Owners, last.Gates
 		setBack(m, last, schema.Team{}, text)
 		if a = newAsks(m, last.Workloads); !limited(m) {
 			return

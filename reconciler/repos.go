@@ -21,6 +21,8 @@ type Ask struct {
 	Desired    schema.Spec
 	Refused    string
 	Unverified string
+	Unplanned  string
+	Planned    []string
 	Overtaken  []schema.Revision
 	Rewritten  bool
 	Unresolved []Unresolved
@@ -38,8 +40,8 @@ type RepoFact struct {
 
 // Asks are those of all repositories that are followed, the operators' first.
 func (in *Input) Asks() []Ask {
-	own := Ask{Desired: in.Desired, Refused: in.Refused, Unverified: in.Unverified, Overtaken: in.Overtaken, Rewritten: in.Rewritten,
-		Unresolved: in.Unresolved, Trace: in.Trace}
+	own := Ask{Desired: in.Desired, Refused: in.Refused, Unverified: in.Unverified, Unplanned: in.Unplanned, Planned: in.Planned,
+		Overtaken: in.Overtaken, Rewritten: in.Rewritten, Unresolved: in.Unresolved, Trace: in.Trace}
 	return append([]Ask{own}, in.Others...)
 }
 
@@ -51,7 +53,7 @@ func (in *Input) Put(a Ask) {
 		return
 	}
 	in.Desired, in.Refused, in.Unverified, in.Overtaken, in.Rewritten = a.Desired, a.Refused, a.Unverified, a.Overtaken, a.Rewritten
-	in.Unresolved, in.Trace = a.Unresolved, a.Trace
+	in.Unplanned, in.Planned, in.Unresolved, in.Trace = a.Unplanned, a.Planned, a.Unresolved, a.Trace
 }
 
 // askOf is what one repository asks for; nil where it is not followed.

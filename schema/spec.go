@@ -49,6 +49,8 @@ type Spec struct {
 	Registries []Registry `json:"registries,omitempty"`
 	// Owners bound what teams may ask for, sorted by path.
 	Owners []Owner `json:"owners,omitempty"`
+	// Gates are what commits must pass.
+	Gates Gates `json:"gates,omitzero"`
 	// Hash is set by Seal: equal Specs have equal hashes.
 	Hash string `json:"hash,omitempty"`
 }

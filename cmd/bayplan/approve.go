@@ -17,8 +17,8 @@ func newApproveCommand() *cobra.Command {
 		Use:   "approve COMMIT",
 		Short: "Let a held commit through",
 		Long: `Approve lets a commit through that is Held: it would remove more than half of the
-workloads or all that a team has, it does not descend from what is in force, or
-nobody who may sign vouches for it. The last is a matter of its own: what the commit
+workloads or all that a team has, it does not descend from what is in force,
+it is not what an approved plan said, or nobody who may sign vouches for it. The last is a matter of its own: what the commit
 asks for is looked at only then, and may have it held once more. Look at the list first: ` + "`bayplan status`" + ` shows it. The record keeps who approved: your
 certificate's name, and your user's.`,
 		Example: "  bayplan approve 3f2a9c1d2e",

@@ -11,6 +11,7 @@ import (
 	"connectrpc.com/connect"
 	"github.com/spf13/cobra"
 
+	"github.com/bayplan/bayplan/cmd/bayplan/internal/client"
 	"github.com/bayplan/bayplan/cmd/bayplan/internal/exit"
 	"github.com/bayplan/bayplan/cmd/bayplan/internal/show"
 	"github.com/bayplan/bayplan/cmd/bayplan/internal/tree"
@@ -27,6 +28,7 @@ type planning struct {
 	exitCode bool
 	live     bool
 	snapshot string
+	pin      bool
 }
 
 func newPlanCommand() *cobra.Command {
@@ -52,6 +54,11 @@ the plan was decided on: the same texts and the same state give the same plan.
 With --snapshot no server is asked: the state is the one that bayplan snapshot
 wrote to that file, and the digests of images are those that it knows.
 
+With --pin the plan is approved and recorded by the server, where the repository
+says ` + "`cluster: gates: pinPlans: true`" + `: whatever way the same changes come to the
+branch, their commit is applied, and Held if anything but the place of a slot would
+be otherwise by then.
+
 What looks like a secret is not shown, only that it differs. An image that no
 registry has is a warning beside its workload: it may come yet.
 
@@ -65,6 +72,7 @@ Exit codes: 4 when a slot finds no place, 5 when the tree is not valid, and with
 	p.evaluating.addFlags(cmd)
 	cmd.Flags().BoolVar(&p.exitCode, "exit-code", false, "exit with 2 when there are changes")
 	cmd.Flags().BoolVar(&p.live, "live", false, "compare HEAD with the live cluster, not with BASE")
+	cmd.Flags().BoolVar(&p.pin, "pin", false, "approve the plan: its commit is Held if anything else would happen")
 	cmd.Flags().StringVar(&p.snapshot, "snapshot", "", "ask no server: decide on the state in this file (bayplan snapshot)")
 	return cmd
 }
@@ -76,6 +84,9 @@ type text struct {
 }
 
 func (p *planning) run(cmd *cobra.Command, args []string) error {
+	if p.pin && p.snapshot != "" {
+		return exit.Usagef("bayplan plan --help", "--pin has the server record the plan, and --snapshot asks no server: take one of them")
+	}
 	p.open = p.snapshot == ""
 	head, base, err := p.texts(cmd, args)
 	if err != nil {
@@ -146,7 +157,7 @@ func (p *planning) ask(ctx context.Context, head, base *text) (*status.Preview, 
 		return nil, err
 	}
 	defer c.Close()
-	request := &controlpb.PlanRequest{}
+	request := &controlpb.PlanRequest{Pin: p.pin, Actor: client.Actor()}
 	if request.Spec, err = json.Marshal(head.spec); err != nil {
 		return nil, err
 	}
@@ -170,6 +181,9 @@ func (p *planning) show(cmd *cobra.Command, preview *status.Preview) error {
 		view.Preview(cmd.OutOrStdout(), preview, p.look(cmd))
 	} else if err := show.Value(cmd.OutOrStdout(), p.format, preview); err != nil {
 		return err
+	}
+	if p.pin {
+		talk(cmd, "the plan is pinned: its commit is applied if just this would happen by then, and Held otherwise")
 	}
 	return p.end(preview)
 }

@@ -58,6 +58,11 @@ type Answered struct {
 
 func (e *Answered) Error() string { return fmt.Sprintf("forge: it answers %d: %s", e.Code, e.Text) }
 
+func isNotFound(err error) bool {
+	a, ok := errors.AsType[*Answered](err)
+	return ok && a.Code == http.StatusNotFound
+}
+
 func isRefused(err error) bool {
 	a, ok := errors.AsType[*Answered](err)
 	return ok && (a.Code == http.StatusForbidden || a.Code == http.StatusNotFound || a.Code == http.StatusUnauthorized) && a.Wait == 0

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"time"
 )
 
 // Config is how a forge is reached. Repo and TokenFile are required.
@@ -32,6 +33,18 @@ type Request struct {
 	Number int
 	// Head is its newest commit.
 	Head string
+	// Author is who opened it; Updated is when anything about it last changed.
+	Author  string
+	Updated time.Time
+}
+
+// Approval is a reviewer's word that a pull request may be merged.
+type Approval struct {
+	By string
+	// At is by the forge's clock.
+	At time.Time
+	// Commit is what was approved; "" where the forge does not tell.
+	Commit string
 }
 
 // State is a commit status'.
@@ -63,26 +76,6 @@ type Client struct {
 	cfg  Config
 	base string
 	http *http.Client
-}
-
-// dialect is what the forges' APIs do not share. Paths are below the API's base.
-type dialect interface {
-	// header names the token's header and its value.
-	header(token string) (name, value string)
-	// accept is the media type to ask for.
-	accept() string
-	// pulls lists a page of the open pull requests to a branch, counted from 1; more is whether
-	// there may be another.
-	pulls(branch string, page int) string
-	// readPulls reads such a page.
-	readPulls(body []byte, branch string) (all []Request, count int, err error)
-	// status is a commit's, and what to send there.
-	status(commit string, s CommitStatus) (path string, body any)
-	// comments lists a page of a pull request's comments, comment is where to add
-	// one, and edit where and how to change one.
-	comments(number, page int) string
-	comment(number int) string
-	edit(number int, id int64) (method, path string)
 }
 
 // hosts are those whose kind their name tells.

@@ -121,7 +121,7 @@ var dialects = map[string]struct {
 	"github": {
 		headers: map[string]string{"Authorization": "Bearer t0ken", "Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"},
 		list:    "GET /api/v3/repos/team/ops/pulls?state=open&base=main&per_page=100&page=1", more: "GET /api/v3/repos/team/ops/pulls?state=open&base=main&per_page=100&page=2",
-		listed: `[{"number": 7, "state": "open", "head": {"ref": "x", "sha": "` + head + `"}, "base": {"ref": "main"}}, {"number": 8, "head": {"sha": "1"}, "base": {"ref": "release"}}]`,
+		listed: `[{"number": 7, "state": "open", "head": {"ref": "x", "sha": "` + head + `"}, "base": {"ref": "main"}, "user": {"login": "ann"}, "updated_at": "2026-05-01T10:00:00Z"}, {"number": 8, "head": {"sha": "1"}, "base": {"ref": "release"}}]`,
 		status: "POST /api/v3/repos/team/ops/statuses/" + head, statusBody: `{"state": "failure", "context": "bayplan/bay/plan", "description": "no place"}`,
 		comments: "GET /api/v3/repos/team/ops/issues/7/comments?per_page=100&page=1", commentsMore: "GET /api/v3/repos/team/ops/issues/7/comments?per_page=100&page=2",
 		comment: "POST /api/v3/repos/team/ops/issues/7/comments", edit: "PATCH /api/v3/repos/team/ops/issues/comments/42",
@@ -129,7 +129,7 @@ var dialects = map[string]struct {
 	"gitea": {
 		headers: map[string]string{"Authorization": "token t0ken", "Accept": "application/json"},
 		list:    "GET /api/v1/repos/team/ops/pulls?state=open&limit=50&page=1", more: "GET /api/v1/repos/team/ops/pulls?state=open&limit=50&page=2",
-		listed: `[{"number": 7, "head": {"label": "x", "ref": "x", "sha": "` + head + `"}, "base": {"ref": "main", "sha": "2"}}, {"number": 8, "head": {"sha": "1"}, "base": {"ref": "release"}}]`,
+		listed: `[{"number": 7, "head": {"label": "x", "ref": "x", "sha": "` + head + `"}, "base": {"ref": "main", "sha": "2"}, "user": {"login": "ann"}, "updated_at": "2026-05-01T10:00:00Z"}, {"number": 8, "head": {"sha": "1"}, "base": {"ref": "release"}}]`,
 		status: "POST /api/v1/repos/team/ops/statuses/" + head, statusBody: `{"state": "failure", "context": "bayplan/bay/plan", "description": "no place"}`,
 		comments: "GET /api/v1/repos/team/ops/issues/7/comments?limit=50&page=1", commentsMore: "GET /api/v1/repos/team/ops/issues/7/comments?limit=50&page=2",
 		comment: "POST /api/v1/repos/team/ops/issues/7/comments", edit: "PATCH /api/v1/repos/team/ops/issues/comments/42",
@@ -137,7 +137,7 @@ var dialects = map[string]struct {
 	"gitlab": {
 		headers: map[string]string{"PRIVATE-TOKEN": "t0ken", "Accept": "application/json"},
 		list:    "GET /api/v4/projects/team%2Fops/merge_requests?state=opened&target_branch=main&per_page=100&page=1", more: "GET /api/v4/projects/team%2Fops/merge_requests?state=opened&target_branch=main&per_page=100&page=2",
-		listed: `[{"id": 900, "iid": 7, "state": "opened", "sha": "` + head + `", "target_branch": "main"}, {"iid": 8, "sha": "1", "target_branch": "release"}]`,
+		listed: `[{"id": 900, "iid": 7, "state": "opened", "sha": "` + head + `", "target_branch": "main", "author": {"username": "ann"}, "updated_at": "2026-05-01T10:00:00Z"}, {"iid": 8, "sha": "1", "target_branch": "release"}]`,
 		status: "POST /api/v4/projects/team%2Fops/statuses/" + head, statusBody: `{"state": "failed", "name": "bayplan/bay/plan", "description": "no place"}`,
 		comments: "GET /api/v4/projects/team%2Fops/merge_requests/7/notes?sort=asc&per_page=100&page=1", commentsMore: "GET /api/v4/projects/team%2Fops/merge_requests/7/notes?sort=asc&per_page=100&page=2",
 		comment: "POST /api/v4/projects/team%2Fops/merge_requests/7/notes", edit: "PUT /api/v4/projects/team%2Fops/merge_requests/7/notes/42",
@@ -149,30 +149,32 @@ func TestClient_KeepsTheForgesContracts(t *testing.T) {
 	marker := forge.Marker("bay")
 	for kind, d := range dialects {
 		t.Run(kind, func(t *testing.T) {
-			others, ours := `[{"id": 41, "body": "nice"}]`, `[{"id": 42, "body": "`+marker+` old"}]`
+			others, ours := `[{"id": 41, "body": "nice"}]`, `[{"id": 42, "body": "`+marker+` old", "updated_at": "2026-05-01T10:00:00Z"}]`
+			const done = `{"id": 42, "updated_at": "2026-05-01T10:00:00Z"}`
+			written := time.Date(2026, 5, 1, 10, 0, 0, 0, time.UTC)
 			c := serveContract(t, d.headers,
 				exchange{want: d.list, answer: d.listed}, exchange{want: d.more, answer: "[]"},
 				exchange{want: d.status, body: d.statusBody, code: http.StatusCreated, answer: "{}"},
 				// The first comment, on a request that has another's.
 				exchange{want: d.comments, answer: others}, exchange{want: d.commentsMore, answer: "[]"},
-				exchange{want: d.comment, body: `{"body": "` + marker + ` new"}`, code: http.StatusCreated, answer: `{"id": 42}`},
+				exchange{want: d.comment, body: `{"body": "` + marker + ` new"}`, code: http.StatusCreated, answer: done},
 				// The next is written over it, and not where it is the same.
-				exchange{want: d.comments, answer: ours}, exchange{want: d.edit, body: `{"body": "` + marker + ` new"}`, answer: "{}"},
+				exchange{want: d.comments, answer: ours}, exchange{want: d.edit, body: `{"body": "` + marker + ` new"}`, answer: done},
 				exchange{want: d.comments, answer: ours},
 				// One that begins alike and is not ours stays.
 				exchange{want: d.comments, answer: ours}, exchange{want: d.edit, body: `{"body": "` + marker + ` new"}`, code: http.StatusForbidden, answer: "{}"},
-				exchange{want: d.comment, body: `{"body": "` + marker + ` new"}`, code: http.StatusCreated, answer: "{}"})
+				exchange{want: d.comment, body: `{"body": "` + marker + ` new"}`, code: http.StatusCreated, answer: done})
 			f := c.client(kind, "")
 			open, err := f.OpenPulls(t.Context(), "main")
-			if err != nil || !slices.Equal(open, []forge.Request{{Number: 7, Head: head}}) {
+			if err != nil || !slices.Equal(open, []forge.Request{{Number: 7, Head: head, Author: "ann", Updated: written}}) {
 				t.Errorf("%v, %v", open, err)
 			}
 			if err := f.SetStatus(t.Context(), head, forge.CommitStatus{Context: "bayplan/bay/plan", State: forge.Failure, Text: "no place"}); err != nil {
 				t.Error(err)
 			}
 			for _, text := range []string{" new", " new", " old", " new"} {
-				if err := f.Comment(t.Context(), 7, marker, marker+text); err != nil {
-					t.Error(err)
+				if at, err := f.Comment(t.Context(), 7, marker, marker+text); err != nil || !at.Equal(written) {
+					t.Error(at, err)
 				}
 			}
 		})

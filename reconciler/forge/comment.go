@@ -31,12 +31,15 @@ func Comment(cluster string, p *status.Preview) string {
 	if p.Held != "" {
 		c.linef("**Would be Held** once it is merged: %s\n", inline(p.Held))
 	}
+	if p.Pinned {
+		c.linef("Plans are pinned here: who approves this pull request from now on approves this plan. Once it is merged, the commit is Held if anything but the place of a slot would be otherwise.\n")
+	}
 	if n := len(p.Unplaced); n > 0 {
 		c.linef("**%s without a place.**\n", plural(n, "slot"))
 		c.fold("What finds no place, and how nearly", unplaced(p))
 	}
 	if p.Cluster != nil {
-		c.fold("Pools and registries", fields(p.Cluster))
+		c.fold("The operators' part", fields(p.Cluster))
 	}
 	for i := range p.Changes {
 		x := &p.Changes[i]

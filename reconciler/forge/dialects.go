@@ -5,7 +5,36 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"time"
 )
+
+// dialect is what the forges' APIs do not share. Paths are below the API's base.
+type dialect interface {
+	// header names the token's header and its value.
+	header(token string) (name, value string)
+	// accept is the media type to ask for.
+	accept() string
+	// pulls lists a page of the open pull requests to a branch, counted from 1.
+	pulls(branch string, page int) string
+	// readPulls reads such a page; count is how many were on it.
+	readPulls(body []byte, branch string) (all []Request, count int, err error)
+	// pull is one pull request, and readMerged whether it says to be merged.
+	pull(number int) string
+	readMerged(body []byte) (bool, error)
+	// status is a commit's, and what to send there.
+	status(commit string, s CommitStatus) (path string, body any)
+	// comments lists a page of a pull request's comments, comment is where to add
+	// one, and edit where and how to change one.
+	comments(number, page int) string
+	comment(number int) string
+	edit(number int, id int64) (method, path string)
+	// reviews lists a page of a pull request's reviews, oldest first.
+	reviews(number, page int) string
+	readReviews(body []byte) (all []review, count int, err error)
+	// permission is where to ask whether a person may write to the repository; ""
+	// where reviews of others are not listed.
+	permission(person string) string
+}
 
 // github is GitHub's API, of docs.github.com/rest, version 2022-11-28.
 type github struct{ project string }
@@ -17,13 +46,21 @@ func (g github) pulls(branch string, page int) string {
 	return fmt.Sprintf("/repos/%s/pulls?state=open&base=%s&per_page=%d&page=%d", g.project, url.QueryEscape(branch), perPage, page)
 }
 
+// person is how GitHub and Gitea name one.
+type person struct {
+	Login string `json:"login"`
+}
+
 // pullRequest is a pull request of GitHub and of Gitea.
 type pullRequest struct {
-	Number int `json:"number"`
+	Number int  `json:"number"`
+	Merged bool `json:"merged"`
 	Head   struct {
 		SHA string `json:"sha"`
 	} `json:"head"`
-	Base struct {
+	User    person    `json:"user"`
+	Updated time.Time `json:"updated_at"`
+	Base    struct {
 		Ref string `json:"ref"`
 	} `json:"base"`
 }
@@ -39,7 +76,7 @@ func readRequests(body []byte, branch string) (all []Request, count int, err err
 	}
 	for _, p := range list {
 		if p.Base.Ref == branch {
-			all = append(all, Request{p.Number, p.Head.SHA})
+			all = append(all, Request{p.Number, p.Head.SHA, p.User.Login, p.Updated})
 		}
 	}
 	return all, len(list), nil
@@ -105,13 +142,17 @@ func (gitlab) readPulls(body []byte, branch string) (all []Request, count int, e
 		IID    int    `json:"iid"`
 		SHA    string `json:"sha"`
 		Target string `json:"target_branch"`
+		Author struct {
+			Username string `json:"username"`
+		} `json:"author"`
+		Updated time.Time `json:"updated_at"`
 	}
 	if err := json.Unmarshal(body, &list); err != nil {
 		return nil, 0, err
 	}
 	for _, m := range list {
 		if m.Target == branch {
-			all = append(all, Request{m.IID, m.SHA})
+			all = append(all, Request{m.IID, m.SHA, m.Author.Username, m.Updated})
 		}
 	}
 	return all, len(list), nil

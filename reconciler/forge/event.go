@@ -29,11 +29,12 @@ const (
 	Other Kind = "other"
 )
 
-// kinds are the names that forges have for events; those of the last two are
-// GitHub's.
+// kinds are the names that forges have for events; those of reviews are
+// GitHub's, then Gitea's.
 var kinds = map[string]Kind{
 	"push": Push, "create": Push, "delete": Push,
 	"pull_request": Pull, "pull_request_sync": Pull, "pull_request_review": Pull,
+	"pull_request_approved": Pull, "pull_request_rejected": Pull,
 	"Push Hook": Push, "Tag Push Hook": Push, "System Hook": Push,
 	"Merge Request Hook": Pull,
 	"ping":               Ping,

@@ -6,40 +6,10 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"strings"
 	"time"
 
-	"github.com/bayplan/bayplan/reconciler/status"
 	"github.com/bayplan/bayplan/schema"
 )
-
-// Text is a commit with its files.
-type Text struct {
-	Revision schema.Revision
-	Files    fs.FS
-}
-
-// Pulls reads pull requests from the repository; reconciler/source has the real
-// one.
-type Pulls interface {
-	// List has the newest commit of each by its number, and the tracked branch's.
-	List(ctx context.Context) (heads map[int]string, branch string, err error)
-	// Bring is a pull request as it is now, and where it left the branch.
-	Bring(ctx context.Context, number int) (head, fork Text, err error)
-}
-
-// Cluster is what plans and tells; reconciler/loop has the real one.
-type Cluster interface {
-	Preview(ctx context.Context, base *schema.Spec, head schema.Spec) (*status.Preview, error)
-	Status() (*status.Status, <-chan struct{})
-}
-
-// Host is the forge; [Client] is the real one.
-type Host interface {
-	OpenPulls(ctx context.Context, branch string) ([]Request, error)
-	SetStatus(ctx context.Context, commit string, s CommitStatus) error
-	Comment(ctx context.Context, number int, marker, text string) error
-}
 
 // ReviewConfig is what a Review works with. All but Every and Log are required.
 type ReviewConfig struct {
@@ -76,6 +46,13 @@ type Review struct {
 	listed string
 	// told is what was last said of each pull request's newest commit.
 	told map[int]said
+	// shown are the plans that stand in comments.
+	shown map[int]*shown
+	// merged are pull requests of which plans are pinned that are known to be merged,
+	// and since when.
+	merged map[int]time.Time
+	// turn counts the looks at approvals.
+	turn int
 	// deployed is what was told of commits last.
 	deployed map[string]CommitStatus
 }
@@ -97,7 +74,8 @@ func NewReview(c ReviewConfig) *Review {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Review{ReviewConfig: c, poked: make(chan struct{}, 1), planned: map[int]planned{}, told: map[int]said{}, deployed: map[string]CommitStatus{}}
+	return &Review{ReviewConfig: c, poked: make(chan struct{}, 1), planned: map[int]planned{}, told: map[int]said{},
+		shown: map[int]*shown{}, merged: map[int]time.Time{}, deployed: map[string]CommitStatus{}}
 }
 
 // Look asks for a look at pull requests now.
@@ -146,19 +124,26 @@ func waitFor(err error) time.Duration {
 	return 0
 }
 
-// look plans what is new. The forge is asked only where a ref has moved.
+// look plans what is new. The forge is asked only where a ref has moved, and where
+// plans are pinned for approvals.
 func (r *Review) look(ctx context.Context) error {
 	heads, branch, err := r.Pulls.List(ctx)
 	if err != nil {
 		return err
 	}
 	now := fmt.Sprint(branch, heads) // maps are printed sorted
-	if now == r.listed {
+	pins, _ := r.Cluster.Pins()
+	if now == r.listed && !pins {
 		return nil
 	}
 	open, err := r.Host.OpenPulls(ctx, r.Branch)
 	if err != nil {
 		return err
+	}
+	if pins { // before anything else is shown: what was approved is what was shown so far
+		if err := r.approvals(ctx, open); err != nil && ctx.Err() == nil {
+			r.Log.Warn("looking at approvals", "err", err)
+		}
 	}
 	r.forget(open)
 	plans, all := 0, true
@@ -182,103 +167,4 @@ func (r *Review) look(ctx context.Context) error {
 		r.listed = now
 	}
 	return nil
-}
-
-// forget drops the pull requests that are no longer open.
-func (r *Review) forget(open []Request) {
-	is := map[int]bool{}
-	for _, p := range open {
-		is[p.Number] = true
-	}
-	for n := range r.told {
-		if !is[n] {
-			delete(r.planned, n)
-			delete(r.told, n)
-		}
-	}
-}
-
-// plan plans one and tells the forge.
-func (r *Review) plan(ctx context.Context, number int, want planned) error {
-	ctx, cancel := context.WithTimeout(ctx, planTime)
-	defer cancel()
-	if r.told[number].head != want.head {
-		if err := r.say(ctx, number, want.head, Pending, "planning"); err != nil {
-			return err
-		}
-	}
-	state, text, comment := r.decide(ctx, number)
-	if comment != "" {
-		if err := r.Host.Comment(ctx, number, Marker(r.Name), comment); err != nil {
-			return err
-		}
-	}
-	if err := r.say(ctx, number, want.head, state, text); err != nil {
-		return err
-	}
-	r.Log.Info("pull request planned", "number", number, "rev", want.head, "state", string(state), "text", text)
-	if state != Error {
-		r.planned[number] = want
-	}
-	return nil
-}
-
-// say sets a pull request's status, unless it is set so.
-func (r *Review) say(ctx context.Context, number int, head string, state State, text string) error {
-	want := said{head, CommitStatus{"bayplan/" + r.Name + "/plan", state, text}}
-	if r.told[number] == want {
-		return nil
-	}
-	if err := r.Host.SetStatus(ctx, head, want.status); err != nil {
-		return err
-	}
-	r.told[number] = want
-	return nil
-}
-
-// decide is the way from a pull request to what is told of it. An Error is the
-// server's own trouble, and is tried again.
-func (r *Review) decide(ctx context.Context, number int) (state State, text, comment string) {
-	head, fork, err := r.Pulls.Bring(ctx, number)
-	if err != nil {
-		return Error, "it cannot be read: " + err.Error(), ""
-	}
-	spec, err := r.Load(ctx, head.Files, head.Revision)
-	if err != nil {
-		errs := linesOf(err)
-		if ctx.Err() != nil {
-			return Error, "it took too long", ""
-		}
-		return Failure, fmt.Sprintf("it does not validate: %s: %s", plural(len(errs), "error"), errs[0]), Refused(r.Name, head.Revision.Commit, errs)
-	}
-	base, err := r.Load(ctx, fork.Files, fork.Revision)
-	if err != nil && len(base.Teams) == 0 {
-		return Error, "what it stands on cannot be read: " + linesOf(err)[0], ""
-	}
-	p, err := r.Cluster.Preview(ctx, &base, spec)
-	if err != nil {
-		return Error, "it cannot be planned now: " + err.Error(), ""
-	}
-	state = Success
-	if len(p.Unplaced) > 0 {
-		state = Failure
-	}
-	text = Summary(p)
-	if p.Held != "" {
-		text = "would be Held: " + p.Held + "; " + text
-	}
-	return state, text, Comment(r.Name, p)
-}
-
-// linesOf is one line for each error that err wraps.
-func linesOf(err error) []string {
-	var many interface{ WrappedErrors() []error }
-	if !errors.As(err, &many) {
-		return []string{strings.Join(strings.Fields(err.Error()), " ")}
-	}
-	var all []string
-	for _, e := range many.WrappedErrors() {
-		all = append(all, e.Error())
-	}
-	return all
 }

@@ -40,10 +40,20 @@ type town struct {
 	st       *status.Status
 	newer    chan struct{}
 	held     string
+
+	pinning    bool // the text in force asks for approved plans
+	pinned     []reconciler.PinnedPlan
+	log        []string // of pins, as they come and go
+	approvals  map[int][]forge.Approval
+	updated    map[int]time.Time
+	merged     map[int]bool
+	unapproved error // of the forge, about approvals
+	read       int   // how often approvals were asked for
 }
 
 func newTown() *town {
-	return &town{branch: "b1", heads: map[int]string{}, comments: map[int][]string{}, st: &status.Status{}, newer: make(chan struct{})}
+	return &town{branch: "b1", heads: map[int]string{}, comments: map[int][]string{}, approvals: map[int][]forge.Approval{}, updated: map[int]time.Time{},
+		merged: map[int]bool{}, st: &status.Status{}, newer: make(chan struct{})}
 }
 
 func (w *town) List(context.Context) (map[int]string, string, error) {
@@ -70,7 +80,7 @@ func (w *town) OpenPulls(_ context.Context, branch string) (all []forge.Request,
 	defer w.mu.Unlock()
 	w.asked++
 	for _, n := range w.open {
-		all = append(all, forge.Request{Number: n, Head: w.heads[n]})
+		all = append(all, forge.Request{Number: n, Head: w.heads[n], Author: "author", Updated: w.updated[n]})
 	}
 	return all, w.broken
 }
@@ -84,13 +94,48 @@ func (w *town) SetStatus(_ context.Context, commit string, s forge.CommitStatus)
 	return w.broken
 }
 
-func (w *town) Comment(_ context.Context, number int, marker, text string) error {
+func (w *town) Comment(_ context.Context, number int, marker, text string) (time.Time, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if !strings.HasPrefix(text, marker) || marker != forge.Marker("bay") {
-		return errors.New("a comment that is not found again")
+		return time.Time{}, errors.New("a comment that is not found again")
 	}
 	w.comments[number] = append(w.comments[number], text)
+	return time.Now(), nil
+}
+
+func (w *town) Approvals(_ context.Context, number int) ([]forge.Approval, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.read++
+	return w.approvals[number], errors.Join(w.broken, w.unapproved)
+}
+
+func (w *town) Merged(_ context.Context, number int) (bool, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.merged[number], w.broken
+}
+
+func (w *town) Pins() (bool, []reconciler.PinnedPlan) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.pinning, w.pinned
+}
+
+func (w *town) Pin(_ context.Context, p reconciler.PinnedPlan) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.log = append(w.log, "pin "+p.Key())
+	w.pinned = append(slices.Clone(w.pinned), p)
+	return nil
+}
+
+func (w *town) Unpin(_ context.Context, v reconciler.Voucher, why string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.log = append(w.log, "unpin "+v.Key()+": "+why)
+	w.pinned = reconciler.UnpinPlan(reconciler.Facts{Plans: w.pinned}, v.Key()).Plans
 	return nil
 }
 
@@ -98,7 +143,10 @@ func (w *town) Preview(_ context.Context, base *schema.Spec, head schema.Spec) (
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.plans = append(w.plans, base.Revision.Commit+".."+head.Revision.Commit)
-	p := &status.Preview{Mode: status.OnBase, Commit: head.Revision.Commit, Against: base.Revision.Commit, State: "5ca1ab1e", Held: w.held}
+	p := &status.Preview{Mode: status.OnBase, Commit: head.Revision.Commit, Against: base.Revision.Commit, State: "5ca1ab1e", Held: w.held, Pinned: w.pinning}
+	if w.pinning { // each commit changes one field, to a value of its own
+		p.Outline.Texts = []reconciler.TextChange{{Workload: "shop/web", Path: "image", Sum: head.Revision.Commit, Text: "image: " + head.Revision.Commit}}
+	}
 	if strings.HasPrefix(head.Revision.Commit, "huge") {
 		p.Unplaced = []status.PreviewUnplaced{{Slot: "shop/web.0", Text: "none of 2 nodes can take it"}}
 	}

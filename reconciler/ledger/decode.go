@@ -119,6 +119,7 @@ func (d *decoder) head() error {
 func (d *decoder) lists() error {
 	return errors.Join(
 		d.readIfThere(approvalsKey, &d.facts.Approvals),
+		d.readIfThere(plansKey, &d.facts.Plans),
 		d.readIfThere(enrolmentsKey, &d.facts.Enrolments),
 		d.readIfThere(volumesKey, &d.facts.Volumes))
 }

@@ -27,7 +27,8 @@
 //	facts/head             format, revision, teams, the order of the commits
 //	facts/spec/<team>      what the team asks for, as names of workload texts
 //	facts/workloads/<hash> one workload's full text, stored once
-//	facts/rollouts/<name>  facts/commits/<hash>  facts/approvals  facts/enrolments  facts/volumes
+//	facts/rollouts/<name>  facts/commits/<hash>  facts/approvals  facts/plans
+//	facts/enrolments       facts/volumes
 //	facts/ends/<workload>  how its newest rollouts ended
 //	facts/nodes/<name>     how the node described itself
 //	facts/assignments/<name> what it was last told

@@ -13,6 +13,7 @@ const (
 	factsKey       = "facts/"
 	headKey        = factsKey + "head"
 	approvalsKey   = factsKey + "approvals"
+	plansKey       = factsKey + "plans"
 	enrolmentsKey  = factsKey + "enrolments"
 	volumesKey     = factsKey + "volumes"
 	specKey        = factsKey + "spec/"
@@ -144,7 +145,8 @@ func headOf(f *reconciler.Facts) headDoc {
 	}
 	rest := &head.Rest
 	rest.Spec.Workloads, rest.Commits, rest.Rollouts, rest.Nodes = nil, nil, nil, nil
-	rest.Approvals, rest.Volumes, rest.Enrolments, rest.Jobs, rest.Ends = nil, nil, nil, nil, nil
+	rest.Approvals, rest.Plans = nil, nil
+	rest.Volumes, rest.Enrolments, rest.Jobs, rest.Ends = nil, nil, nil, nil
 	for _, c := range byKey(f.Commits) {
 		head.Commits = append(head.Commits, c.key)
 	}

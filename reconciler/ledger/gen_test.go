@@ -85,6 +85,12 @@ func drawFacts(t *rapid.T) reconciler.Facts {
 	for _, name := range drawNames(t, `[a-d.-]{1,3}`, "nodes", 4) {
 		f.Nodes = append(f.Nodes, drawNode(t, name, text))
 	}
+	for range rapid.IntRange(0, 2).Draw(t, "plans") {
+		p := reconciler.PinnedPlan{Voucher: reconciler.Voucher{Pull: 1, Commit: drawText(t, "planned"), Actor: drawText(t, "actor"), At: drawTime(t, "at")}}
+		p.Outline.Texts = []reconciler.TextChange{{Workload: drawText(t, "changed"), Sum: drawText(t, "sum"), Text: drawText(t, "text")}}
+		p.Outline.Effects = []reconciler.Effect{{Workload: drawText(t, "suffers"), Restarts: rapid.Bool().Draw(t, "restarts"), Evicted: 1}}
+		f.Plans = append(f.Plans, p)
+	}
 	for i := range rapid.IntRange(0, 2).Draw(t, "approvals") {
 		f.Volumes = append(f.Volumes, reconciler.VolumeFact{Slot: schema.Slot{Workload: "a/b", Index: i}, Node: drawText(t, "home"), Since: drawTime(t, "since")})
 		f.Enrolments = append(f.Enrolments, reconciler.Enrolment{Node: drawText(t, "enrolled"), Key: drawText(t, "key"), At: drawTime(t, "joined")})

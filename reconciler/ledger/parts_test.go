@@ -125,8 +125,8 @@ func TestEvents_LongTextsAreCut(t *testing.T) {
 
 // What the facts hold and has a key of its own is stored once.
 func TestHead_HoldsNoList(t *testing.T) {
-	f := reconciler.Facts{Approvals: []reconciler.Approval{{}}, Volumes: []reconciler.VolumeFact{{}}, Enrolments: []reconciler.Enrolment{{}}}
-	if h := headOf(&f); len(h.Rest.Approvals)+len(h.Rest.Volumes)+len(h.Rest.Enrolments) > 0 {
+	f := reconciler.Facts{Approvals: []reconciler.Approval{{}}, Volumes: []reconciler.VolumeFact{{}}, Enrolments: []reconciler.Enrolment{{}}, Plans: []reconciler.PinnedPlan{{}}}
+	if h := headOf(&f); len(h.Rest.Approvals)+len(h.Rest.Plans)+len(h.Rest.Volumes)+len(h.Rest.Enrolments) > 0 {
 		t.Errorf("got %+v", h.Rest)
 	}
 }

@@ -120,6 +120,7 @@ func (d *delta) once(before, after *reconciler.Facts) error {
 		before, after any
 	}{
 		{approvalsKey, len(before.Approvals)+len(after.Approvals) > 0, before.Approvals, after.Approvals},
+		{plansKey, len(before.Plans)+len(after.Plans) > 0, before.Plans, after.Plans},
 		{enrolmentsKey, len(before.Enrolments)+len(after.Enrolments) > 0, before.Enrolments, after.Enrolments},
 		{volumesKey, len(before.Volumes)+len(after.Volumes) > 0, before.Volumes, after.Volumes},
 	} {

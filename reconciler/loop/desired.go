@@ -68,6 +68,10 @@ type wish struct {
 	refused []string
 	// unverified is why nobody vouches for the commit.
 	unverified string
+	// unplanned is what it would do that no approved plan says, planned the keys of
+	// those that say it; see gate.go.
+	unplanned string
+	planned   []string
 }
 
 // draft is one commit being made ready.
@@ -77,6 +81,7 @@ type draft struct {
 	rewritten bool
 	evaluated bool
 	wished    bool
+	gate      gate               // where plans are pinned
 	grace     time.Time          // until when unanswered references are waited for
 	overtaken context.CancelFunc // ends its evaluation
 }

@@ -50,8 +50,13 @@ func (d *desired) pin(ctx context.Context, dr *draft) {
 	}
 	unresolved := d.listUnresolved(&spec)
 	spec.Seal()
-	d.wish, dr.wished = wish{spec: spec, rewritten: dr.rewritten, unresolved: unresolved}, true
 	d.commitPhase("resolve")
+	d.pass(ctx, dr, wish{spec: spec, rewritten: dr.rewritten, unresolved: unresolved}, unknown)
+}
+
+// become makes w the wish; unknown are the images that it still waits for.
+func (d *desired) become(dr *draft, w wish, unknown []string) {
+	d.wish, dr.wished = w, true
 	d.forget(unknown)
 }
 

@@ -30,7 +30,7 @@ func (d *desired) log() *slog.Logger {
 // asks is what a pass hears of the repository.
 func (d *desired) asks() reconciler.Ask {
 	return reconciler.Ask{Repo: d.repo, Desired: d.wish.spec, Refused: reconciler.AndMore(d.wish.refused), Rewritten: d.wish.rewritten,
-		Unverified: d.wish.unverified, Unresolved: d.wish.unresolved, Overtaken: d.passedOver(), Trace: d.commit.parent()}
+		Unverified: d.wish.unverified, Unplanned: d.wish.unplanned, Planned: d.wish.planned, Unresolved: d.wish.unresolved, Overtaken: d.passedOver(), Trace: d.commit.parent()}
 }
 
 // told is what a status is made of.

@@ -168,6 +168,7 @@ func (d *desired) sourced(ctx context.Context, u source.Update) {
 func (t *term) decide(ctx context.Context) (wake time.Time) {
 	for _, d := range t.repos {
 		d.reconsider(ctx)
+		d.weigh()
 	}
 	wake = t.settle(ctx)
 	if more := t.proclaim(ctx); !more.IsZero() && more.Before(wake) {

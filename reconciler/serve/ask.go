@@ -10,6 +10,7 @@ import (
 	"connectrpc.com/connect"
 
 	"github.com/bayplan/bayplan/reconciler/serve/controlpb"
+	"github.com/bayplan/bayplan/reconciler/status"
 	"github.com/bayplan/bayplan/schema"
 )
 
@@ -28,11 +29,18 @@ func (s *server) Plan(ctx context.Context, r *connect.Request[controlpb.PlanRequ
 	if err := s.granted(head); err != nil {
 		return nil, invalid("%w", err)
 	}
-	p, err := s.Cluster.Preview(ctx, base, *head)
+	p, err := s.preview(ctx, base, head, r.Msg)
 	if err != nil {
 		return nil, coded(err, connect.CodeInternal)
 	}
 	return document(p)
+}
+
+func (s *server) preview(ctx context.Context, base, head *schema.Spec, r *controlpb.PlanRequest) (*status.Preview, error) {
+	if r.Pin {
+		return s.Cluster.PreviewAndPin(ctx, base, *head, callerOf(ctx).actor(r.Actor))
+	}
+	return s.Cluster.Preview(ctx, base, *head)
 }
 
 func specOf(text []byte, what string) (*schema.Spec, error) {

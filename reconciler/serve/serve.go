@@ -39,6 +39,8 @@ type Cluster interface {
 	// Preview answers what head would change, compared with base or, where that is
 	// nil, with the cluster as it is.
 	Preview(ctx context.Context, base *schema.Spec, head schema.Spec) (*status.Preview, error)
+	// PreviewAndPin is Preview, and records that the actor approved it.
+	PreviewAndPin(ctx context.Context, base *schema.Spec, head schema.Spec, actor string) (*status.Preview, error)
 	// Snapshot is the state that a Preview is decided on.
 	Snapshot(context.Context) (*status.Recording, error)
 	// Explain tells why a slot is where it is, or nowhere.

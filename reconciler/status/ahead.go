@@ -28,7 +28,7 @@ type Question struct {
 // Plan answers it by the decision that the server takes, played forward on the
 // state that in holds; in.Desired does not matter. Texts are pinned before.
 func Plan(in reconciler.Input, q Question) Preview {
-	state := StateOf(&in)
+	state, pinned := StateOf(&in), in.Facts.Spec.Gates.PinPlans
 	q.standing(&in)
 	var waited []reconciler.Blocked
 	if q.Base != nil {
@@ -46,6 +46,7 @@ func Plan(in reconciler.Input, q Question) Preview {
 		p.Mode, p.Against = OnBase, q.Base.Revision.Commit
 		p.forgive(waited)
 	}
+	p.Pinned, p.Outline = pinned, outlineOf(&before.Spec, &f.Facts.Spec, &p)
 	return p
 }
 

@@ -1,6 +1,7 @@
 package status
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -56,7 +57,23 @@ func Of(in Input) Status {
 func revisionOf(c *reconciler.Commit) Revision {
 	r := c.Revision
 	return Revision{Repo: c.Repo, Commit: r.Commit, Time: r.Time, Author: r.Author, Subject: r.Subject,
-		Outcome: c.Outcome, Reason: c.Reason, Removals: c.Removals, Phases: c.Phases, Causes: c.Causes, Ended: c.Ended, Teams: c.Teams}
+		Outcome: c.Outcome, Reason: c.Reason, Removals: c.Removals, Unplanned: c.Unplanned, Approved: approvedBy(c),
+		Phases: c.Phases, Causes: c.Causes, Ended: c.Ended, Teams: c.Teams}
+}
+
+func approvedBy(c *reconciler.Commit) (all []string) {
+	if c.Approved != nil {
+		all = append(all, c.Approved.Actor)
+	}
+	for i := range c.Vouched {
+		v := &c.Vouched[i]
+		what := "a pinned plan"
+		if v.Pull > 0 {
+			what = fmt.Sprintf("pull request %d", v.Pull)
+		}
+		all = append(all, v.Actor+" ("+what+")")
+	}
+	return all
 }
 
 // HistoryOf is what became of commits, and of one workload's rollouts; "" is of

@@ -34,6 +34,14 @@ func Leaves(v any) map[string]string {
 
 // fieldChanges are the leaves of the two values that differ, sorted by path.
 func fieldChanges(old, new any) (all []FieldChange) {
+	for _, c := range rawChanges(old, new) {
+		all = append(all, hidden(c))
+	}
+	return all
+}
+
+// rawChanges are fieldChanges with nothing hidden, which must not be told.
+func rawChanges(old, new any) (all []FieldChange) {
 	a, b := map[string]string{}, map[string]string{}
 	flatten("", treeOf(old), a)
 	flatten("", treeOf(new), b)
@@ -41,7 +49,7 @@ func fieldChanges(old, new any) (all []FieldChange) {
 	maps.Copy(set, b)
 	for _, path := range slices.Sorted(maps.Keys(set)) {
 		if a[path] != b[path] {
-			all = append(all, hidden(FieldChange{Path: path, From: a[path], To: b[path]}))
+			all = append(all, FieldChange{Path: path, From: a[path], To: b[path]})
 		}
 	}
 	return all
@@ -80,7 +88,7 @@ type DiffOf struct {
 	// Base and Head are the commits.
 	Base string `json:"base"`
 	Head string `json:"head"`
-	// Cluster is what differs of pools and registries.
+	// Cluster is what differs of the operators' part.
 	Cluster []FieldChange `json:"cluster,omitempty"`
 	// Changes are sorted by workload.
 	Changes []PreviewChange `json:"changes"`
@@ -105,17 +113,31 @@ func Diff(base, head *schema.Spec) DiffOf {
 }
 
 // clusterChanges are what differs of the operators' part.
-func clusterChanges(old, new *schema.Spec) []FieldChange {
-	part := func(s *schema.Spec) any {
-		pools, registries := map[string]schema.Pool{}, map[string]schema.Registry{}
-		for _, p := range s.Pools {
-			pools[p.Name] = p
-		}
-		for _, r := range s.Registries {
-			registries[r.Name] = r
-		}
-		return map[string]any{"pools": pools, "registries": registries}
+func clusterChanges(old, new *schema.Spec) (all []FieldChange) {
+	for _, c := range rawClusterChanges(old, new) {
+		all = append(all, hidden(c))
 	}
-	all := fieldChanges(part(old), part(new))
-	return slices.DeleteFunc(all, func(f FieldChange) bool { return strings.HasSuffix(f.Path, ".name") })
+	return all
+}
+
+func rawClusterChanges(old, new *schema.Spec) []FieldChange {
+	all := rawChanges(clusterPart(old), clusterPart(new))
+	return slices.DeleteFunc(all, func(f FieldChange) bool {
+		return strings.HasSuffix(f.Path, ".name") || strings.HasPrefix(f.Path, "owners.") && strings.HasSuffix(f.Path, ".path")
+	})
+}
+
+// clusterPart is the operators' part as it stands in a repository: by name.
+func clusterPart(s *schema.Spec) any {
+	pools, registries, owners := map[string]schema.Pool{}, map[string]schema.Registry{}, map[string]schema.Owner{}
+	for _, p := range s.Pools {
+		pools[p.Name] = p
+	}
+	for _, r := range s.Registries {
+		registries[r.Name] = r
+	}
+	for _, o := range s.Owners {
+		owners[o.Path] = o
+	}
+	return map[string]any{"pools": pools, "registries": registries, "owners": owners, "gates": s.Gates}
 }

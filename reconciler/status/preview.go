@@ -28,7 +28,8 @@ type Preview struct {
 	// State names the state that it was decided on: nodes, instances and what
 	// operators said. A preview of another state may be another.
 	State string `json:"state"`
-	// Cluster is what differs of pools and registries, by path.
+	// Cluster is what differs of the operators' part, by path: pools, registries, owners
+	// and gates.
 	Cluster []FieldChange `json:"cluster,omitempty"`
 	// Changes are sorted by workload.
 	Changes []PreviewChange `json:"changes"`
@@ -43,6 +44,11 @@ type Preview struct {
 	Pulls []PreviewPull `json:"pulls,omitempty"`
 	// Held is why the commit would be held; empty when it would not.
 	Held string `json:"held,omitempty"`
+	// Pinned is whether a commit that nobody approved the plan of would be held: the
+	// text in force says so (cluster: gates: pinPlans).
+	Pinned bool `json:"pinned,omitempty"`
+	// Outline is what an approval of the plan is about.
+	Outline reconciler.Outline `json:"-"`
 	// Warnings are what the preview could not know: images that no registry
 	// would resolve, told beside their workloads too.
 	Warnings []string `json:"warnings,omitempty"`

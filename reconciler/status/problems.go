@@ -138,7 +138,11 @@ func commitProblems(r *Revision) []Problem {
 	if len(r.Removals) > 0 {
 		text += ": " + strings.Join(r.Removals, ", ")
 	}
-	return []Problem{{Code: "held", Subject: r.Commit, Text: text, Next: "bayplan approve " + short(r.Commit)}}
+	next := "bayplan approve " + short(r.Commit)
+	if r.Unplanned {
+		next = "have its plan approved, in a pull request or by: bayplan plan --pin; or let it through as it is: " + next
+	}
+	return []Problem{{Code: "held", Subject: r.Commit, Text: text, Next: next}}
 }
 
 func short(commit string) string { return commit[:min(10, len(commit))] }

@@ -47,7 +47,11 @@ type Revision struct {
 	// Causes are the slots that made it fail or go back, with their last lines.
 	Causes []reconciler.Cause `json:"causes,omitempty"`
 	// Removals are what a Held commit would remove.
-	Removals []string               `json:"removals,omitempty"`
+	Removals []string `json:"removals,omitempty"`
+	// Unplanned is whether a Held one waits for an approved plan.
+	Unplanned bool `json:"unplanned,omitempty"`
+	// Approved are who let it through, and whose approved plans it carried out.
+	Approved []string               `json:"approved,omitempty"`
 	Phases   []reconciler.PhaseTime `json:"phases,omitempty"`
 	// Ended is when it came to its outcome; absent before.
 	Ended time.Time `json:"ended,omitzero"`

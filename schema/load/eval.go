@@ -30,6 +30,7 @@ type result struct {
 	// Owners are of the root, too, and OwnersAt says where each stands.
 	Owners   []schema.Owner
 	OwnersAt []spot
+	Gates    schema.Gates // of the root
 	Errors   []*Error
 	// Belongs says where workloads name their pools, which only the root has; one
 	// for each of Workloads.

@@ -37,7 +37,7 @@ func (c *candidate) inside(path []string) []string {
 	switch {
 	case len(path) >= 2 && path[0] == "#Kinds":
 		return path[2:]
-	case len(path) >= 1 && (path[0] == "#Pool" || path[0] == "#Registry" || path[0] == "#Owner"):
+	case len(path) >= 1 && slices.Contains([]string{"#Pool", "#Registry", "#Owner", "#Gates"}, path[0]):
 		return path[1:]
 	case len(path) > k && slices.Equal(path[:k], c.under):
 		return path[k+1:]

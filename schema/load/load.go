@@ -132,7 +132,7 @@ func assemble(t *tree, results []result, rev schema.Revision, grants schema.Gran
 	for i := range results {
 		r := &results[i]
 		if t.packages[i] == t.operatorsRoot() && len(r.Errors) == 0 {
-			spec.Pools, spec.Registries, spec.Owners = r.Pools, r.Registries, r.Owners
+			spec.Pools, spec.Registries, spec.Owners, spec.Gates = r.Pools, r.Registries, r.Owners, r.Gates
 		}
 		if t.packages[i] == t.operatorsRoot() {
 			by.pools, by.owners, by.ownersAt = r.Pools, r.Owners, r.OwnersAt

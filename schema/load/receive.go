@@ -30,7 +30,7 @@ func (p Package) receive(answer []byte) (r result, err error) {
 func (p Package) check(r *result) error {
 	root := p.Dir == p.operatorsRoot()
 	switch {
-	case !root && (len(r.Pools) > 0 || len(r.Registries) > 0 || len(r.Owners) > 0 || r.Policy):
+	case !root && (len(r.Pools) > 0 || len(r.Registries) > 0 || len(r.Owners) > 0 || r.Gates != schema.Gates{} || r.Policy):
 		return errors.New("a team speaks for the cluster")
 	case root && len(r.Workloads) > 0:
 		return errors.New("the root has workloads")

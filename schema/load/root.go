@@ -34,6 +34,7 @@ func (e *evaluation) cluster() {
 		e.pools(value.LookupPath(cue.ParsePath("cluster.pools")))
 		e.registries(value.LookupPath(cue.ParsePath("cluster.registries")))
 		e.owners(value.LookupPath(cue.ParsePath("cluster.owners")))
+		e.gates(value.LookupPath(cue.ParsePath("cluster.gates")))
 		e.out.Policy = value.LookupPath(policyPath).Exists()
 		if err := value.Validate(); err != nil {
 			e.out.Errors = append(e.out.Errors, plainErrors(e.dir, err)...)

@@ -75,7 +75,7 @@ type ruleBook struct {
 	definitions   map[string]string
 	cluster, pool *rule
 	registry      *rule
-	owner         *rule
+	owner, gates  *rule
 }
 
 // rules reads the embedded schema once per process. The schema is part of the
@@ -87,7 +87,7 @@ var rules = sync.OnceValue(func() *ruleBook {
 	}
 	book := &ruleBook{kinds: map[string]*rule{}, definitions: map[string]string{}, cluster: readRule(root.LookupPath(cue.ParsePath("#Cluster")))}
 	book.pool, book.registry = readRule(root.LookupPath(poolPath)), readRule(root.LookupPath(registryPath))
-	book.owner = readRule(root.LookupPath(ownerPath))
+	book.owner, book.gates = readRule(root.LookupPath(ownerPath)), readRule(root.LookupPath(gatesPath))
 	for it, _ := root.LookupPath(kindsPath).Fields(); it.Next(); {
 		kind := it.Selector().Unquoted()
 		book.kinds[kind] = readRule(it.Value())
@@ -102,6 +102,7 @@ var (
 	poolPath     = cue.ParsePath("#Pool")
 	registryPath = cue.ParsePath("#Registry")
 	ownerPath    = cue.ParsePath("#Owner")
+	gatesPath    = cue.ParsePath("#Gates")
 )
 
 // schemaPath is the import path of the embedded schema.

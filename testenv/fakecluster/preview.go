@@ -79,6 +79,18 @@ func ports(want map[string]schema.Port, node string, next map[string]int) map[st
 	return got
 }
 
+// PreviewAndPin is Preview, and an event that the actor approved it.
+func (c *Cluster) PreviewAndPin(ctx context.Context, base *schema.Spec, head schema.Spec, actor string) (*status.Preview, error) {
+	p, err := c.Preview(ctx, base, head)
+	if err != nil {
+		return nil, err
+	}
+	p.Pinned = true
+	v := reconciler.Voucher{Commit: head.Revision.Commit, Actor: actor}
+	c.Record(status.Event{Kind: "operator", Commit: v.Commit, Actor: actor, Text: v.String() + " is pinned"})
+	return p, nil
+}
+
 // Preview compares spec with the base, or the one in force.
 func (c *Cluster) Preview(_ context.Context, base *schema.Spec, spec schema.Spec) (*status.Preview, error) {
 	c.mu.Lock()

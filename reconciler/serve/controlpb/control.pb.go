@@ -826,7 +826,10 @@ type PlanRequest struct {
 	// schema.Spec, as schema/load gives it for the tree.
 	Spec []byte `protobuf:"bytes,1,opt,name=spec,proto3" json:"spec,omitempty"`
 	// The text to compare with, as spec; empty is the cluster as it is.
-	Base          []byte `protobuf:"bytes,2,opt,name=base,proto3" json:"base,omitempty"`
+	Base []byte `protobuf:"bytes,2,opt,name=base,proto3" json:"base,omitempty"`
+	// Record that the actor approves the plan.
+	Pin           bool   `protobuf:"varint,3,opt,name=pin,proto3" json:"pin,omitempty"`
+	Actor         string `protobuf:"bytes,4,opt,name=actor,proto3" json:"actor,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -873,6 +876,20 @@ func (x *PlanRequest) GetBase() []byte {
 		return x.Base
 	}
 	return nil
+}
+
+func (x *PlanRequest) GetPin() bool {
+	if x != nil {
+		return x.Pin
+	}
+	return false
+}
+
+func (x *PlanRequest) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
 }
 
 type SnapshotRequest struct {
@@ -1635,10 +1652,12 @@ const file_control_proto_rawDesc = "" +
 	"\x04body\"<\n" +
 	"\aExecEnd\x12\x1b\n" +
 	"\texit_code\x18\x01 \x01(\x05R\bexitCode\x12\x14\n" +
-	"\x05error\x18\x02 \x01(\tR\x05error\"5\n" +
+	"\x05error\x18\x02 \x01(\tR\x05error\"]\n" +
 	"\vPlanRequest\x12\x12\n" +
 	"\x04spec\x18\x01 \x01(\fR\x04spec\x12\x12\n" +
-	"\x04base\x18\x02 \x01(\fR\x04base\"\x11\n" +
+	"\x04base\x18\x02 \x01(\fR\x04base\x12\x10\n" +
+	"\x03pin\x18\x03 \x01(\bR\x03pin\x12\x14\n" +
+	"\x05actor\x18\x04 \x01(\tR\x05actor\"\x11\n" +
 	"\x0fSnapshotRequest\"$\n" +
 	"\x0eExplainRequest\x12\x12\n" +
 	"\x04slot\x18\x01 \x01(\tR\x04slot\"&\n" +

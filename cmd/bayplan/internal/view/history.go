@@ -1,8 +1,10 @@
 package view
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/bayplan/bayplan/cmd/bayplan/internal/show"
 	"github.com/bayplan/bayplan/reconciler"
@@ -22,7 +24,7 @@ func History(w io.Writer, h *status.History, l Look) {
 	t := show.NewColumns(l.Paint, "COMMIT", "OUTCOME", "AGE", "AUTHOR", "SUBJECT", "PHASES", "REASON")
 	for i := range h.Commits {
 		r := &h.Commits[i]
-		t.Row(short(r.Commit), outcomeCell(r.Outcome), show.Since(l.Now, r.Time), r.Author, r.Subject, dash(phases(r.Phases)), r.Reason)
+		t.Row(short(r.Commit), outcomeCell(r.Outcome), show.Since(l.Now, r.Time), r.Author, r.Subject, dash(phases(r.Phases)), cmp.Or(r.Reason, approved(r)))
 		if differ(r.Teams) || l.Wide {
 			for _, x := range r.Teams {
 				t.Row("  "+teamName(x.Team), outcomeCell(x.Outcome), "", "", "", "", x.Reason)
@@ -33,6 +35,13 @@ func History(w io.Writer, h *status.History, l Look) {
 	if h.Workload != "" || l.Wide {
 		commitCauses(w, h.Commits, l)
 	}
+}
+
+func approved(r *status.Revision) string {
+	if len(r.Approved) == 0 {
+		return ""
+	}
+	return "approved by " + strings.Join(r.Approved, " and ")
 }
 
 // commitCauses draws the slots that made commits fail or go back.

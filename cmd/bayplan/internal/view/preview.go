@@ -61,6 +61,9 @@ func Preview(w io.Writer, p *status.Preview, l Look) {
 	if p.Held != "" {
 		fmt.Fprintf(w, "%s would be Held: %s\n\n", l.Paint.Text(show.Warn, "!"), show.Clean(p.Held))
 	}
+	if p.Pinned && len(p.Changes)+len(p.Cluster) > 0 {
+		fmt.Fprintf(w, "plans are pinned here: a commit is Held unless its plan was approved, in its pull request or by bayplan plan --pin\n\n")
+	}
 	previewUse(w, p, l)
 	fmt.Fprintln(w, l.Paint.Text(show.Strong, PreviewSummary(p)))
 	fmt.Fprintln(w, l.Paint.Text(show.Quiet, previewScope(p)))
