@@ -1,12 +1,14 @@
 package reconciler_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/bayplan/bayplan/nodes"
 	"github.com/bayplan/bayplan/reconciler"
+	"github.com/bayplan/bayplan/scheduler"
 	"github.com/bayplan/bayplan/schema"
 )
 
@@ -217,7 +219,7 @@ func evictedWrongly(in reconciler.Input, p *reconciler.Plan, old *nodes.Order) s
 		slot, _ := schema.ParseSlot(who)
 		for _, b := range p.Blocked {
 			if b.Slot == slot && strings.Contains(b.Text, "room is being made") &&
-				(strings.HasPrefix(right, "pool ") || slices.ContainsFunc(askedWith(in, p, slot), func(w *schema.Workload) bool { return goesBefore(w, old.Workload) })) {
+				slices.ContainsFunc(askedWith(in, p, slot), func(w *schema.Workload) bool { return goesBefore(p, w, old.Workload, right) }) {
 				return ""
 			}
 		}
@@ -225,7 +227,26 @@ func evictedWrongly(in reconciler.Input, p *reconciler.Plan, old *nodes.Order) s
 	return "nobody goes before it"
 }
 
-// goesBefore is whether what asks has the right of kind or of priority.
-func goesBefore(w, there *schema.Workload) bool {
-	return there.Revocable && !w.Revocable || there.Revocable == w.Revocable && there.Priority < w.Priority
+// goesBefore is whether what asks has the very right that is told.
+func goesBefore(p *reconciler.Plan, w, there *schema.Workload, right string) bool {
+	right, _, _ = strings.Cut(right, "; ")
+	switch {
+	case there.Revocable && !w.Revocable:
+		return right == "revocable"
+	case there.Revocable != w.Revocable:
+		return false
+	case there.Pool == w.Pool:
+		return there.Priority < w.Priority && right == fmt.Sprintf("priority %d is below %d", there.Priority, w.Priority)
+	}
+	return slices.ContainsFunc(p.Facts.Spec.Pools, func(sure schema.Pool) bool {
+		return right == fmt.Sprintf("pool %s is above its guarantee, pool %s below its own", there.Pool, sure.Name) && owed(p, &sure, w, there)
+	})
+}
+
+// owed is whether a pool that asks and not the other is a part of has something
+// guaranteed to it that the workload stays within, by itself at least.
+func owed(p *reconciler.Plan, sure *schema.Pool, w, there *schema.Workload) bool {
+	tree, g := scheduler.Tree(p.Facts.Spec.Pools), sure.Guarantee
+	return g != nil && !w.Revocable && tree.Within(w.Pool, sure.Name) && !tree.Within(there.Pool, sure.Name) &&
+		(w.Resources.CPU > 0 && w.Resources.CPU <= g.CPU || w.Resources.Memory > 0 && w.Resources.Memory <= g.Memory)
 }

@@ -90,3 +90,22 @@ func TestNode_HugeOrders(t *testing.T) {
 		t.Error(n.Reserved, n.Ending)
 	}
 }
+
+// TestPlace_SumsDoNotWrap: what is used beside what is asked for is above a limit, and
+// a node that holds more than it has takes nothing, however large the amounts (I3, I19).
+func TestPlace_SumsDoNotWrap(t *testing.T) {
+	small := work("a/small")
+	small.Resources = schema.Resources{CPU: 100}
+	full, odd := node("n"), node("n")
+	odd.Node.Allocatable.CPU, odd.Reserved.CPU = -10, math.MaxInt64
+	for what, pool := range map[string]scheduler.Pool{
+		"limit": {Nodes: []scheduler.Node{full}, Use: map[string]scheduler.Use{"default": {CPU: math.MaxInt64 - 1}},
+			Tree: scheduler.Tree{{Name: "default", Weight: 1, Limit: &schema.Quantity{CPU: math.MaxInt64 - 1}}}},
+		"cpu": {Nodes: []scheduler.Node{odd}},
+	} {
+		_, unplaced := scheduler.Place(pool, []scheduler.Request{request(small, 0)})
+		if len(unplaced) != 1 || unplaced[0].Why.Refusals[0].Filter != what {
+			t.Errorf("%s does not refuse it: %v", what, unplaced)
+		}
+	}
+}

@@ -194,3 +194,28 @@ func TestImprove_PacksAndSpreads(t *testing.T) {
 		t.Errorf("%+v", moves)
 	}
 }
+
+// TestImprove_StaysPut: what is fixed or ending does not move, whatever that gains.
+func TestImprove_StaysPut(t *testing.T) {
+	for _, c := range []struct {
+		change func(*scheduler.Held)
+		moves  int
+	}{
+		{func(*scheduler.Held) {}, 1},
+		{func(h *scheduler.Held) { h.Fixed = true }, 0},
+		{func(h *scheduler.Held) { h.Fixed, h.Waits = true, true }, 0},
+		{func(h *scheduler.Held) { h.Ending = true }, 0},
+	} {
+		f := newFleet(2)
+		for i, at := range []int{0, 0, 1} {
+			w := work(fmt.Sprintf("a/w%d", i))
+			f.hold(at, request(w, 0), nil)
+			f.spare[w.Name] = 1
+		}
+		f.held[0][0].Fixed, f.held[0][1].Fixed = true, true
+		c.change(&f.held[1][0])
+		if moves := scheduler.Improve(f.pool, f.on, f.spare, 9); len(moves) != c.moves {
+			t.Errorf("%+v moves: %+v", f.held[1][0], moves)
+		}
+	}
+}
