@@ -258,6 +258,8 @@ func TestExplain_Nearest(t *testing.T) {
 		{"range", []scheduler.Node{held(sized("a", 4, 4), seq(20000, 9)...), held(sized("b", 4, 4), seq(20000, 8)...)}, dynamicPorts(3), "2 refused by port (needs 3 host ports; b has 2 left of 20000 to 20009)"},
 		{"most a node", []scheduler.Node{slots("a", 4, 0), slots("b", 2, 0), slots("c", 3, 0)}, most("node", 2), "3 refused by most (wants at most 2 for each node; b has 2)"},
 		{"most a zone", []scheduler.Node{slots("a", 3, 0), zone(slots("b", 2, 0), "b"), zone(slots("c", 1, 0), "b"), zone(slots("d", 2, 0), "d")}, most("zone", 2), "4 refused by most (wants at most 2 for each zone; zone d has 2)"},
+		{"most by two rules", []scheduler.Node{slots("a", 3, 0), zone(slots("b", 5, 0), "b"), zone(slots("c", 0, 0), "b")},
+			ask(func(w *schema.Workload) { w.MaxPer = map[string]int{"node": 1, "zone": 5} }), "3 refused by most (wants at most 5 for each zone; zone b has 5)"},
 		{"most, and cpu beside", []scheduler.Node{full(slots("a", 1, 0)), slots("b", 1, 0)}, most("node", 1), "2 refused by most (wants at most 1 for each node; b has 1)"},
 		{"apart by node", []scheduler.Node{slots("a", 0, 2), slots("b", 0, 1)}, apart("node"), "2 refused by near (wants to be apart from a/db; b has 1 slot of it)"},
 		{"apart by zone", []scheduler.Node{slots("a", 0, 1), slots("b", 0, 2), zone(slots("c", 0, 2), "c")}, apart("zone"), "3 refused by near (wants to be apart from a/db; zone c has 2 slots of it)"},
@@ -278,6 +280,8 @@ func TestExplain_Nearest(t *testing.T) {
 			`2 refused by pool (wants pool "outer"; b is in "inner"); no node ever could: no node is of pool "outer" or of one that it is a part of`},
 		{"rivals", []scheduler.Node{sized("a", 4, 4), sized("b", 4, 4, "red", "yes")}, ask(func(w *schema.Workload) { w.Pool = "zed" }),
 			`2 refused by pool (wants pool "zed", and pools "red" and "zed" both claim b; it is in "red"); no node ever could: no node is of pool "zed" or of one that it is a part of`},
+		{"rivals of others", []scheduler.Node{sized("a", 4, 4, "red", "yes"), sized("b", 4, 4, "zone", "c", "pool", "inner")}, ask(func(w *schema.Workload) { w.Pool = "outer" }),
+			`2 refused by pool (wants pool "outer"; b is in "inner"); no node ever could: no node is of pool "outer" or of one that it is a part of`},
 		{"closed", []scheduler.Node{close(full(sized("a", 4, 4)), "unreachable"), close(sized("b", 4, 4), "unreachable")}, cpuMemory(1, 1), "all are closed (b is unreachable)"},
 		{"closed for causes", []scheduler.Node{close(sized("a", 4, 4), "cordoned"), close(sized("b", 4, 4), "unreachable"), close(sized("c", 4, 4), "unreachable")}, cpuMemory(1, 1),
 			"all are closed (a is cordoned; in all 2 unreachable, 1 cordoned)"},
@@ -285,8 +289,9 @@ func TestExplain_Nearest(t *testing.T) {
 			"2 refused by closed (b is unreachable); 1 refused by constraint (wants disk to exist; c has no such attribute)"},
 	} {
 		t.Run(strings.ReplaceAll(c.name, " ", "_"), func(t *testing.T) {
+			pooled := c.name == "pools" || strings.HasPrefix(c.name, "rivals")
 			for i := range c.nodes {
-				if c.name != "pools" && c.name != "rivals" && c.nodes[i].Node.Attributes["pool"] == "" {
+				if !pooled && c.nodes[i].Node.Attributes["pool"] == "" {
 					c.nodes[i].Node.Attributes["pool"] = "default"
 				}
 			}
@@ -298,7 +303,7 @@ func TestExplain_Nearest(t *testing.T) {
 				}
 				return ""
 			}}
-			if c.name == "pools" || c.name == "rivals" {
+			if pooled {
 				pool.Tree = tree
 			}
 			why := scheduler.Open(pool).Explain(&r)
