@@ -117,7 +117,8 @@ type PhaseTime struct {
 	// "resolve", "compare" (with the plans that were approved), "plan", "held" (until it was let through), "order", "pull" and
 	// "start" (until the last instance had), and how it ended: "healthy", "superseded"
 	// (until a newer one came), "fail" (until it was given up) and "back" (until what
-	// was good was back), or "kept", until it was taken back after all.
+	// was good was back). After that come "kept", until it was taken back after all,
+	// and "retried", until it was applied after all.
 	Name string          `json:"name"`
 	Took schema.Duration `json:"took"`
 }
@@ -200,6 +201,8 @@ type Rollout struct {
 	Ready time.Time `json:"ready,omitzero"`
 	// Promoted is who let it go on last; nil where nobody had to.
 	Promoted *Said `json:"promoted,omitempty"`
+	// Retried is who has a version tried again that had failed; nil where it was not.
+	Retried *Said `json:"retried,omitempty"`
 	// Failed are the failures of slots since Target was set, oldest first; nil for
 	// none. It is replaced, never changed in place.
 	Failed *Failures `json:"failed,omitempty"`
@@ -284,6 +287,9 @@ type VolumeFact struct {
 	// Up is whether a stateful slot has been healthy there since it was last
 	// wanted.
 	Up bool `json:"up,omitempty"`
+	// From is the home that it has left for this one after it was healthy there, until
+	// it is here.
+	From string `json:"from,omitempty"`
 	// Retired is since when the slot is not wanted there any more; zero while it is.
 	Retired time.Time `json:"retired,omitzero"`
 	// Retain is for how long after Retired the volumes are kept; zero is until

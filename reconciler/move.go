@@ -142,8 +142,16 @@ func (p *pass) placeReason(v *slotView, r *Rollout) nodes.Reason {
 		return nodes.ScaledUp
 	case v.had || r.Good != nil && r.GoodDigest != r.Target && v.slot.Index < r.Good.Replicas:
 		return nodes.Updated
+	case p.comesFrom(v.slot):
+		return nodes.Moved
 	}
 	return nodes.Created
+}
+
+// comesFrom is whether the slot has left a home for one that it has not come up in.
+func (p *pass) comesFrom(slot schema.Slot) bool {
+	at := p.homeAt(slot)
+	return at >= 0 && p.facts.Volumes[at].From != ""
 }
 
 func (p *pass) replaceReason(e *entry, what version, r *Rollout) nodes.Reason {

@@ -53,7 +53,11 @@ func unplacedNext(why *scheduler.Why, slot schema.Slot) string {
 		return "add a node: bayplan node token"
 	}
 	last := &why.Refusals[len(why.Refusals)-1]
-	switch last.Filter {
+	filter := last.Filter
+	if filter == "ending" && why.Never != "" {
+		filter = "constraint" // that it ends is of no help
+	}
+	switch filter {
 	case "constraint", "pool":
 		if last.Volume != "" {
 			return "declare it on a node (bayplan agent --host-volume " + last.Volume + "=FOLDER), or change the workload's volumes"

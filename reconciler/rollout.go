@@ -17,6 +17,9 @@ func (p *pass) settleRollouts() {
 		if next != r {
 			p.editRollouts()
 			p.facts.Rollouts[i] = next
+			if r.cameUp(&next) {
+				p.redeem(&p.facts.Rollouts[i])
+			}
 		}
 	}
 	if gone {

@@ -51,7 +51,7 @@ func (p *pass) viewOrdinals(i int, goal *schema.Workload, digest schema.Digest) 
 		v := p.viewSlot(goal, digest, schema.Slot{Workload: goal.Name, Index: index}, mine)
 		if at := p.homeAt(v.slot); v.settled && at >= 0 && !p.facts.Volumes[at].Up {
 			p.editVolumes()
-			p.facts.Volumes[at].Up = true
+			p.facts.Volumes[at].Up, p.facts.Volumes[at].From = true, ""
 		}
 		p.ordinals = append(p.ordinals, v)
 	}

@@ -121,11 +121,15 @@ func (p *pass) revive(from, to int) int {
 // keepUp is for a slot's home: what it holds and for how long that would be kept.
 // A volume that the text names no more is still there.
 func (p *pass) keepUp(at, i int, goal *schema.Workload) {
-	g := p.gistOf(i, goal)
+	g, f := p.gistOf(i, goal), &p.facts.Volumes[at]
+	if len(f.Ports) > 0 && goal.Kind != schema.Stateful && p.facts.Rollouts[i].ended() { // nobody has them again
+		p.editVolumes()
+		f = &p.facts.Volumes[at]
+		f.Ports = nil
+	}
 	if g.held == p.age {
 		return
 	}
-	f := &p.facts.Volumes[at]
 	bare := f.Bare && len(g.volumes) == 0
 	if f.Bare == bare && f.Retain == goal.Retain && holdsAll(f.Holds, g.volumes) {
 		return

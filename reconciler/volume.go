@@ -74,7 +74,11 @@ func (p *pass) settleAt(goal *schema.Workload, slot schema.Slot, node string, po
 		return
 	}
 	p.editVolumes()
+	from := ""
 	if was >= 0 {
+		if f := &p.facts.Volumes[was]; f.Up {
+			from = f.Node
+		}
 		p.leaveHome(was)
 	}
 	fact := VolumeFact{Slot: slot, Node: node, Since: p.in.Now, Fresh: true, Bare: !goal.OwnsVolumes(), Retain: goal.Retain, Holds: holdings(goal, nil)}
@@ -84,6 +88,7 @@ func (p *pass) settleAt(goal *schema.Workload, slot schema.Slot, node string, po
 	} else {
 		p.facts.Volumes = slices.Insert(p.facts.Volumes, at, fact)
 	}
+	p.facts.Volumes[at].From = from
 	p.keepPorts(at, goal, ports)
 }
 

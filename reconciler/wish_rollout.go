@@ -163,7 +163,7 @@ func restart(f *Facts, w *Wish) (Granted, error) {
 func (r *Rollout) begin(target schema.Digest, now time.Time) {
 	r.Target, r.Stage, r.Reason, r.Progress, r.Paused = target, Rolling, "", 0, nil
 	r.Began, r.Moved, r.Course = now, now, nil
-	r.Step, r.Failed, r.Promoted, r.Ready = 0, nil, nil, time.Time{}
+	r.Step, r.Failed, r.Promoted, r.Retried, r.Ready = 0, nil, nil, nil, time.Time{}
 	r.direct(r.served(), now)
 }
 
@@ -194,6 +194,7 @@ func retry(f *Facts, w *Wish) (Granted, error) {
 	}
 	f.retryRun(w.Of, w.At)
 	r.begin(r.Target, w.At)
+	r.Retried = &Said{Actor: w.Actor, Reason: w.Reason, At: w.At}
 	f.put(r)
 	return granted(w, "bayplan rollout "+w.Of+" -w", "%s is tried again in version %s", w.Of, r.Target.Short()), nil
 }

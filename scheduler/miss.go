@@ -22,6 +22,9 @@ func (g *run) missText(filter int, i int32) string {
 	case filterClosed:
 		return fmt.Sprintf("%s is %s", name, n.Closed)
 	case filterEnding:
+		if name == g.r.Leaves {
+			return fmt.Sprintf("it runs on %s now, and may not stay there", name)
+		}
 		return fmt.Sprintf("on %s the same instance is still ending", name)
 	case filterAmount:
 		return "asks for an amount that is none"

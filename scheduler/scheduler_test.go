@@ -115,6 +115,9 @@ func TestFeasible_EachFilter(t *testing.T) {
 		{"ending", "on n1 the same instance is still ending",
 			func(n *scheduler.Node, r *scheduler.Request) { r.Except = []string{"n3", "n1"} },
 			func(n *scheduler.Node, r *scheduler.Request) { r.Except = []string{"n3"} }},
+		{"ending", "it runs on n1 now, and may not stay there",
+			func(n *scheduler.Node, r *scheduler.Request) { r.Except, r.Leaves = []string{"n1"}, "n1" },
+			func(n *scheduler.Node, r *scheduler.Request) { r.Leaves = "n1" }},
 		{"pool", `wants pool "gpu"; n1 is in "default"`,
 			func(n *scheduler.Node, r *scheduler.Request) { r.Workload.Pool = "gpu" },
 			func(n *scheduler.Node, r *scheduler.Request) {

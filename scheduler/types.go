@@ -79,7 +79,7 @@ type Request struct {
 	// say so, or not at all.
 	Together bool
 	// Except are nodes that cannot take it, sorted or not: an instance of the
-	// same name is still ending there.
+	// same name is still ending there, or is the one that is to leave.
 	Except []string
 	// Leaves is the node of the instance that it takes over from ("" is none):
 	// that one does not count as crowding, since it goes.

@@ -95,6 +95,11 @@ func TestLoop_CommitsPushedTogetherAllEnd(t *testing.T) {
 		if !slices.Equal(got, want) {
 			t.Errorf("history\n%q\nwant\n%q", got, want)
 		}
+		for _, h := range s.History[:2] {
+			if len(h.Phases) != 2 || h.Phases[0].Name != "detect" || h.Phases[1].Name != "superseded" {
+				t.Errorf("phases of %s: %v", h.Commit[:10], h.Phases)
+			}
+		}
 		if told := tellings(c, "commit"); told[a] != 1 || told[b] != 1 {
 			t.Errorf("events of each commit: %v", told)
 		}

@@ -59,6 +59,7 @@ func (t *term) followCommit(ctx context.Context, plan *reconciler.Plan, snap nod
 
 func (d *desired) followCommits(ctx context.Context, plan *reconciler.Plan, snap nodes.Snapshot, now time.Time) {
 	d.takeUp(ctx, &plan.Facts)
+	d.followPassed(&plan.Facts, now)
 	d.before = slices.DeleteFunc(d.before, func(c *commitTrace) bool { return d.follow(c, plan, snap, now) })
 	if len(d.before) > reconciler.MaxCommits { // what has no record by now gets none
 		d.before[0].root.End()
@@ -66,6 +67,17 @@ func (d *desired) followCommits(ctx context.Context, plan *reconciler.Plan, snap
 	}
 	if d.commit != nil && d.follow(d.commit, plan, snap, now) {
 		d.commit = nil
+	}
+}
+
+// followPassed gives the commits that were recorded in this pass, without ever having
+// been looked at, their phases: they were seen together with the newest one.
+func (d *desired) followPassed(f *reconciler.Facts, now time.Time) {
+	for i := range f.Commits {
+		rec := &f.Commits[i]
+		if rec.Repo == d.repo && rec.Outcome == reconciler.Superseded && rec.Phases == nil && rec.Seen.Equal(now) && d.traceOf(rec.Revision.Commit) == nil {
+			rec.Phases = d.commit.passed(now)
+		}
 	}
 }
 

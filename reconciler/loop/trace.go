@@ -68,6 +68,19 @@ func (c *commitTrace) hasOrdered(f *reconciler.Facts) bool {
 	return false
 }
 
+// passed are the phases of a commit that this one came with and replaced at now.
+func (c *commitTrace) passed(now time.Time) []reconciler.PhaseTime {
+	if c == nil {
+		return nil
+	}
+	detected := schema.Duration(0)
+	if len(c.phases) > 0 && c.phases[0].Name == "detect" {
+		detected = c.phases[0].Took
+	}
+	over := max(now.Sub(c.began)-detected.D(), 0).Round(time.Microsecond)
+	return []reconciler.PhaseTime{{Name: "detect", Took: detected}, {Name: "superseded", Took: schema.Duration(over)}}
+}
+
 // phase ends one that began where the one before ended; one that was there before
 // does not end again.
 func (c *commitTrace) phase(name string, end time.Time) {
