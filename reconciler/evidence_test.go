@@ -163,3 +163,16 @@ func TestReconcile_CanaryIsUnknownAtItsDeadline(t *testing.T) {
 		t.Errorf("%s: %s", c.Outcome, encode(t, f.facts.Rollouts))
 	}
 }
+
+// I27: a node that cannot start anything is told of by its trouble.
+func TestReconcile_TroubledNodeIsNamed(t *testing.T) {
+	f := newFleet(t)
+	f.add("n0", "a")
+	f.machines[0].node.Trouble = "its disk is full"
+	f.round(time.Second)
+	f.push([]schema.Workload{parseWorkload(t, []string{"shop/web"})}, []schema.Team{{Name: "shop"}})
+	f.pass()
+	if got := string(encode(t, f.plan.Blocked)); !strings.Contains(got, "n0 is troubled: its disk is full") {
+		t.Error(got)
+	}
+}

@@ -33,7 +33,7 @@ func (p *pass) buildPool() {
 			pool.Use[w.Pool] = pool.Use[w.Pool].Plus(w)
 		}
 		if w := e.order.Workload; w != nil && e.order.Stop && e.order.Reason == nodes.Evicted {
-			n.End(w)
+			n.End(w, e.order.Ports)
 		}
 		if !e.order.Stop && e.order.Step == nil {
 			n.Slots[e.order.Slot.Workload]++
@@ -99,7 +99,10 @@ func (p *pass) closed(n *nodeView) string {
 	case n.seen.Report.Node.Trouble == "" && n.cordon != nil:
 		return n.cordon.word()
 	}
-	return n.seen.Report.Node.Trouble
+	if trouble := n.seen.Report.Node.Trouble; trouble != "" {
+		return "troubled: " + trouble
+	}
+	return ""
 }
 
 // keeps is whether nothing but an operator's word closes the node: what is at

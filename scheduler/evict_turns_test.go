@@ -2,6 +2,7 @@ package scheduler_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -63,4 +64,40 @@ func (c *crowded) use(n *scheduler.Node, w *schema.Workload, slots int) {
 	n.Reserved.CPU, n.Reserved.Memory = n.Reserved.CPU+cpu, n.Reserved.Memory+mem
 	u := c.pool.Use[w.Pool]
 	c.pool.Use[w.Pool] = scheduler.Use{CPU: u.CPU + cpu, Memory: u.Memory + mem, Slots: u.Slots + slots}
+}
+
+// TestEvict_KeepsRoom: whichever of those who have to go are gone, and ask for a
+// place again, while the others are ending, who they go for waits for its room on
+// their node, or has it. (Who goes by a guarantee may be served first once it is
+// gone, where its pool has the lower share of what is not scarce.)
+func TestEvict_KeepsRoom(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		c, asked := oddCrowd(rt), oddAsked(rt)
+		if _, unplaced := scheduler.Place(c.pool, []scheduler.Request{asked}); len(unplaced) == 0 {
+			return
+		}
+		all := c.evict(asked)
+		if len(all) == 0 {
+			return
+		}
+		n, requests := &c.pool.Nodes[all[0].Node], []scheduler.Request{}
+		for _, v := range all[0].Victims {
+			h := c.on[all[0].Node][v.Order]
+			if strings.HasPrefix(v.Why, "pool ") || rapid.Bool().Draw(rt, "is ending") {
+				n.End(h.Workload, h.Ports)
+				continue
+			}
+			c.use(n, h.Workload, -1)
+			for _, p := range h.Ports {
+				n.Ports = slices.DeleteFunc(n.Ports, func(q int) bool { return p == q })
+			}
+			requests = append(requests, scheduler.Request{Slot: v.Slot, Workload: h.Workload})
+		}
+		placed, unplaced := scheduler.Place(c.pool, append(requests, asked))
+		has := slices.ContainsFunc(placed, func(p scheduler.Placement) bool { return p.Slot == asked.Slot })
+		waits := slices.ContainsFunc(unplaced, func(u scheduler.Unplaced) bool { return u.Slot == asked.Slot && u.Waits == n.Node.Name })
+		if !has && !waits {
+			rt.Fatalf("%s has no room where %v go for it: %v, %v", asked.Slot, all[0].Victims, placed, unplaced)
+		}
+	})
 }

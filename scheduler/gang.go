@@ -103,8 +103,10 @@ func (d *deal) await(g *group, i int32) (back func(), ok bool) {
 	}
 	d.waits[i] = t.Name(int(n))
 	t.shares.count(g.leaf, amountsOf(w), 1)
+	t.goods(n, w, -1)
 	return func() {
 		delete(d.waits, i)
+		t.goods(n, w, 1)
 		t.set(n, t.nodes[n].lighter(w), t.ownPorts[n])
 		t.shares.count(g.leaf, amounts{}.minus(amountsOf(w)), -1)
 	}, true
@@ -159,26 +161,62 @@ func (d *deal) wait(g *group) {
 // awaits reserves room for a request on the first node that would take it once
 // its Ending orders have gone; −1 if none would.
 func (t *Table) awaits(leaf int32, r *Request) int32 {
-	for i := range t.nodes {
-		n := int32(i)
-		ending := t.nodes[i].Ending
-		if ending == (nodes.Capacity{}) {
-			continue
-		}
+	for _, n := range t.ending() {
 		t.hold(nil)
-		now := t.nodes[i]
-		then := now
-		then.Reserved = now.Reserved.Minus(ending)
-		t.set(n, then, t.ownPorts[i])
+		now, own := t.nodes[n], t.ownPorts[n]
+		t.set(n, now.afterwards(), own)
+		t.vacate(n, 1)
 		fits := t.mayHave(leaf, n, r)
 		t.hold(nil)
+		t.vacate(n, -1)
 		if fits {
 			now.reserve(r.Workload)
 		}
-		t.set(n, now, t.ownPorts[i])
+		t.set(n, now, own)
 		if fits {
 			return n
 		}
 	}
 	return -1
+}
+
+// ending are the nodes with Ending orders.
+func (t *Table) ending() []int32 {
+	if t.ends == nil {
+		t.ends = []int32{}
+		for i := range t.nodes {
+			if t.nodes[i].Ending != (nodes.Capacity{}) {
+				t.ends = append(t.ends, int32(i))
+			}
+		}
+	}
+	return t.ends
+}
+
+// afterwards is n once its Ending orders have gone.
+func (n Node) afterwards() Node {
+	n.Reserved = n.Reserved.Minus(n.Ending)
+	for i := range n.Ends {
+		n = n.without(nil, n.Ends[i].Ports)
+	}
+	return n
+}
+
+// vacate takes what a node's Ending orders hold off their pools and off its goods, or
+// puts it back where sign is −1.
+func (t *Table) vacate(n int32, sign int64) {
+	for _, x := range t.nodes[n].Ends {
+		a := amountsOf(x.Workload)
+		if sign > 0 {
+			a = amounts{}.minus(a)
+		}
+		t.shares.count(t.shares.leaf(t, x.Workload.Pool), a, -sign)
+		t.goods(n, x.Workload, sign)
+	}
+}
+
+// goods adds what a slot of w holds beside cpu, memory and ports to what is free, so
+// many times.
+func (t *Table) goods(n int32, w *schema.Workload, times int64) {
+	eachGood(w, func(name string, amount int64) { t.stockOf(name).free[n] += times * amount })
 }

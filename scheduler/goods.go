@@ -62,9 +62,11 @@ func (n *Node) Hold(w *schema.Workload) {
 	})
 }
 
-// End counts a slot of w, which Hold counted, among what was told to stop to make
-// room for others.
-func (n *Node) End(w *schema.Workload) { n.Ending = with(n.Ending, w) }
+// End counts a slot of w, which Hold counted, and its ports among what was told to
+// stop to make room for others.
+func (n *Node) End(w *schema.Workload, ports map[string]int) {
+	n.Ending, n.Ends = with(n.Ending, w), append(n.Ends, Ended{w, ports})
+}
 
 func (n *Node) reserve(w *schema.Workload) { n.Reserved = with(n.Reserved, w) }
 

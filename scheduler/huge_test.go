@@ -84,7 +84,7 @@ func TestNode_HugeOrders(t *testing.T) {
 	w.Resources = schema.Resources{CPU: math.MaxInt64 - 1, Memory: math.MaxInt64 / 2}
 	for range 3 {
 		n.Hold(w)
-		n.End(w)
+		n.End(w, nil)
 	}
 	if most := (nodes.Capacity{CPU: math.MaxInt64, Memory: math.MaxInt64}); n.Reserved != most || n.Ending != most {
 		t.Error(n.Reserved, n.Ending)

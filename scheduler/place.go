@@ -210,6 +210,9 @@ func (d *deal) try(g *group) bool {
 	r := &d.requests[i]
 	if no := s.denies(g.leaf, r.Workload); no.filter != "" {
 		d.refused(g, s.why(no, len(d.t.nodes)))
+		if !ganged(r) {
+			d.wait(g)
+		}
 		return false
 	}
 	if g.run == nil {

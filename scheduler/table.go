@@ -25,7 +25,8 @@ type Table struct {
 	known  schema.Patterns
 	stocks map[string]*stock
 	holder func(node string, port int) string
-	dealt  *deal // the call of Place that is under way
+	dealt  *deal   // the call of Place that is under way
+	ends   []int32 // the nodes with Ending orders, once they were asked for
 
 	traits  []trait // what classes tell apart, by attribute
 	class   []int32 // of each node
@@ -195,5 +196,5 @@ func (t *Table) set(i int32, n Node, own bool) {
 // ports.
 func (t *Table) count(i int32, w *schema.Workload, slots int32) {
 	t.spots.find(t.spots.of(w.Name), i).slots += slots
-	eachGood(w, func(name string, amount int64) { t.stockOf(name).free[i] -= int64(slots) * amount })
+	t.goods(i, w, -int64(slots))
 }

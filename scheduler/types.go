@@ -44,6 +44,8 @@ type Node struct {
 	// Ending is the part of Reserved whose orders were told to stop to make room
 	// for others. Who finds no place now and would fit then has it kept.
 	Ending nodes.Capacity
+	// Ends are those orders: what each holds of its pool, of goods and of ports.
+	Ends []Ended
 	// Goods is what those orders hold beside: "disk" in bytes, "device.NAME" in
 	// pieces.
 	Goods map[string]int64
@@ -174,4 +176,10 @@ type Refusal struct {
 	// Volume is the host volume that the nearest miss lacks; empty where it lacks
 	// something else.
 	Volume string `json:",omitempty"`
+}
+
+// Ended is an order that was told to stop to make room for others.
+type Ended struct {
+	Workload *schema.Workload
+	Ports    map[string]int
 }
