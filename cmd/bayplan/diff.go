@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"github.com/spf13/cobra"
 
 	"github.com/bayplan/bayplan/cmd/bayplan/internal/exit"
@@ -28,8 +29,8 @@ ends with 2 where anything differs.`,
 			if !tree.IsRange(args[0]) {
 				return exit.Usagef("name two commits, such as "+args[0]+"..HEAD", "%q is no range of commits", args[0])
 			}
-			head, base, err := e.texts(cmd, args)
-			if err != nil {
+			head, base, broken, err := e.texts(cmd, args)
+			if err = cmp.Or(err, broken); err != nil {
 				return err
 			}
 			d := status.Diff(&base.spec, &head.spec)

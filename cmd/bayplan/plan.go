@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -62,8 +63,12 @@ be otherwise by then.
 What looks like a secret is not shown, only that it differs. An image that no
 registry has is a warning beside its workload: it may come yet.
 
-Exit codes: 4 when a slot finds no place, 5 when the tree is not valid, and with
---exit-code 2 when there are changes.`,
+A BASE that is not valid is told of and keeps nothing back: HEAD is compared with
+what is in force for the teams that do not evaluate there, or with the live cluster
+where nothing does.
+
+Exit codes: 4 when a slot finds no place, 5 when the tree, or HEAD, is not valid, and
+with --exit-code 2 when there are changes.`,
 		Example: "  bayplan plan\n  bayplan plan ./deploy --exit-code -o json\n  bayplan plan origin/main...HEAD\n  bayplan plan main..HEAD --snapshot harbour.json",
 		Args:    takes("[BASE..HEAD | DIR]"),
 		RunE:    p.run,
@@ -88,9 +93,12 @@ func (p *planning) run(cmd *cobra.Command, args []string) error {
 		return exit.Usagef("bayplan plan --help", "--pin has the server record the plan, and --snapshot asks no server: take one of them")
 	}
 	p.open = p.snapshot == ""
-	head, base, err := p.texts(cmd, args)
+	head, base, broken, err := p.texts(cmd, args)
 	if err != nil {
 		return err
+	}
+	if broken != nil {
+		p.tellBroken(cmd, base, broken)
 	}
 	if p.live {
 		base = nil
@@ -103,36 +111,46 @@ func (p *planning) run(cmd *cobra.Command, args []string) error {
 	return p.show(cmd, preview)
 }
 
-// texts evaluates what the verb is about; base is nil for a folder.
-func (e *evaluating) texts(cmd *cobra.Command, args []string) (head, base *text, err error) {
+// texts evaluates what the verb is about; base is nil for a folder. broken is why
+// BASE is not valid; base then is what evaluates of it, or nil.
+func (e *evaluating) texts(cmd *cobra.Command, args []string) (head, base *text, broken, err error) {
 	if len(args) == 0 || !tree.IsRange(args[0]) {
 		dir, err := tree.Root(args)
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
 		spec, err := e.load(cmd, dir)
 		if err != nil {
-			return nil, nil, invalid(cmd, dir, err, true)
+			return nil, nil, nil, invalid(cmd, dir, err, true)
 		}
-		return &text{os.DirFS(filepath.Join(dir, e.root)), spec}, nil, nil
+		return &text{os.DirFS(filepath.Join(dir, e.root)), spec}, nil, nil, nil
 	}
 	dir, err := tree.Root(nil)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	commits, err := tree.ParseRange(cmd.Context(), dir, args[0])
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	if base, err = e.at(cmd, dir, commits.Base); err != nil {
-		return nil, nil, err
+	if head, err = e.side(cmd, dir, "HEAD ", commits.Head); err != nil {
+		return nil, nil, nil, err
 	}
-	head, err = e.at(cmd, dir, commits.Head)
-	return head, base, err
+	base, err = e.side(cmd, dir, "BASE ", commits.Base)
+	if x, is := errors.AsType[*exit.Error](err); is && x.Code == exit.Invalid {
+		return head, base, err, nil
+	}
+	return head, base, nil, err
 }
 
 // at evaluates a commit.
 func (e *evaluating) at(cmd *cobra.Command, dir string, r schema.Revision) (*text, error) {
+	return e.side(cmd, dir, "", r)
+}
+
+// side is at for a commit that goes by a name. With an error it is what evaluates
+// of it, nil where nothing does.
+func (e *evaluating) side(cmd *cobra.Command, dir, name string, r schema.Revision) (*text, error) {
 	files, err := tree.At(cmd.Context(), dir, r.Commit)
 	if err != nil {
 		return nil, err
@@ -141,10 +159,27 @@ func (e *evaluating) at(cmd *cobra.Command, dir string, r schema.Revision) (*tex
 		return nil, err
 	}
 	spec, err := e.loadAt(cmd, files, r)
-	if err != nil {
-		return nil, invalid(cmd, r.Short(), err, true)
+	if err == nil {
+		return &text{files, spec}, nil
 	}
-	return &text{files, spec}, nil
+	err = invalid(cmd, name+r.Short(), err, true)
+	if len(spec.Teams) == 0 {
+		return nil, err
+	}
+	return &text{files, spec}, err
+}
+
+// tellBroken says what HEAD is compared with where BASE is not valid: that is not
+// HEAD's fault, and may be what HEAD mends.
+func (p *planning) tellBroken(cmd *cobra.Command, base *text, broken error) {
+	other := "the live cluster"
+	if p.snapshot != "" {
+		other = "the state in " + p.snapshot
+	}
+	if base != nil && !p.live {
+		other = "what is in force for the teams of BASE that are not"
+	}
+	talk(cmd, "%v; HEAD is valid, and compared with %s", broken, other)
 }
 
 // ask has the plan decided, by the server or on the snapshot.

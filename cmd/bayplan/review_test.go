@@ -171,6 +171,12 @@ func TestServer_PlansPullRequests(t *testing.T) {
 	if len(w.comments) != 1 || !strings.Contains(w.comments[0], "shop/api: create") || !strings.Contains(w.comments[0], "head against base, as if base "+main[:10]) {
 		t.Errorf("comments %q", w.comments)
 	}
+	changed := s.propose(w, "shop/web.yaml", workload("web@sha256:"+strings.Repeat("4", 64)))
+	w.await(changed+" bayplan/bay/plan", "failure: 0 to create, 1 to update")
+	if !strings.Contains(w.comments[0], "4444   shop/web.yaml:1") {
+		t.Errorf("where a change stands is not told: %s", w.comments[0])
+	}
+	good = s.propose(w, "shop/api.yaml", strings.Replace(workload("api@sha256:"+strings.Repeat("2", 64)), "web:", "api:", 1))
 	s.git("merge", "-q", "side")
 	s.tell(s.ready.Webhooks+"gitea", hookSecret)
 	w.await(good+" bayplan/bay/deploy", "pending: Progressing")

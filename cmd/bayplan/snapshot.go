@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/bayplan/bayplan/cmd/bayplan/internal/client"
 	"github.com/bayplan/bayplan/cmd/bayplan/internal/exit"
+	"github.com/bayplan/bayplan/cmd/bayplan/internal/tree"
 	"github.com/bayplan/bayplan/nodes"
 	"github.com/bayplan/bayplan/reconciler"
 	"github.com/bayplan/bayplan/reconciler/serve/controlpb"
@@ -115,32 +115,18 @@ func pinAsKnown(spec, accepted *schema.Spec) (unresolved []reconciler.Unresolved
 	return unresolved
 }
 
-// locate tells where what changes stands: the new value in head, or what is gone
-// in base where there is one.
+// locate tells where what changes stands. The tree evaluated: its places are
+// welcome, not needed.
 func locate(ctx context.Context, changes []status.PreviewChange, head, base *text, opts []load.Option) {
 	now, err := load.NewLocator(head.files, opts...)
 	if err != nil {
-		return // the tree evaluated: its places are welcome, not needed
+		return
 	}
-	before := now
+	var before *load.Locator
 	if base != nil {
 		if before, err = load.NewLocator(base.files, opts...); err != nil {
 			return
 		}
 	}
-	for i := range changes {
-		c := &changes[i]
-		for j := range c.Fields {
-			f := &c.Fields[j]
-			field := f.Path
-			if field == "pinned" {
-				field = "image"
-			}
-			at := now.Find(ctx, c.Workload, field)
-			if f.To == "" && base != nil {
-				at = cmp.Or(before.Find(ctx, c.Workload, field), at)
-			}
-			f.At = at.String()
-		}
-	}
+	tree.Locate(ctx, changes, now, before)
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/bayplan/bayplan/reconciler/status"
+	"github.com/bayplan/bayplan/schema"
 )
 
 // plan plans one and tells the forge.
@@ -84,11 +85,7 @@ func (r *Review) decide(ctx context.Context, number int) decision {
 		return decision{state: Failure, text: fmt.Sprintf("it does not validate: %s: %s", plural(len(errs), "error"), errs[0]),
 			comment: Refused(r.Name, head.Revision.Commit, errs)}
 	}
-	base, err := r.Load(ctx, fork.Files, fork.Revision)
-	if err != nil && len(base.Teams) == 0 {
-		return decision{state: Error, text: "what it stands on cannot be read: " + linesOf(err)[0]}
-	}
-	p, err := r.Cluster.Preview(ctx, &base, spec)
+	p, err := r.preview(ctx, head, fork, spec)
 	if err != nil {
 		return decision{state: Error, text: "it cannot be planned now: " + err.Error()}
 	}
@@ -100,6 +97,38 @@ func (r *Review) decide(ctx context.Context, number int) decision {
 		d.text = "would be Held: " + p.Held + "; " + d.text
 	}
 	return d
+}
+
+// maxLocated is of how many changes the places are told: no comment has room for
+// more.
+const maxLocated = 500
+
+// preview compares the head with where it left the branch. Where nothing of that
+// evaluates, as on the way to mend it, it is compared with what is in force.
+func (r *Review) preview(ctx context.Context, head, fork Text, spec schema.Spec) (*status.Preview, error) {
+	base, err := r.Load(ctx, fork.Files, fork.Revision)
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	on, note := &base, ""
+	switch {
+	case err != nil && len(base.Teams) == 0:
+		on, fork.Files = nil, nil
+		note = fmt.Sprintf("what it stands on, %s, does not validate (%s): it is compared with the cluster as it is", fork.Revision.Short(), linesOf(err)[0])
+	case err != nil:
+		note = fmt.Sprintf("what it stands on, %s, does not validate in part (%s): there it is compared with what is in force", fork.Revision.Short(), linesOf(err)[0])
+	}
+	p, err := r.Cluster.Preview(ctx, on, spec)
+	if err != nil {
+		return nil, err
+	}
+	if note != "" {
+		p.Warnings = append([]string{note}, p.Warnings...)
+	}
+	if r.Locate != nil {
+		r.Locate(ctx, p.Changes[:min(len(p.Changes), maxLocated)], head, fork)
+	}
+	return p, nil
 }
 
 // linesOf is one line for each error that err wraps.

@@ -8,10 +8,12 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/bayplan/bayplan/reconciler/status"
 	"github.com/bayplan/bayplan/schema"
 )
 
-// ReviewConfig is what a Review works with. All but Every and Log are required.
+// ReviewConfig is what a Review works with. All but Locate, Every and Log are
+// required.
 type ReviewConfig struct {
 	// Name is the cluster's, for statuses and comments.
 	Name, Branch string
@@ -20,6 +22,9 @@ type ReviewConfig struct {
 	Cluster      Cluster
 	// Load evaluates what strangers wrote: in a process that can be killed.
 	Load func(ctx context.Context, files fs.FS, rev schema.Revision) (schema.Spec, error)
+	// Locate tells of changes where they stand, base having no files where head is
+	// compared with the cluster; nil where nobody can.
+	Locate func(ctx context.Context, changes []status.PreviewChange, head, base Text)
 	// Every is the time between two looks at pull requests; 30 s if zero.
 	Every time.Duration
 	Log   *slog.Logger

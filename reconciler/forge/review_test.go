@@ -142,8 +142,12 @@ func (w *town) Unpin(_ context.Context, v reconciler.Voucher, why string) error 
 func (w *town) Preview(_ context.Context, base *schema.Spec, head schema.Spec) (*status.Preview, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.plans = append(w.plans, base.Revision.Commit+".."+head.Revision.Commit)
-	p := &status.Preview{Mode: status.OnBase, Commit: head.Revision.Commit, Against: base.Revision.Commit, State: "5ca1ab1e", Held: w.held, Pinned: w.pinning}
+	on := "live"
+	if base != nil {
+		on = base.Revision.Commit
+	}
+	w.plans = append(w.plans, on+".."+head.Revision.Commit)
+	p := &status.Preview{Mode: status.OnBase, Commit: head.Revision.Commit, Against: on, State: "5ca1ab1e", Held: w.held, Pinned: w.pinning}
 	if w.pinning { // each commit changes one field, to a value of its own
 		p.Outline.Texts = []reconciler.TextChange{{Workload: "shop/web", Path: "image", Sum: head.Revision.Commit, Text: "image: " + head.Revision.Commit}}
 	}
@@ -161,8 +165,11 @@ func (w *town) Status() (*status.Status, <-chan struct{}) {
 
 // Load has nothing of a commit that is called bad.
 func (w *town) load(_ context.Context, _ fs.FS, rev schema.Revision) (schema.Spec, error) {
-	if strings.HasPrefix(rev.Commit, "bad") {
+	if strings.HasPrefix(rev.Commit, "bad") || strings.HasPrefix(rev.Commit, "fork-of-mends") {
 		return schema.Spec{}, errors.New("shop/web.cue:3:5: want a number")
+	}
+	if strings.HasPrefix(rev.Commit, "fork-of-half") {
+		return schema.Spec{Revision: rev, Teams: []schema.Team{{Name: "shop"}}}, errors.New("pay/till.cue:1:1: no")
 	}
 	return schema.Spec{Revision: rev, Teams: []schema.Team{{Name: "shop"}}}, nil
 }
@@ -258,6 +265,24 @@ func TestReview_WhatDoesNotValidateFails(t *testing.T) {
 			"h2 bayplan/bay/plan pending: planning", "h2 bayplan/bay/plan success: No changes.")
 		if all := w.comments[1]; len(all) != 1 || !strings.Contains(all[0], "shop/web.cue:3:5: want a number") {
 			t.Errorf("%q", all)
+		}
+	})
+}
+
+// TestReview_ABaseThatDoesNotValidate keeps no plan back: what is in force is in its
+// place, and people are told.
+func TestReview_ABaseThatDoesNotValidate(t *testing.T) {
+	inTown(t, func(t *testing.T, w *town, _ *forge.Review) {
+		w.change(func() { w.heads[1], w.heads[2], w.open = "mends1", "half2", []int{1, 2} })
+		wantSaid(t, w, "mends1 bayplan/bay/plan pending: planning", "mends1 bayplan/bay/plan success: No changes.",
+			"half2 bayplan/bay/plan pending: planning", "half2 bayplan/bay/plan success: No changes.")
+		if want := []string{"live..mends1", "fork-of-half2..half2"}; !slices.Equal(w.plans, want) {
+			t.Errorf("planned %v, want %v", w.plans, want)
+		}
+		for n, want := range map[int]string{1: "does not validate (shop/web.cue:3:5: want a number): it is compared with the cluster as it is", 2: "in part (pay/till.cue:1:1: no)"} {
+			if text := w.comments[n][0]; !strings.Contains(text, want) {
+				t.Errorf("number %d is told %s", n, text)
+			}
 		}
 	})
 }

@@ -33,6 +33,8 @@ func (p Position) String() string {
 type Locator struct {
 	tree  *tree
 	teams map[string]cue.Value // what their workloads came to
+	// elsewhere is who evaluates what others wrote; nil is this process.
+	elsewhere Evaluator
 }
 
 // NewLocator reads a tree; a team's files are evaluated when it is first asked
@@ -46,21 +48,25 @@ func NewLocator(fsys fs.FS, opts ...Option) (*Locator, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Locator{tree: t, teams: map[string]cue.Value{}}, nil
+	return &Locator{tree: t, teams: map[string]cue.Value{}, elsewhere: o.evaluator}, nil
 }
 
 // Find is where a field of a workload stands, the field named as in plans:
 // "ports.http.container", "args[0]"; "" is the workload itself. The zero Position
 // is for what the tree does not have, and for a team that does not evaluate in
 // time.
-func (l *Locator) Find(ctx context.Context, workload, field string) (found Position) {
+func (l *Locator) Find(ctx context.Context, workload, field string) Position {
+	dir, name := path.Split(workload)
+	return findIn(l.team(ctx, path.Join(l.tree.root, dir)), name, field)
+}
+
+// findIn finds a field in what a team's workloads came to.
+func findIn(all cue.Value, name, field string) (found Position) {
 	defer func() {
 		if recover() != nil { // what a package does to CUE costs no more than its places (I27)
 			found = Position{}
 		}
 	}()
-	dir, name := path.Split(workload)
-	all := l.team(ctx, path.Join(l.tree.root, dir))
 	if !all.Exists() {
 		return Position{}
 	}
@@ -99,7 +105,7 @@ func (l *Locator) team(ctx context.Context, dir string) cue.Value {
 		done := make(chan cue.Value, 1)
 		ctx, cancel := context.WithTimeout(ctx, l.tree.limits.PackageTime)
 		defer cancel()
-		go func() { done <- l.evaluate(dir) }()
+		go func() { done <- workloadsOf(l.pkg(dir), l.tree.folder) }()
 		select {
 		case all = <-done:
 		case <-ctx.Done():
@@ -109,17 +115,20 @@ func (l *Locator) team(ctx context.Context, dir string) cue.Value {
 	return all
 }
 
-// evaluate is the way of evaluation.team as far as the users' own values.
-func (l *Locator) evaluate(dir string) (all cue.Value) {
-	p := Package{Dir: dir, Root: l.tree.root, Module: moduleName(l.tree.folder, ""), Limits: l.tree.limits}
-	guarded(p, l.tree.folder, func(e *evaluation) {
-		e.im, e.ctx = newImporter(l.tree.folder, p.Module, ""), cuecontext.New()
-		own := l.tree.folder(dir)
-		sources, errs := parseAll(dir, own.Files)
+func (l *Locator) pkg(dir string) Package {
+	return Package{Dir: dir, Root: l.tree.root, Module: moduleName(l.tree.folder, ""), Limits: l.tree.limits}
+}
+
+// workloadsOf is the way of evaluation.team as far as the users' own values.
+func workloadsOf(p Package, read folders) (all cue.Value) {
+	guarded(p, read, func(e *evaluation) {
+		e.im, e.ctx = newImporter(read, p.Module, ""), cuecontext.New()
+		own := read(p.Dir)
+		sources, errs := parseAll(p.Dir, own.Files)
 		if len(errs) > 0 || len(own.Refused) > 0 {
 			return
 		}
-		if value, ok := e.build(dir, sources); ok {
+		if value, ok := e.build(p.Dir, sources); ok {
 			all = value.LookupPath(workloadsPath)
 		}
 	})

@@ -1,6 +1,8 @@
 package load_test
 
 import (
+	"context"
+	"encoding/json"
 	"testing"
 	"testing/fstest"
 
@@ -23,6 +25,10 @@ func TestLocator_FindsWhereAFieldStands(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	afar, err := load.NewLocator(files, load.WithEvaluator(byWire))
+	if err != nil {
+		t.Fatal(err)
+	}
 	for field, want := range map[[2]string]load.Position{
 		{"shop/web", "image"}:                {File: "shop/web.cue", Line: 6, Written: true},
 		{"shop/web", "ports.http.container"}: {File: "shop/web.cue", Line: 7, Written: true},
@@ -38,6 +44,39 @@ func TestLocator_FindsWhereAFieldStands(t *testing.T) {
 	} {
 		if got := l.Find(t.Context(), field[0], field[1]); got != want {
 			t.Errorf("%s %s: %+v, want %+v", field[0], field[1], got, want)
+		}
+		places := []load.Place{{Workload: "shop/api", Field: "image"}, {Workload: field[0], Field: field[1]}}
+		if got := afar.FindAll(t.Context(), places); got[0].Line != 4 || got[1] != want {
+			t.Errorf("by another process: %s %s: %+v, want %+v", field[0], field[1], got, want)
+		}
+	}
+}
+
+// byWire evaluates as a worker does: the package comes as JSON.
+func byWire(_ context.Context, p load.Package, read func(string) load.Folder) ([]byte, error) {
+	text, err := json.Marshal(p)
+	if err != nil {
+		return nil, err
+	}
+	var q load.Package
+	if err := json.Unmarshal(text, &q); err != nil {
+		return nil, err
+	}
+	return load.Evaluate(q, read), nil
+}
+
+// TestLocator_BelievesNoAnswer that is none: it then knows no places.
+func TestLocator_BelievesNoAnswer(t *testing.T) {
+	files := fstest.MapFS{"shop/web.cue": {Data: []byte(`workloads: web: {kind: "service", image: "x"}`)}}
+	for _, answer := range []string{"", "{}", "[]", `[{"File": "../x", "Line": 1}]`, `[{"File": "shop/web.cue"}]`, "[{\"File\": \"a\\nb\", \"Line\": 1}]", `[{},{}]`} {
+		l, err := load.NewLocator(files, load.WithEvaluator(func(context.Context, load.Package, func(string) load.Folder) ([]byte, error) {
+			return []byte(answer), nil
+		}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := l.FindAll(t.Context(), []load.Place{{Workload: "shop/web", Field: "image"}}); got[0] != (load.Position{}) {
+			t.Errorf("%s is believed: %+v", answer, got)
 		}
 	}
 }

@@ -17,6 +17,8 @@ type Package struct {
 	// Policy tells that the operators have a policy, to which the workloads are held.
 	Policy bool
 	Limits Limits
+	// Find asks for the places of these fields, and for nothing else.
+	Find []Place `json:",omitempty"`
 }
 
 // team is the name of the package's team; "" is the root.

@@ -4,8 +4,10 @@ import (
 	"context"
 	"path/filepath"
 
+	"github.com/bayplan/bayplan/cmd/bayplan/internal/tree"
 	"github.com/bayplan/bayplan/reconciler/forge"
 	"github.com/bayplan/bayplan/reconciler/source"
+	"github.com/bayplan/bayplan/reconciler/status"
 	"github.com/bayplan/bayplan/schema/load"
 )
 
@@ -41,9 +43,25 @@ func (s *server) openReview() (err error) {
 		return err
 	}
 	r.Review = forge.NewReview(forge.ReviewConfig{Name: s.cluster.Name, Branch: s.Source.Branch, Pulls: pulls{r.pulls}, Host: r.host,
-		Cluster: s.loop, Load: s.evaluatorWith(new(load.Cache)), Log: s.Log})
+		Cluster: s.loop, Load: s.evaluatorWith(new(load.Cache)), Locate: s.locate, Log: s.Log})
 	s.review = r
 	return nil
+}
+
+// locate finds places by evaluating in the workers, as all that strangers wrote is.
+func (s *server) locate(ctx context.Context, changes []status.PreviewChange, head, base forge.Text) {
+	opts := []load.Option{load.WithEvaluator(s.workers.Evaluate), load.WithLimits(load.Limits{PackageTime: s.EvalTimeout}), load.WithEnvironment(s.Environment)}
+	now, err := load.NewLocator(head.Files, opts...)
+	if err != nil {
+		return
+	}
+	var before *load.Locator
+	if base.Files != nil {
+		if before, err = load.NewLocator(base.Files, opts...); err != nil {
+			return
+		}
+	}
+	tree.Locate(ctx, changes, now, before)
 }
 
 func (r *reviewing) close() {
