@@ -89,6 +89,12 @@ func TestExplain_Never(t *testing.T) {
 			r.Only = "n1"
 			wants(schema.Constraint{Attribute: "disk", Op: "exists"})(r)
 		}, "no node has disk at all"},
+		{"bound to the first, by its own rule", []scheduler.Node{sized("n1", 4, 4, "pool", "gpu"), sized("n2", 4, 4)}, nil, func(r *scheduler.Request) { r.Only = "n2" }, func(r *scheduler.Request) {
+			r.Only = "n1"
+			wants(schema.Constraint{Attribute: "disk", Op: "exists"})(r)
+		}, `no node is of pool "default" or of one that it is a part of`},
+		{"value that only another pool has", []scheduler.Node{sized("n1", 4, 4, "pool", "gpu", "zone", "c"), sized("n2", 4, 4)}, nil, wants(schema.Constraint{Attribute: "zone", Op: "=", Value: "a"}),
+			wants(schema.Constraint{Attribute: "zone", Op: "=", Value: "c"}), "no node has zone = c, only a"},
 		{"its data is there", plain, nil, func(r *scheduler.Request) {
 			r.Only, r.Stays = "n2", true
 			wants(schema.Constraint{Attribute: "rack", Op: "exists"})(r)
@@ -261,6 +267,8 @@ func TestExplain_Nearest(t *testing.T) {
 		{"most by two rules", []scheduler.Node{slots("a", 3, 0), zone(slots("b", 5, 0), "b"), zone(slots("c", 0, 0), "b")},
 			ask(func(w *schema.Workload) { w.MaxPer = map[string]int{"node": 1, "zone": 5} }), "3 refused by most (wants at most 5 for each zone; zone b has 5)"},
 		{"most, and cpu beside", []scheduler.Node{full(slots("a", 1, 0)), slots("b", 1, 0)}, most("node", 1), "2 refused by most (wants at most 1 for each node; b has 1)"},
+		{"most, and just enough beside", []scheduler.Node{full(slots("a", 1, 0)), change(slots("b", 1, 0), func(n *scheduler.Node) { n.Reserved = nodes.Capacity{CPU: 3500, Memory: 3 << 30} })}, most("node", 1),
+			"2 refused by most (wants at most 1 for each node; b has 1)"},
 		{"apart by node", []scheduler.Node{slots("a", 0, 2), slots("b", 0, 1)}, apart("node"), "2 refused by near (wants to be apart from a/db; b has 1 slot of it)"},
 		{"apart by zone", []scheduler.Node{slots("a", 0, 1), slots("b", 0, 2), zone(slots("c", 0, 2), "c")}, apart("zone"), "3 refused by near (wants to be apart from a/db; zone c has 2 slots of it)"},
 		{"near", []scheduler.Node{full(slots("a", 0, 0)), slots("b", 0, 0), full(slots("c", 0, 3)), slots("d", 0, 0)}, near("node"),
