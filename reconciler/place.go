@@ -59,7 +59,7 @@ func (p *pass) edit(e edit) { p.edits = append(p.edits, e) }
 func (p *pass) request(what version, v *slotView, only string) scheduler.Request {
 	r := scheduler.Request{Slot: v.slot, Workload: what.text, Only: only, Except: p.ending(v, nodes.InstanceID(v.slot, what.digest))}
 	r.Home = only != "" && len(v.entries) > 0
-	if at := p.homeAt(v.slot); at >= 0 && keepsPlace(what.text) {
+	if at := p.homeAt(v.slot); at >= 0 && keepsPlace(what.text) && p.boundTo(at, what.text) {
 		f := &p.facts.Volumes[at]
 		r.Only, r.Stays, r.Home, r.Ports = f.Node, true, true, f.Ports
 	}

@@ -105,6 +105,12 @@ func (p *pass) settleThere(v *slotView) {
 	}
 }
 
+// boundTo is whether a slot of the workload has to be at a home: it was there
+// before, or is stateful and told its fellows of it.
+func (p *pass) boundTo(at int, w *schema.Workload) bool {
+	return w.Kind == schema.Stateful || !p.facts.Volumes[at].Fresh
+}
+
 // useHome notes that the slot has come to its home.
 func (p *pass) useHome(slot schema.Slot) {
 	if at := p.homeAt(slot); at >= 0 && p.facts.Volumes[at].Fresh {
