@@ -36,9 +36,9 @@ func Work() error {
 		return fmt.Errorf("terms: %w", err)
 	}
 	// One processor each: the pool has as many workers as there are. More garbage
-	// between two collections makes evaluation a third faster.
+	// between two collections, 32 MiB of it, makes evaluation a third faster.
 	runtime.GOMAXPROCS(1)
-	debug.SetGCPercent(400)
+	debug.SetGCPercent(800)
 	debug.SetMemoryLimit(t.Memory / 4 * 3)
 	debug.SetMaxStack(int(t.Memory / 8))
 	go endAtLimit()

@@ -63,6 +63,24 @@ func (c *candidate) spot(path ...string) spot {
 	return spot{where.Path, where.File, where.Line, where.Col}
 }
 
+// of is the same of what the policy made of the workload; false if it has more to be
+// told where it stands.
+func (b belonging) of(w *schema.Workload) (belonging, bool) {
+	b.Pool = w.Pool
+	known := func(path []string) bool { _, ok := b.Others[strings.Join(path, ".")]; return ok }
+	for _, o := range w.Origins() {
+		if !known(o.Path) {
+			return b, false
+		}
+	}
+	for _, c := range w.Claims() {
+		if !known(c.Path) {
+			return b, false
+		}
+	}
+	return b, true
+}
+
 // countOf is the field that says how many slots there are at once.
 func countOf(w *schema.Workload) []string {
 	switch {

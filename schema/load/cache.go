@@ -25,7 +25,8 @@ import (
 //
 // A nil *Cache remembers nothing.
 type Cache struct {
-	mu       sync.Mutex
+	mu sync.Mutex
+	// entries are by Package.slot.
 	entries  map[string]entry
 	patience patience
 	store    store
@@ -148,11 +149,13 @@ func (c *Cache) evaluateAll(ctx context.Context, t *tree, by Evaluator) []result
 		if t.isEnvironment(dir) {
 			return p.failed(fmt.Sprintf("%s is an environment, and no folder of teams", dir), "say which one is meant: bayplan validate --env "+path.Base(dir)+", bayplan server --env "+path.Base(dir))
 		}
-		e := c.recall(ctx, t, p, by)
-		mu.Lock()
-		defer mu.Unlock()
-		fresh[dir] = e
-		return e.result
+		return under(p, func(p Package) entry {
+			e := c.recall(ctx, t, p, by)
+			mu.Lock()
+			defer mu.Unlock()
+			fresh[p.slot()] = e
+			return e
+		})
 	})
 	c.keep(t, fresh, ctx.Err() == nil && t.failed() == nil)
 	return results
@@ -188,16 +191,16 @@ func (c *Cache) keep(t *tree, fresh map[string]entry, whole bool) {
 	if c.entries == nil {
 		c.entries = map[string]entry{}
 	}
-	for dir, e := range fresh {
+	for slot, e := range fresh {
 		if e.content != (entry{}).content {
-			c.entries[dir] = e
+			c.entries[slot] = e
 		}
 	}
 }
 
 // recall is what the package came to before, or else comes to now.
 func (c *Cache) recall(ctx context.Context, t *tree, p Package, by Evaluator) entry {
-	old, known := c.entries[p.Dir]
+	old, known := c.entries[p.slot()]
 	old = old.caughtUp()
 	if known && old.content == content(t, p, old.read) {
 		return old
@@ -249,7 +252,8 @@ func content(t *tree, p Package, read []string) (sum [sha256.Size]byte) {
 	write([]byte(p.Module))
 	write([]byte(p.Root))
 	fmt.Fprint(h, p.Operators)
-	fmt.Fprint(h, p.Policy)
+	fmt.Fprint(h, p.Policy, p.Bare)
+	write(p.from[:])
 	for _, d := range slices.Sorted(maps.Keys(dirs)) {
 		write([]byte(d))
 		if l := t.folders[d]; l != nil {

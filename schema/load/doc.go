@@ -19,8 +19,9 @@
 //	imports.go  imports are resolved inside the repository
 //	root.go     what holds for all teams is read from the root package
 //	judge.go    each workload is unified with the schema of its kind
-//	policy.go   what it comes to is held to the cluster's policy, as data and in
-//	            another context, and its defaults are filled in
+//	text.go     what it comes to leaves CUE, with its defaults
+//	policy.go   that is held to the cluster's policy, as data and in another context
+//	apart.go    and if only the policy changed, what it came to before
 //	render.go   what CUE says against it becomes "file:line:col: path: message"
 //	bounds.go   of the whole tree, teams are held to pools, owners and grants
 //

@@ -37,6 +37,12 @@ type result struct {
 	Belongs []belonging
 	// Waits says where workloads name what comes before them, of any team.
 	Waits []waiting
+	// Said is what each of Workloads says itself, if Package.Bare asks for it.
+	Said []Statement `json:",omitempty"`
+	// Objected tells, of what was judged apart, that the policy has something
+	// against it: what that is, and where, another evaluation tells. Otherwise
+	// Workloads are those alone to which the policy adds something.
+	Objected bool `json:",omitempty"`
 	// Policy tells, for the root, that there is one; Broken, that nobody can
 	// tell, and then no team may be applied past it.
 	Policy, Broken bool
@@ -52,6 +58,7 @@ type evaluation struct {
 	root      string
 	operators Operators
 	policy    bool
+	bare      bool
 	im        *importer
 	ctx       *cue.Context
 	out       result
@@ -61,12 +68,14 @@ type evaluation struct {
 // it reads it asks folders for.
 func evaluate(p Package, read folders) result {
 	return guarded(p, read, func(e *evaluation) {
-		e.policy, e.im, e.ctx = p.Policy, newImporter(read, p.Module, ""), cuecontext.New()
-		switch p.Dir {
-		case p.operatorsRoot():
+		e.policy, e.bare, e.im, e.ctx = p.Policy, p.Bare, newImporter(read, p.Module, ""), cuecontext.New()
+		switch {
+		case p.Judge != nil:
+			e.judgeApart(p.Judge)
+		case p.Dir == p.operatorsRoot():
 			e.im = e.operatorsImporter(p.Module)
 			e.cluster()
-		case p.Root:
+		case p.Dir == p.Root:
 			e.guest()
 		default:
 			e.team()
@@ -217,20 +226,28 @@ func (e *evaluation) workloads(all cue.Value, declared map[string]string) {
 	if !ok {
 		return
 	}
-	kinds := sync.OnceValue(func() cue.Value { return e.ctx.BuildInstance(schemaInstance()).LookupPath(kindsPath) })
+	kinds := e.kinds()
 	for it.Next() {
 		if len(e.out.Workloads) == e.limits.PackageWorkloads {
 			e.fail(at(it.Value().Pos(), e.dir, "workloads", fmt.Sprintf("a package may hold %d workloads at most", e.limits.PackageWorkloads)))
 			return
 		}
-		c := candidate{under: []string{"workloads"}, name: it.Selector().Unquoted(), team: teamUnder(e.root, e.dir), dir: e.dir, user: it.Value(), policy: policy, limits: e.limits}
+		c := candidate{under: []string{"workloads"}, name: it.Selector().Unquoted(), team: teamUnder(e.root, e.dir), dir: e.dir, user: it.Value(), policy: policy, limits: e.limits, bare: e.bare}
 		c.declared = declared[c.name]
 		w, errs := c.judge(kinds)
 		e.out.Errors = append(e.out.Errors, errs...)
 		e.out.Workloads = append(e.out.Workloads, w)
 		e.out.Belongs = append(e.out.Belongs, c.belongs(&w))
 		e.out.Waits = append(e.out.Waits, c.waits(&w)...)
+		if e.bare {
+			e.out.Said = append(e.out.Said, Statement{c.name, w.Kind, c.said})
+		}
 	}
+}
+
+// kinds are the schema's definitions, once they are needed.
+func (e *evaluation) kinds() func() cue.Value {
+	return sync.OnceValue(func() cue.Value { return e.ctx.BuildInstance(schemaInstance()).LookupPath(kindsPath) })
 }
 
 // remaining reports what is wrong with the package besides its workloads, and

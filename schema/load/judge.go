@@ -24,6 +24,9 @@ type candidate struct {
 	user   cue.Value
 	policy *policy // nil is none
 	limits Limits
+	// bare asks for said, the workload's own words.
+	bare bool
+	said json.RawMessage
 
 	// declared is the definition that the workload says it is; "" if none is seen.
 	declared string
@@ -139,7 +142,10 @@ func (c *candidate) noWorkload(v cue.Value) {
 func (c *candidate) decode(kinds func() cue.Value, v cue.Value) (schema.Workload, []*Error) {
 	text, err := c.rule.text(nil, v, c.policy == nil)
 	if err == nil && c.policy != nil {
-		text, err = c.underPolicy(kinds, text)
+		text, _, err = c.underPolicy(kinds, text)
+	}
+	if err == nil && c.bare {
+		c.said, err = c.rule.text(nil, v, false)
 	}
 	if err != nil {
 		c.fail(nil, "%v", err)

@@ -1,6 +1,12 @@
 package load
 
-import "strings"
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"strings"
+
+	"github.com/bayplan/bayplan/schema"
+)
 
 // Package is one folder's work, and all that it may know beside the files.
 type Package struct {
@@ -16,9 +22,23 @@ type Package struct {
 	Operators Operators
 	// Policy tells that the operators have a policy, to which the workloads are held.
 	Policy bool
+	// Bare asks, beside what the workloads come to, for what they say themselves, to
+	// be held to the policy apart.
+	Bare bool
+	// Judge is what the package said of itself in an earlier evaluation, of the
+	// content from: that is held to the policy, and no file of the team is read.
+	Judge  []Statement
+	from   [sha256.Size]byte
 	Limits Limits
 	// Find asks for the places of these fields, and for nothing else.
 	Find []Place `json:",omitempty"`
+}
+
+// Statement is a workload as its team wrote it, without defaults.
+type Statement struct {
+	Name string
+	Kind schema.Kind
+	Data json.RawMessage
 }
 
 // team is the name of the package's team; "" is the root.

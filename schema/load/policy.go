@@ -2,17 +2,17 @@ package load
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"fmt"
-	"reflect"
+	"maps"
 	"slices"
 	"strings"
 
 	"cuelang.org/go/cue"
+	"cuelang.org/go/cue/ast"
 	"cuelang.org/go/cue/cuecontext"
 	"cuelang.org/go/cue/errors"
-	cuejson "cuelang.org/go/encoding/json"
+	"cuelang.org/go/cue/token"
 )
 
 // policy is what the operators want of every workload, in a context of its own.
@@ -25,6 +25,8 @@ import (
 type policy struct {
 	ctx  *cue.Context
 	rule cue.Value
+	// scope are the fields that it can look at; nil is all.
+	scope map[string]bool
 }
 
 var policyPath = cue.ParsePath("cluster.policy")
@@ -38,9 +40,10 @@ func (e *evaluation) openPolicy() (*policy, bool) {
 	at := Package{Root: e.root, Operators: e.operators}.operatorsRoot()
 	apart := &evaluation{folders: e.folders, dir: at, root: at, im: e.operatorsImporter(e.im.module), ctx: cuecontext.New()}
 	sources, _ := parseAll(at, e.folders(at).Files)
-	root, ok := apart.build(at, rootSources(sources))
+	sources = rootSources(sources)
+	root, ok := apart.build(at, sources)
 	e.out.Errors = append(e.out.Errors, apart.out.Errors...)
-	return &policy{apart.ctx, root.LookupPath(policyPath)}, ok
+	return &policy{ctx: apart.ctx, rule: root.LookupPath(policyPath), scope: scopeOf(sources)}, ok
 }
 
 // operatorsImporter is for the operators' part, which imports what is in its own
@@ -82,15 +85,27 @@ func (p *policy) hold(bare any, r *rule) (v verdict) {
 
 // met is the data with what the policy adds to it.
 func (p *policy) met(data any) verdict {
-	text, err := json.Marshal(data)
-	if err != nil {
-		return verdict{errs: []objection{{text: "meets what is no data: " + err.Error()}}}
+	fields, ok := data.(map[string]any)
+	if !ok || p.scope == nil {
+		return p.metWhole(data)
 	}
-	x, err := cuejson.Extract("", text)
-	if err != nil {
-		return verdict{errs: []objection{{text: "meets what is no data: " + err.Error()}}}
+	seen := map[string]any{}
+	for name := range p.scope {
+		if x, there := fields[name]; there {
+			seen[name] = x
+		}
 	}
-	plain := p.ctx.BuildExpr(x)
+	v := p.metWhole(seen)
+	if held, ok := v.data.(map[string]any); ok {
+		all := maps.Clone(fields)
+		maps.Copy(all, held)
+		v.data = all
+	}
+	return v
+}
+
+func (p *policy) metWhole(data any) verdict {
+	plain := p.ctx.Encode(exact(data))
 	both := plain.Unify(p.rule)
 	if err := both.Validate(cue.Concrete(true)); err != nil {
 		return verdict{errs: p.objections(err, both, data)}
@@ -98,13 +113,39 @@ func (p *policy) met(data any) verdict {
 	if both.Equals(plain) {
 		return verdict{data: data}
 	}
-	if text, err = both.MarshalJSON(); err == nil {
+	text, err := both.MarshalJSON()
+	if err == nil {
 		data, err = decodeTree(text)
 	}
 	if err != nil {
 		return verdict{errs: []objection{{text: "comes to no data: " + short(err.Error(), 300)}}}
 	}
 	return verdict{data: data}
+}
+
+// exact is data for cue.Context.Encode, with each number as it is written.
+func exact(data any) any {
+	switch v := data.(type) {
+	case map[string]any:
+		fields := make(map[string]any, len(v))
+		for name, x := range v {
+			fields[name] = exact(x)
+		}
+		return fields
+	case []any:
+		list := make([]any, len(v))
+		for i, x := range v {
+			list[i] = exact(x)
+		}
+		return list
+	case json.Number:
+		kind := token.INT
+		if strings.ContainsAny(v.String(), ".eE") {
+			kind = token.FLOAT
+		}
+		return ast.NewLit(kind, v.String())
+	}
+	return data
 }
 
 // objections are what CUE has against the data, one for each path.
@@ -227,63 +268,4 @@ func decodeTree(text []byte) (tree any, err error) {
 	dec := json.NewDecoder(bytes.NewReader(text))
 	dec.UseNumber()
 	return tree, dec.Decode(&tree)
-}
-
-// underPolicy is the workload's data with what the policy adds, every default
-// included; nothing after errors.
-func (c *candidate) underPolicy(kinds func() cue.Value, text []byte) ([]byte, error) {
-	bare, err := decodeTree(text)
-	if err != nil {
-		return nil, err
-	}
-	v := c.policy.hold(bare, c.rule)
-	for _, o := range v.errs {
-		if dataAt(bare, o.path) == nil && dataAt(c.rule.filled(bare), o.path) != nil {
-			o.text += ", the default"
-		}
-		c.fail(o.path, "the cluster's policy %s", o.text)
-	}
-	if len(v.errs) > 0 || !reflect.DeepEqual(v.data, c.rule.filled(bare)) && !c.stillOf(kinds, v.data) {
-		return nil, nil
-	}
-	return json.Marshal(v.data)
-}
-
-// stillOf checks that what the policy made of a workload is one: an operator's
-// slip is told by the policy's name.
-func (c *candidate) stillOf(kinds func() cue.Value, data any) bool {
-	err := c.conforming(kinds(), data)
-	if err == nil {
-		return true
-	}
-	e := telling(err)[0]
-	path, text := c.inside(unlabelled(e.Path())), words(e)
-	if r := c.rule.at(path); r != nil {
-		text = fmt.Sprintf("want %s, got %s", cmp.Or(r.want, text), gotData(dataAt(data, path)))
-	} else if len(path) > 0 {
-		text = fmt.Sprintf("there is no field %q", path[len(path)-1])
-	}
-	c.fail(path, "the cluster's policy (%s) makes it what no %s may be: %s", where(c.policy.rule.Pos()), c.kindName, text)
-	return false
-}
-
-func (c *candidate) conforming(kinds cue.Value, data any) error {
-	text, err := json.Marshal(data)
-	if err != nil {
-		return err
-	}
-	x, err := cuejson.Extract("", text)
-	if err != nil {
-		return err
-	}
-	kind := kinds.LookupPath(cue.MakePath(cue.Str(c.kindName)))
-	return kind.Unify(kinds.Context().BuildExpr(x)).Validate(cue.Concrete(true))
-}
-
-func gotData(v any) string {
-	text, err := json.Marshal(v)
-	if err != nil {
-		return err.Error()
-	}
-	return short(string(text), 60)
 }

@@ -11,23 +11,26 @@ import (
 	"pgregory.net/rapid"
 )
 
-// What comes out of a policy meets it, with every default filled in, and says
-// nothing else than what the team wrote.
-func TestPolicy_HoldsForWhatComesOut(t *testing.T) {
-	terms := []string{
+// terms are of policies, and sayings of workloads, of which some contradict some.
+var (
+	terms = []string{
 		`replicas?: >=2`, `replicas: >=2`, `replicas: *3 | >=2`, `replicas?: <=4`, `network?: "bridge"`, `pool: "a"`, `pool: *"a" | "default"`,
 		`labels: owner: string`, `labels: owner: "ann"`, `labels: owner: *"x" | string`, `image: =~"^r/"`, `stop: grace: "10s"`, `stop?: grace: "10s"`,
 		`kind: string, if kind == "service" {update: maxSurge: 1}`, `priority?: <=0`, `resources: limit: pids: <=1024`, `env?: [string]: !="secret"`,
 	}
-	fields := []string{
+	sayings = []string{
 		`replicas: 1`, `replicas: 3`, `replicas: *1 | int`, `pool: "a"`, `pool: "b"`, `labels: owner: "ann"`, `labels: other: "x"`, `env: A: "secret"`,
 		`network: "host"`, `stop: grace: "10s"`, `stop: signal: "SIGINT"`, `resources: limit: pids: 5000`, `update: {maxSurge: 2}`, `priority: 3`,
 	}
+)
+
+// What comes out of a policy meets it, with every default filled in, and says
+// nothing else than what the team wrote.
+func TestPolicy_HoldsForWhatComesOut(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		rule := strings.Join(rapid.SliceOfNDistinct(rapid.SampledFrom(terms), 1, 4, rapid.ID).Draw(t, "policy"), "\n")
-		text := strings.Join(rapid.SliceOfNDistinct(rapid.SampledFrom(fields), 0, 5, rapid.ID).Draw(t, "workload"), "\n")
+		rule, text := some(t, "policy", terms, 1, 4), some(t, "workload", sayings, 0, 5)
 		ctx := cuecontext.New()
-		p := &policy{ctx, ctx.CompileString("{" + rule + "}")}
+		p := &policy{ctx: ctx, rule: ctx.CompileString("{" + rule + "}")}
 		user := ctx.CompileString(`{kind: "service", image: "r/x"` + "\n" + text + "}")
 		if p.rule.Validate() != nil || user.Validate(cue.Concrete(true)) != nil {
 			t.Skip("they contradict themselves")
@@ -52,6 +55,10 @@ func TestPolicy_HoldsForWhatComesOut(t *testing.T) {
 			t.Fatalf("the policy\n%s\nchanged %s of what the team wrote", rule, lost)
 		}
 	})
+}
+
+func some(t *rapid.T, what string, of []string, least, most int) string {
+	return strings.Join(rapid.SliceOfNDistinct(rapid.SampledFrom(of), least, most, rapid.ID).Draw(t, what), "\n")
 }
 
 // missing is a path of a that b does not have alike.

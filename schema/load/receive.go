@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"github.com/bayplan/bayplan/schema"
@@ -40,10 +41,14 @@ func (p Package) check(r *result) error {
 		return errors.New("it has errors, and workloads")
 	case len(r.Belongs) != len(r.Workloads):
 		return errors.New("pools and workloads are not as many")
+	case p.Bare && len(r.Said) != len(r.Workloads), !p.Bare && len(r.Said) > 0:
+		return errors.New("workloads and what they say are not as many")
+	case p.Judge == nil && r.Objected:
+		return errors.New("there was nothing to object to")
 	case len(r.Owners) != len(r.OwnersAt):
 		return errors.New("owners and their places are not as many")
 	}
-	for _, check := range []func(*result) error{p.checkErrors, p.checkWorkloads, p.checkWaits, checkCluster} {
+	for _, check := range []func(*result) error{p.checkErrors, p.checkWorkloads, p.checkSaid, p.checkWaits, checkCluster} {
 		if err := check(r); err != nil {
 			return err
 		}
@@ -91,6 +96,23 @@ func (p Package) checkWorkloads(r *result) error {
 			return fmt.Errorf("workload %s: %s: %.1000s", w.Name, dotted(found[0].Path), found[0].Message)
 		}
 		names[name] = true
+	}
+	return nil
+}
+
+// checkSaid looks that what workloads say is told of those alone that there are.
+func (p Package) checkSaid(r *result) error {
+	for i := range r.Said {
+		s := &r.Said[i]
+		if p.team()+"/"+s.Name != r.Workloads[i].Name || s.Kind != r.Workloads[i].Kind || !json.Valid(s.Data) {
+			return fmt.Errorf("%.100q says nothing of its own", s.Name)
+		}
+	}
+	for i := range r.Workloads {
+		w := &r.Workloads[i]
+		if p.Judge != nil && !slices.ContainsFunc(p.Judge, func(s Statement) bool { return p.team()+"/"+s.Name == w.Name && s.Kind == w.Kind }) {
+			return fmt.Errorf("workload %s was not asked about", w.Name)
+		}
 	}
 	return nil
 }

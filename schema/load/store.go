@@ -34,8 +34,8 @@ const (
 type kept struct {
 	// By is the build that made it, and with it the schema and the version of CUE.
 	By string
-	// Dir is the package's.
-	Dir     string
+	// Slot is the package's.
+	Slot    string
 	Content string
 	Read    []string
 }
@@ -61,8 +61,8 @@ var thisBuild = sync.OnceValue(func() string {
 	return hex.EncodeToString(sum[:])
 })
 
-func (s store) file(dir string) string {
-	sum := sha256.Sum256([]byte(dir))
+func (s store) file(slot string) string {
+	sum := sha256.Sum256([]byte(slot))
 	return filepath.Join(string(s), hex.EncodeToString(sum[:16])+".json")
 }
 
@@ -71,7 +71,7 @@ func (s store) read(t *tree, p Package) (e entry, ok bool) {
 	if s == "" || thisBuild() == "" {
 		return e, false
 	}
-	data, err := os.ReadFile(s.file(p.Dir))
+	data, err := os.ReadFile(s.file(p.slot()))
 	if err != nil || len(data) < sha256.Size {
 		return e, false
 	}
@@ -82,7 +82,7 @@ func (s store) read(t *tree, p Package) (e entry, ok bool) {
 		return e, false
 	}
 	now := content(t, p, k.Read)
-	if k.By != thisBuild() || k.Dir != p.Dir || k.Content != hex.EncodeToString(now[:]) {
+	if k.By != thisBuild() || k.Slot != p.slot() || k.Content != hex.EncodeToString(now[:]) {
 		return e, false
 	}
 	r, err := p.receive(answer)
@@ -105,7 +105,7 @@ func (s store) write(p Package, e entry) error {
 	}
 	_, err = f.Write(append(sum[:], text...))
 	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), s.file(p.Dir))
+		err = os.Rename(f.Name(), s.file(p.slot()))
 	}
 	if err != nil {
 		err = errors.Join(err, os.Remove(f.Name()))
@@ -116,7 +116,7 @@ func (s store) write(p Package, e entry) error {
 // text is the entry as it is kept. What another process answered is kept as it
 // came.
 func (e entry) text(p Package) ([]byte, error) {
-	head, err := json.Marshal(kept{thisBuild(), p.Dir, hex.EncodeToString(e.content[:]), e.read})
+	head, err := json.Marshal(kept{thisBuild(), p.slot(), hex.EncodeToString(e.content[:]), e.read})
 	answer := e.answer
 	if err == nil && answer == nil {
 		answer, err = json.Marshal(e.result)
@@ -132,7 +132,9 @@ func (s store) prune(present []string, now time.Time) error {
 	}
 	wanted := map[string]bool{}
 	for _, dir := range present {
-		wanted[filepath.Base(s.file(dir))] = true
+		for _, stage := range stages {
+			wanted[filepath.Base(s.file(dir+stage))] = true
+		}
 	}
 	files, err := s.list()
 	if err != nil {

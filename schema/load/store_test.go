@@ -19,7 +19,7 @@ func noting(dirs *[]string) Option {
 	var mu sync.Mutex
 	return WithEvaluator(func(ctx context.Context, p Package, read func(string) Folder) ([]byte, error) {
 		mu.Lock()
-		*dirs = append(*dirs, p.Dir)
+		*dirs = append(*dirs, strings.ReplaceAll(p.slot(), "\x00", " "))
 		mu.Unlock()
 		return here(ctx, p, read)
 	})
@@ -57,7 +57,9 @@ func TestStore_SurvivesARestart(t *testing.T) {
 		{func() {}, nil},
 		{func() { files["a/a.cue"] = &fstest.MapFile{Data: []byte(service + "// changed\n")} }, []string{"a"}},
 		{func() { files["lib/l.cue"] = &fstest.MapFile{Data: []byte("package lib\nimage: \"y:2\"")} }, []string{"lib", "user"}},
-		{func() { files["cluster.cue"] = &fstest.MapFile{Data: []byte("cluster: policy: stop: grace: \"5s\"")} }, []string{".", "a", "b", "lib", "user"}},
+		{func() { files["cluster.cue"] = &fstest.MapFile{Data: []byte("cluster: policy: stop: grace: \"5s\"")} }, []string{".", "a bare", "a judge", "b", "b bare", "lib bare", "user bare", "user judge"}},
+		{func() { files["cluster.cue"] = &fstest.MapFile{Data: []byte("cluster: policy: stop: grace: \"6s\"")} }, []string{".", "a judge", "b", "user judge"}},
+		{func() { files["a/a.cue"] = &fstest.MapFile{Data: []byte(service + "// again\n")} }, []string{"a bare", "a judge"}},
 		{func() { delete(files, "b/b.cue") }, nil},
 	} {
 		step.change()
