@@ -122,6 +122,8 @@ const (
 	DiskFull            FailureCode = "disk-full"
 	VolumeUnavailable   FailureCode = "volume-unavailable"
 	PostStopFailed      FailureCode = "post-stop-failed"
+	// Refused is told of what the machine's own policy does not let run.
+	Refused FailureCode = "refused"
 	// LeaseExpired is told of what the agent ended since the server was not heard.
 	LeaseExpired FailureCode = "lease-expired"
 	// VolumeFull is told of a program that runs on, as far as it can.

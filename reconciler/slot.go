@@ -280,7 +280,7 @@ const failuresToGiveUp = 5
 // bad, rather than something around it that may mend.
 func hopeless(c nodes.FailureCode) bool {
 	switch c {
-	case nodes.Exited, nodes.OOMKilled, nodes.CommandNotFound, nodes.StartFailed, nodes.ImageNotFound, nodes.ArtifactInvalid:
+	case nodes.Exited, nodes.OOMKilled, nodes.CommandNotFound, nodes.StartFailed, nodes.ImageNotFound, nodes.ArtifactInvalid, nodes.Refused:
 		return true
 	}
 	return false

@@ -142,6 +142,9 @@ func (t *Table) key(b []byte, i int32, home *Home) []byte {
 	for _, taint := range home.Taints {
 		b = append(append(b, 1), taint...)
 	}
+	if home.policy != nil {
+		b = append(append(b, n.Node.Attributes[schema.PolicyAttribute]...), 0)
+	}
 	for k := range t.traits {
 		b = t.traits[k].answer(b, n, t.known)
 	}

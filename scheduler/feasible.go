@@ -10,6 +10,7 @@ const (
 	filterPool
 	filterTaint
 	filterConstraint
+	filterPolicy
 	filterHeld
 	filterNear
 	filterMost
@@ -21,7 +22,7 @@ const (
 	filterCount
 )
 
-var filterNames = [filterCount]string{"node", "closed", "ending", "amount", "pool", "taint", "constraint", "guarantee",
+var filterNames = [filterCount]string{"node", "closed", "ending", "amount", "pool", "taint", "constraint", "policy", "guarantee",
 	"near", "most", "cpu", "memory", "disk", "device", "port"}
 
 // Verdict is what a node says to a request.

@@ -37,6 +37,8 @@ func (g *run) missText(filter int, i int32) string {
 		return fmt.Sprintf("%s has the taint %q", name, home.repels(w))
 	case filterConstraint:
 		return needMiss(n.Node, w, g.t.known)
+	case filterPolicy:
+		return fmt.Sprintf("%s refuses it by its own policy %s", name, home.refusal(w))
 	case filterHeld:
 		return fmt.Sprintf("what %s has free is kept for other pools", name)
 	case filterNear, filterMost:

@@ -62,6 +62,8 @@ func (g *run) noClass() string {
 		return fmt.Sprintf("no node is of pool %q or of one that it is a part of", w.Pool)
 	case filterTaint:
 		return "every node that its pool may use has a taint that it does not tolerate"
+	case filterPolicy:
+		return "every node that meets its constraints refuses it by a policy of its own"
 	}
 	return g.noNodeMeets(heads, w.Needs())
 }

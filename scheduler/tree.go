@@ -33,6 +33,8 @@ type Home struct {
 	Pool, Rival string
 	// Taints are sorted.
 	Taints []string
+	// policy is what the machine refuses; nil is nothing.
+	policy *schema.MachinePolicy
 }
 
 // Home reads a node's.
@@ -54,6 +56,11 @@ func (t Tree) Home(n *nodes.Node, known schema.Patterns) (h Home) {
 		}
 	}
 	slices.Sort(h.Taints)
+	if text, has := n.Attributes[schema.PolicyAttribute]; has {
+		if p, is := schema.ParseMachinePolicy(text); is {
+			h.policy = &p
+		}
+	}
 	return h
 }
 
@@ -88,7 +95,8 @@ func (t Tree) Within(pool, outer string) bool {
 }
 
 // Matches is whether the node is of the workload's pool, has no taint that it
-// does not tolerate and satisfies every constraint: the rule for where a daemon
+// does not tolerate, satisfies every constraint and is not refused by its own
+// operator: the rule for where a daemon
 // runs and for whether an instance may stay. The Home is the node's.
 func (t Tree) Matches(h *Home, n *nodes.Node, w *schema.Workload, known schema.Patterns) bool {
 	return t.refuse(h, n, w, known) < 0
@@ -104,8 +112,19 @@ func (t Tree) refuse(h *Home, n *nodes.Node, w *schema.Workload, known schema.Pa
 		return filterTaint
 	case broken(n, w.Needs(), known) >= 0:
 		return filterConstraint
+	case h.refusal(w) != "":
+		return filterPolicy
 	}
 	return -1
+}
+
+// refusal is why the node's own operator does not have the workload there; ""
+// where nothing is against it.
+func (h *Home) refusal(w *schema.Workload) string {
+	if h.policy == nil {
+		return ""
+	}
+	return h.policy.Refuses(w)
 }
 
 const taintPrefix = "taint."

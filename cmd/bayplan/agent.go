@@ -18,7 +18,19 @@ import (
 const agentLong = `Run the agent: it makes this machine a node, runs what the server assigns to it,
 and goes on running it while the server is away. The first start joins with the
 line that the server printed (or "bayplan node token"); from then on the
-certificate in --data-dir is enough, and it renews itself.`
+certificate in --data-dir is enough, and it renews itself.
+
+With --policy the machine refuses what the file does not allow, behind what the
+repository's policy and the server's grants say. Each line is a rule, and all hold:
+
+  privileges host-network devices=infra/   # as --allow of the server; none alone refuses all
+  registries registry.example docker.io/library
+  teams shop/ infra/
+  cpu 4                                    # the most of one slot
+  memory 16Gi
+
+The server knows the rules and places elsewhere what is refused, or says why it
+cannot; what already runs is moved as if the node's attributes had changed.`
 
 func newAgentCommand() *cobra.Command {
 	var cfg node.Config
@@ -66,6 +78,7 @@ func newAgentCommand() *cobra.Command {
 	f.StringVar(&cfg.Ports, "ports", "20000-32000", "host ports that the scheduler may choose from")
 	f.StringVar(&cfg.ReserveCPU, "reserve-cpu", "", "cpu kept for the machine itself (5%)")
 	f.StringVar(&cfg.ReserveMemory, "reserve-memory", "", "memory kept for the machine itself (256Mi, or a tenth)")
+	f.StringVar(&cfg.PolicyFile, "policy", "", "file of what this machine refuses to run, whatever the server says; read at the start")
 	f.StringVar(&cfg.MetricsListen, "metrics-listen", "", "address for /metrics in plain HTTP")
 	f.BoolVar(&debug, "debug", false, "log more")
 	return cmd

@@ -14,21 +14,24 @@ import (
 
 func newDoctorCommand() *cobra.Command {
 	var conn client.Config
+	var policy string
 	format := show.Table
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check this machine and the way to the server, and say how to mend it",
 		Long: `Doctor checks what this client is configured with, whether the server answers
 and is of this version, whether clocks agree, and whether this machine could be
-a node: engine, disk, kernel. Each line is ok, warn or fail, with how to mend
+a node: engine, disk, kernel, and with --policy the file that the agent is given by
+that flag. Each line is ok, warn or fail, with how to mend
 it. It exits with 1 when a line fails.`,
 		Example: "  bayplan doctor\n  bayplan doctor -o json",
 		Args:    takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return examine(cmd, conn, format)
+			return examine(cmd, conn, policy, format)
 		},
 	}
 	conn.AddFlags(cmd.Flags())
+	cmd.Flags().StringVar(&policy, "policy", "", "check the file of what this machine refuses to run, as the agent reads it")
 	addFormat(cmd, &format)
 	return cmd
 }
@@ -39,8 +42,11 @@ type diagnosis struct {
 	Checks []doctor.Finding `json:"checks"`
 }
 
-func examine(cmd *cobra.Command, conn client.Config, format show.Format) error {
+func examine(cmd *cobra.Command, conn client.Config, policy string, format show.Format) error {
 	all := doctor.Examine(cmd.Context(), conn)
+	if policy != "" {
+		all = append(all, doctor.Policy(policy))
+	}
 	if format.People() {
 		printFindings(cmd, all)
 	} else if err := show.Value(cmd.OutOrStdout(), format, diagnosis{status.Schema, all}); err != nil {

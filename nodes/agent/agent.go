@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/bayplan/bayplan/nodes"
+	"github.com/bayplan/bayplan/schema"
 )
 
 // Config says which node the agent is and what it may use.
@@ -42,6 +43,8 @@ type Config struct {
 	// may choose from; both zero is 20000 to 32000, which lies below what Linux
 	// hands out for outgoing connections.
 	PortMin, PortMax int
+	// Policy is what the machine refuses to start, whoever orders it; nil is nothing.
+	Policy *schema.MachinePolicy
 	// Version is the program's.
 	Version string
 	// Log tells one line for each change; nil is slog.Default.

@@ -26,6 +26,10 @@ func (a *Agent) attributes() map[string]string {
 	}
 	maps.Copy(all, a.info.Attributes)
 	all["node"] = a.cfg.Node
+	delete(all, schema.PolicyAttribute)
+	if a.cfg.Policy != nil {
+		all[schema.PolicyAttribute] = a.cfg.Policy.String()
+	}
 	if a.info.Name != "" {
 		all["os"], all["arch"], all["runtime"] = a.info.OS, a.info.Arch, a.info.Name
 	}

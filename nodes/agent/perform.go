@@ -22,7 +22,7 @@ func (a *Agent) step(in Input) {
 	}
 	in.Local, in.Orders, in.Deletions = a.local, a.held.Orders, a.held.Deletions
 	in.Now, in.Wall = a.clock.read()
-	in.Lease = a.leaseEnd(in.Now)
+	in.Lease, in.Policy = a.leaseEnd(in.Now), a.cfg.Policy
 	out := Step(in)
 	for _, act := range out.Actions {
 		a.begin(act)

@@ -16,6 +16,7 @@ type step struct {
 	*Local
 	// now, wall and lease are the Input's.
 	now, wall, lease time.Time
+	policy           *schema.MachinePolicy
 	out              Output
 	// starts and pulls want to begin; their order is their turn.
 	starts []*berth
@@ -31,7 +32,7 @@ type step struct {
 // Given the same Local, Orders, Listing, Results and Now it decides the same.
 // An action is issued once; the next for its instance waits for its Result.
 func Step(in Input) Output {
-	s := step{Local: in.Local, now: in.Now, wall: in.Wall, lease: in.Lease}
+	s := step{Local: in.Local, now: in.Now, wall: in.Wall, lease: in.Lease, policy: in.Policy}
 	if s.wall.IsZero() {
 		s.wall = s.now
 	}

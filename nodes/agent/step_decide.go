@@ -119,7 +119,9 @@ func (s *step) run(l *berth) {
 	case l.box != nil && l.box.State == StatePreparing:
 		l.advance(nodes.Starting, s.now)
 	case l.box != nil && l.box.State == StateCreated:
-		s.wantStart(l)
+		if !s.keptOut(l) {
+			s.wantStart(l)
+		}
 	default:
 		s.revive(l)
 	}
@@ -139,7 +141,7 @@ func (s *step) revive(l *berth) {
 	if l.phase > nodes.Starting {
 		l.begin(s.now)
 	}
-	if l.box == nil && !s.wantImage(l) {
+	if s.keptOut(l) || l.box == nil && !s.wantImage(l) {
 		return
 	}
 	s.wantStart(l)

@@ -97,6 +97,8 @@ func (s *step) oneShot(l *berth) {
 		s.out.List = true
 	case b == nil && !l.mem.Life.IsZero():
 		s.outcome(l, nodes.Outcome{Unknown: true, Text: "its container was removed by someone else"})
+	case b == nil && s.unwanted(l) != "":
+		s.outcome(l, nodes.Outcome{Text: s.unwanted(l)})
 	case b != nil || s.wantImage(l):
 		s.wantStart(l)
 	}

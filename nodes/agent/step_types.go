@@ -142,6 +142,8 @@ type Input struct {
 	// Lease is until when what is leased may run, read on Now's clock; where it is
 	// not after Now, nothing that is leased may.
 	Lease time.Time
+	// Policy is what the machine refuses to start; nil is nothing.
+	Policy *schema.MachinePolicy
 }
 
 // Output is what a step decided.

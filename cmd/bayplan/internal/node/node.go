@@ -51,13 +51,20 @@ type Config struct {
 	// agent's own choice.
 	ReserveCPU, ReserveMemory string
 	MetricsListen             string
-	Version                   string
-	Log                       *slog.Logger
+	// PolicyFile is what the machine refuses to run, see schema.ReadMachinePolicy;
+	// empty is nothing.
+	PolicyFile string
+	Version    string
+	Log        *slog.Logger
 }
 
 // Run joins if need be, then runs the node until ctx ends. Containers go on
 // without it.
 func Run(ctx context.Context, cfg Config) (err error) {
+	policy, err := ReadPolicy(cfg.PolicyFile)
+	if err != nil {
+		return err
+	}
 	creds, err := join(ctx, &cfg)
 	if err != nil {
 		return err
@@ -68,7 +75,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, rt.Close()) }()
-	a, err := build(&cfg, creds, rt.Runtime, registry)
+	a, err := build(&cfg, creds, policy, rt.Runtime, registry)
 	if err != nil {
 		return err
 	}
@@ -114,7 +121,7 @@ func join(ctx context.Context, cfg *Config) (wire.Credentials, error) {
 	return wire.LoadCredentials(cfg.Dir)
 }
 
-func build(cfg *Config, creds wire.Credentials, rt agent.Runtime, metrics prometheus.Registerer) (*agent.Agent, error) {
+func build(cfg *Config, creds wire.Credentials, policy *schema.MachinePolicy, rt agent.Runtime, metrics prometheus.Registerer) (*agent.Agent, error) {
 	if cfg.Address == "" {
 		cfg.Address = addressTowards(creds.Server)
 	}
@@ -127,7 +134,7 @@ func build(cfg *Config, creds wire.Credentials, rt agent.Runtime, metrics promet
 		return nil, err
 	}
 	return agent.New(agent.Config{Runtime: rt, Dir: cfg.Dir, Node: creds.Name, Address: cfg.Address,
-		Attributes: attributes(cfg), Reserve: reserve, PortMin: low, PortMax: high, Version: cfg.Version, Log: cfg.Log, Metrics: metrics})
+		Attributes: attributes(cfg), Reserve: reserve, PortMin: low, PortMax: high, Policy: policy, Version: cfg.Version, Log: cfg.Log, Metrics: metrics})
 }
 
 // attributes are what the operator gave, and the volumes; one whose folder is not
