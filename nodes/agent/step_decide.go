@@ -219,6 +219,7 @@ func (s *step) forget() {
 			continue
 		}
 		s.out.Durable = s.out.Durable || l.kept != (Memory{ID: l.mem.ID})
+		s.part(l)
 	}
 	clear(s.berths[len(kept):])
 	s.berths = kept

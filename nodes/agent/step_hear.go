@@ -30,6 +30,7 @@ func (s *step) hear(list *Listing, down bool) {
 			s.hold(l, list.Items)
 		}
 	}
+	s.partedBefore(list.Began)
 }
 
 // engineBack forgets back-offs that were the engine's fault.

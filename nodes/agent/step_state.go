@@ -19,6 +19,9 @@ type Local struct {
 	// listed is whether the engine answers.
 	listed bool
 	berths []*berth // sorted by ID
+	// parted are the berths that were dropped since the engine was last asked: an
+	// answer to an earlier question may still name them.
+	parted []parting
 	// matched are the orders that berths point into.
 	matched []nodes.Order
 	images  []*image // sorted by ref
@@ -169,8 +172,27 @@ func (s *Local) add(id string) *berth {
 		return s.berths[i]
 	}
 	l := &berth{mem: Memory{ID: id}, kept: Memory{ID: id}}
+	for _, p := range s.parted {
+		if p.id == id {
+			l.touched = p.pass
+		}
+	}
 	s.berths = slices.Insert(s.berths, i, l)
 	return l
+}
+
+// parting is a berth that was dropped, and in which pass.
+type parting struct {
+	id   string
+	pass uint64
+}
+
+// part notes that the berth is dropped.
+func (s *Local) part(l *berth) { s.parted = append(s.parted, parting{l.mem.ID, s.pass}) }
+
+// partedBefore forgets those that an answer to a question of that pass knows of.
+func (s *Local) partedBefore(began uint64) {
+	s.parted = slices.DeleteFunc(s.parted, func(p parting) bool { return p.pass <= began })
 }
 
 func (s *Local) image(ref string) *image {
