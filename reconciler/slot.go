@@ -89,7 +89,7 @@ func (p *pass) viewSlot(goal *schema.Workload, digest schema.Digest, slot schema
 // one is kept and the other becomes old.
 func (v *slotView) take(p *pass, e *entry, goal *schema.Workload, digest schema.Digest) {
 	n := &p.nodes[e.node]
-	serves := n.fresh() && e.inst != nil && e.inst.Available()
+	serves := p.serves(e)
 	v.serves = v.serves || serves
 	v.away = v.away || !n.fresh()
 	leaving := p.leaving(e, goal)
@@ -121,8 +121,10 @@ func (p *pass) worth(e *entry, digest schema.Digest) (rank int) {
 	return rank
 }
 
+// serves is whether the instance is available by a report that is news (I40): of a
+// node whose engine does not answer nobody knows what still runs.
 func (p *pass) serves(e *entry) bool {
-	return e != nil && e.inst != nil && p.nodes[e.node].fresh() && e.inst.Available()
+	return e != nil && e.inst != nil && p.told(e) && e.inst.Available()
 }
 
 // down is whether there is evidence that the instance, which does not serve, is

@@ -40,7 +40,7 @@ func TestMovesOf(t *testing.T) {
 	in.Facts.Rollouts = []reconciler.Rollout{{Workload: w.Name, Want: w, Target: "d"}}
 	for k, name := range []string{"n1", "n2"} {
 		fact := reconciler.NodeFact{Name: name, Node: nodes.Node{Name: name, Allocatable: nodes.Capacity{CPU: 2000, Memory: 4 << 30}}}
-		seen := nodes.Seen{At: now, Report: nodes.Report{Node: fact.Node}}
+		seen := nodes.Seen{At: now, Report: nodes.Report{Node: fact.Node, Inventory: true}}
 		for i := range 2 - 2*k {
 			slot := schema.Slot{Workload: w.Name, Index: i}
 			id := nodes.InstanceID(slot, "d")
