@@ -37,7 +37,7 @@ func TestReconcile_DrainGoesOnAcrossRestarts(t *testing.T) {
 	}
 	live := f.live(&f.facts)
 	for i := range 4 {
-		if vs := live[schema.Slot{Workload: "shop/web", Index: i}]; len(vs) != 1 || !vs[0].serves || vs[0].node.Name == "a" {
+		if vs := live[schema.Slot{Workload: "shop/web", Index: i}]; len(vs) != 1 || !vs[0].Serves || vs[0].Node.Name == "a" {
 			t.Errorf("shop/web.%d: %d live", i, len(vs))
 		}
 	}

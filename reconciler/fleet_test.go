@@ -12,6 +12,7 @@ import (
 	"github.com/bayplan/bayplan/nodes"
 	"github.com/bayplan/bayplan/reconciler"
 	"github.com/bayplan/bayplan/schema"
+	"github.com/bayplan/bayplan/testenv/sim/invariants"
 )
 
 // fleet is a cluster in plain memory whose every step is chosen by a test: the
@@ -37,12 +38,10 @@ type fleet struct {
 	plan         reconciler.Plan // the newest
 	changes      int             // of all passes
 	checks       int
+	watch        invariants.Watch
 	ran          map[string]int    // how often each step of a course was ordered
 	asked        []reconciler.Wish // granted, in their order
 	quiet        bool              // nothing happens any more but what was decided
-	replaced     map[string]bool   // orders to stop whose slots may have another home, as their nodes were lost
-	arrived      map[string]arrival
-	been         map[string]bool // "slot on node" that was ever ordered
 	past         history
 	jobsOnly     bool
 }
@@ -61,7 +60,7 @@ type machine struct {
 
 func newFleet(t testing.TB) *fleet {
 	now := time.Date(2026, 1, 2, 3, 0, 0, 0, time.UTC)
-	return &fleet{t: t, now: now, started: now, epoch: 1, commits: map[string]schema.Spec{}, unpinned: map[string]schema.Spec{}, ran: map[string]int{}, replaced: map[string]bool{}, arrived: map[string]arrival{}, been: map[string]bool{}}
+	return &fleet{t: t, now: now, started: now, epoch: 1, commits: map[string]schema.Spec{}, unpinned: map[string]schema.Spec{}, ran: map[string]int{}}
 }
 
 func (f *fleet) add(name, zone string) {

@@ -3,7 +3,6 @@ package reconciler_test
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -83,87 +82,23 @@ func runsOut(m *machine, id string) bool {
 
 // history is what was ever recorded of runs, however little the facts keep.
 type history struct {
-	completed map[string]bool // "workload run slot"
-	begun     map[string]bool // "workload run"
-	live      map[string]bool // the runs of the newest facts
-	retried   map[string]bool // "workload run slot" that ever might be repeated while running
-	evicted   int             // attempts that made room
+	retried map[string]bool // "workload run slot" that ever might be repeated while running
+	evicted int             // attempts that made room
 }
 
 // checkRuns holds what is recorded of runs, and what the machines really do,
 // against I5, I6, I24 and I32.
 func (f *fleet) checkRuns(in reconciler.Input, p *reconciler.Plan) {
-	if f.past.completed == nil {
-		f.past = history{completed: map[string]bool{}, begun: map[string]bool{}, live: map[string]bool{}, retried: map[string]bool{}}
-	}
-	f.checkCompleted(in, p)
-	f.checkBegun(p)
-	f.checkKept(p)
-	f.checkAlone(p)
-	f.checkDone(p)
-	f.checkEvicted(in, p)
-}
-
-// checkCompleted: what is recorded as completed stays so and is never placed
-// again (I5).
-func (f *fleet) checkCompleted(in reconciler.Input, p *reconciler.Plan) {
-	for i := range p.Facts.Nodes {
-		for _, o := range p.Facts.Nodes[i].Assignment.Orders {
-			if o.Workload == nil || !o.Workload.Kind.Runs() || orderOf(nodeFact(&in.Facts, p.Facts.Nodes[i].Name), o.ID) != nil {
-				continue
-			}
-			if key := attemptKey(&o); f.past.completed[key] {
-				f.t.Fatalf("I5: %s is complete, and %s is placed", key, o.ID)
-			}
-		}
+	if f.past.retried == nil {
+		f.past = history{retried: map[string]bool{}}
 	}
 	eachSlot(&p.Facts, func(j *reconciler.JobFact, r *reconciler.Run, s int) {
 		key := fmt.Sprintf("%s %s %d", j.Workload, r.Name, s)
-		if f.past.completed[key] && !r.Slots[s].Completed {
-			f.t.Fatalf("I5: %s was complete and is not", key)
-		}
-		f.past.completed[key] = f.past.completed[key] || r.Slots[s].Completed
 		f.past.retried[key] = f.past.retried[key] || r.Work.OnLost == schema.RetryElsewhere
 	})
-}
-
-func attemptKey(o *nodes.Order) string {
-	env := o.Workload.Env
-	return o.Slot.Workload + " " + env["BAYPLAN_RUN"] + " " + env["BAYPLAN_INDEX"]
-}
-
-func eachSlot(facts *reconciler.Facts, do func(j *reconciler.JobFact, r *reconciler.Run, s int)) {
-	for i := range facts.Jobs {
-		j := &facts.Jobs[i]
-		for k := range j.Runs {
-			for s := range j.Runs[k].Slots {
-				do(j, &j.Runs[k], s)
-			}
-		}
-	}
-}
-
-// checkBegun: no run begins twice (I5, I24), but one of which nothing was ever
-// ordered.
-func (f *fleet) checkBegun(p *reconciler.Plan) {
-	now := map[string]bool{}
-	for i := range p.Facts.Jobs {
-		for k := range p.Facts.Jobs[i].Runs {
-			r := &p.Facts.Jobs[i].Runs[k]
-			key := p.Facts.Jobs[i].Workload + " " + r.Name
-			now[key] = true
-			if f.past.begun[key] && !f.past.live[key] {
-				f.t.Fatalf("I24: run %s begins anew", key)
-			}
-			if slices.ContainsFunc(r.Slots, func(s reconciler.RunSlot) bool { return s.Attempt > 0 }) {
-				f.past.begun[key] = true
-			}
-		}
-		if j := &p.Facts.Jobs[i]; len(j.Ran) > reconciler.MaxRan || len(j.Runs) > 30 {
-			f.t.Fatalf("I35: %s remembers %d names and %d runs", j.Workload, len(j.Ran), len(j.Runs))
-		}
-	}
-	f.past.live = now
+	f.checkKept(p)
+	f.checkAlone(p)
+	f.checkEvicted(in, p)
 }
 
 // checkKept: what counts as ended does not run (I3, I32).
@@ -207,55 +142,4 @@ func (f *fleet) checkAlone(p *reconciler.Plan) {
 			}
 		}
 	}
-}
-
-// checkDone: a job is done when its run is recorded as complete, and not before.
-func (f *fleet) checkDone(p *reconciler.Plan) {
-	for i := range p.Facts.Rollouts {
-		r := &p.Facts.Rollouts[i]
-		if r.Stage != reconciler.Done || r.Want.Kind != schema.Job {
-			continue
-		}
-		j := p.Facts.Job(r.Workload)
-		if j == nil || !slices.Contains(j.Ran, r.Target.Short()) {
-			f.t.Fatalf("I5: %s is done and never ran", r.Workload)
-		}
-		for k := range j.Runs {
-			if x := &j.Runs[k]; x.Name == r.Target.Short() && x.Completed() != len(x.Slots) {
-				f.t.Fatalf("I5: %s is done and %d of %d are complete", r.Workload, x.Completed(), len(x.Slots))
-			}
-		}
-	}
-}
-
-// wrongEnd is why an attempt should not have been told to stop as it was; empty if
-// it should.
-func (f *fleet) wrongEnd(node string, old, o *nodes.Order, p *reconciler.Plan) string {
-	j := p.Facts.Job(o.Slot.Workload)
-	k := slices.IndexFunc(j.Runs, func(r reconciler.Run) bool { return r.Name == old.Workload.Env["BAYPLAN_RUN"] })
-	if k < 0 {
-		return "nothing is remembered of its run"
-	}
-	r := &j.Runs[k]
-	index, _ := strconv.Atoi(old.Workload.Env["BAYPLAN_INDEX"])
-	s := &r.Slots[index]
-	switch o.Reason {
-	case nodes.RunEnded:
-		if r.Outcome != reconciler.RunFailed && !s.Completed {
-			return "its run goes on"
-		}
-	case nodes.Replaced:
-		if r.Outcome != reconciler.RunSuperseded {
-			return "its run is not superseded"
-		}
-	case nodes.NotKept:
-		if was := *old; !p.Facts.Ended(node, &was) {
-			return "it has not ended"
-		}
-	case nodes.GivenUp:
-		if x := f.heard.Node(node).Report.Instance(old.ID); x == nil || x.Phase >= nodes.Running || x.Failure.Count < 5 {
-			return "it can be started"
-		}
-	}
-	return ""
 }

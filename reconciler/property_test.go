@@ -340,7 +340,7 @@ func (f *fleet) checkReasons() {
 		goal := goalOf(r)
 		for _, slot := range wantedSlots(goal, live, &f.plan) {
 			bad := strings.HasSuffix(goal.Image, "bad")
-			if !bad && !slices.ContainsFunc(live[slot], func(v view) bool { return v.serves }) {
+			if !bad && !slices.ContainsFunc(live[slot], func(v view) bool { return v.Serves }) {
 				f.t.Fatalf("I34: %s is down, %s, and nothing says why", slot, r.Stage)
 			}
 		}

@@ -11,7 +11,6 @@ import (
 	"github.com/cockroachdb/datadriven"
 	"pgregory.net/rapid"
 
-	"github.com/bayplan/bayplan/nodes"
 	"github.com/bayplan/bayplan/reconciler"
 )
 
@@ -65,10 +64,6 @@ func (f *fleet) wish(w reconciler.Wish) bool {
 	return true
 }
 
-func draining(f *reconciler.Facts, node string) bool {
-	return slices.ContainsFunc(f.Cordons, func(c reconciler.Cordon) bool { return c.Node == node && c.Drain })
-}
-
 // drain drains a node, or only cordons it.
 func (a actions) drain(t *rapid.T) {
 	verb := rapid.SampledFrom([]reconciler.Verb{reconciler.DrainNode, reconciler.DrainNode, reconciler.CordonNode}).Draw(t, "verb")
@@ -105,18 +100,6 @@ func (f *fleet) checkUndone(workload string) {
 	}
 }
 
-// checkHolds: nothing is ordered for a workload that is held (I39: what an
-// operator stopped stays so).
-func (f *fleet) checkHolds(in reconciler.Input, p *reconciler.Plan) {
-	for _, c := range p.Changes {
-		for _, h := range p.Facts.Holds {
-			if h.Workload == c.Slot.Workload && h.Keep == "" && c.Reason != nodes.Orphaned {
-				f.t.Fatalf("I39: %s is held, and %s", h.Workload, encode(f.t, c))
-			}
-		}
-	}
-}
-
 // checkDrains: in the end each drain has ended or is told of with what blocks it
 // (I36), and nothing but daemons and what has its data there runs where it
 // should not.
@@ -130,31 +113,6 @@ func (f *fleet) checkDrains() {
 			f.t.Fatalf("I36: the drain of %s has no end, and nothing says why: %s; told %s", c.Node, encode(f.t, n.Assignment.Orders), encode(f.t, f.plan.Blocked))
 		case !c.Drained.IsZero() && len(n.Assignment.Orders) > 0:
 			f.t.Fatalf("I36: %s is drained and has orders: %s", c.Node, encode(f.t, n.Assignment.Orders))
-		}
-	}
-}
-
-// checkCordons: a node that is closed gets no new work: a slot that is ordered
-// there was there before, or is at home there and ever was (I36).
-func (f *fleet) checkCordons(in reconciler.Input, p *reconciler.Plan) {
-	for i := range in.Facts.Nodes {
-		for _, o := range in.Facts.Nodes[i].Assignment.Orders {
-			f.been[o.Slot.String()+" on "+in.Facts.Nodes[i].Name] = true
-		}
-	}
-	for _, change := range p.Changes {
-		closed := slices.ContainsFunc(in.Facts.Cordons, func(c reconciler.Cordon) bool { return c.Node == change.Node })
-		home := volumeFact(&in.Facts, change.Slot, change.Node)
-		if change.Stop || !closed || home != nil && home.Deleting == nil && f.been[change.Slot.String()+" on "+change.Node] {
-			continue
-		}
-		was := nodeFact(&in.Facts, change.Node)
-		at := false
-		for _, o := range was.Assignment.Orders {
-			at = at || o.Slot == change.Slot
-		}
-		if !at {
-			f.t.Fatalf("I36: %s is placed on %s, which takes no new work: %s", change.Slot, change.Node, encode(f.t, in.Facts.Cordons))
 		}
 	}
 }

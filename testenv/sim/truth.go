@@ -1,14 +1,17 @@
 package sim
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/bayplan/bayplan/nodes"
 	"github.com/bayplan/bayplan/reconciler"
 	"github.com/bayplan/bayplan/schema"
+	"github.com/bayplan/bayplan/testenv/sim/invariants"
 )
 
 // truth holds what really happens on all machines, and what is durable, against what
@@ -23,10 +26,15 @@ type truth struct {
 	// completed are the slots of runs that were recorded as such; begun are the runs
 	// that ever were, live those of the newest facts.
 	completed, begun, live map[string]bool
+	// fired are the runs of crons by the times of their clocks.
+	fired map[string]string
+	// waited are the workloads whose image was not known, by commit.
+	waited map[string]bool
 	// deleting are the volumes that somebody decided to delete.
 	deleting map[string]bool
 	spec     *schema.Spec // the accepted one before
-	changes  int          // of what is no run, since the quiet began
+	watch    invariants.Watch
+	changes  int // of what is no run, since the quiet began
 }
 
 // place is where a container is.
@@ -36,8 +44,8 @@ type place struct {
 }
 
 func newTruth(w *World) truth {
-	return truth{w: w, alive: map[string][]place{}, doubt: map[string]bool{}, completed: map[string]bool{}, begun: map[string]bool{},
-		live: map[string]bool{}, deleting: map[string]bool{}}
+	return truth{watch: invariants.Watch{Same: sameEvery, Fail: w.broken}, w: w, alive: map[string][]place{}, doubt: map[string]bool{}, completed: map[string]bool{}, begun: map[string]bool{},
+		live: map[string]bool{}, waited: map[string]bool{}, fired: map[string]string{}, deleting: map[string]bool{}}
 }
 
 // sole is what there may be only one container of; empty for what may be twice.
@@ -69,10 +77,12 @@ func (m *machine) able() bool {
 // started: of what may be only once no other lives (I2, I6), what is complete stays
 // so (I5), and all of it fits (I3).
 func (t *truth) started(m *machine, b *box, o *nodes.Order) {
-	if o.Workload.Kind.Runs() && t.completed[attempt(o.Workload, o.Slot)] {
+	lapses := o.Workload.OnLost == schema.RetryElsewhere && !m.able() // it ends by its lease in a moment
+	if o.Workload.Kind.Runs() && !lapses && t.completed[attempt(o.Workload, o.Slot)] {
 		t.w.violate("I5", "%s is complete, and %s starts on %s", attempt(o.Workload, o.Slot), b.ID, m.name)
 	}
 	t.fits(m)
+	t.paced(m, b)
 	key := sole(o.Workload, o.Slot)
 	if key == "" {
 		return
@@ -91,6 +101,19 @@ func (t *truth) started(m *machine, b *box, o *nodes.Order) {
 		t.twice(key, place{m, b}, other)
 	}
 	t.alive[key] = append(slices.DeleteFunc(t.alive[key], func(p place) bool { return p.b == b || !p.b.lives() }), place{m, b})
+}
+
+// A container that ends again and again is started ever later (I28): so many starts
+// take no less than this.
+const (
+	startsLooked = 5
+	startsWithin = 5 * time.Second
+)
+
+func (t *truth) paced(m *machine, b *box) {
+	if len(b.times) == startsLooked && t.w.now-b.times[0] < startsWithin {
+		t.w.violate("I28", "%s on %s is started %d times within %s", b.ID, m.name, startsLooked, t.w.now-b.times[0])
+	}
 }
 
 func (t *truth) twice(key string, a, b place) {
@@ -208,6 +231,7 @@ func (t *truth) runs(f *reconciler.Facts) {
 			r := &j.Runs[k]
 			name := j.Workload + " run " + r.Name
 			now[name] = true
+			t.once(j.Workload, r)
 			if t.begun[name] && !t.live[name] {
 				t.w.violate("I24", "%s begins anew", name)
 			}
@@ -222,6 +246,24 @@ func (t *truth) runs(f *reconciler.Facts) {
 		}
 	}
 	t.live = now
+}
+
+// once: a cron that names an hour fires once for it, also where the clocks are put
+// back (I24).
+func (t *truth) once(workload string, r *reconciler.Run) {
+	if r.Work == nil || r.Work.Kind != schema.Cron || strings.HasPrefix(r.Work.Schedule, "*") || strings.Fields(r.Work.Schedule)[1] == "*" {
+		return
+	}
+	zone, err := schema.LoadZone(r.Work.TimeZone)
+	at, bad := time.Parse("20060102T1504Z", r.Name)
+	if err != nil || bad != nil {
+		return
+	}
+	key := workload + " " + r.Work.Schedule + " " + at.In(zone).Format("2006-01-02 15:04")
+	if was := t.fired[key]; was != "" && was != r.Name {
+		t.w.violate("I24", "%s fires at %s and %s, which is twice for one time of the clock", workload, was, r.Name)
+	}
+	t.fired[key] = r.Name
 }
 
 // accepted: what is in force comes from a commit that descends from the one before
@@ -242,6 +284,7 @@ func (t *truth) accepted(f *reconciler.Facts) {
 		}
 		removed := 0
 		for i := range was.Workloads {
+			t.pinned(&was.Workloads[i], f)
 			if f.Spec.Workload(was.Workloads[i].Name) == nil {
 				removed++
 			}
@@ -251,6 +294,13 @@ func (t *truth) accepted(f *reconciler.Facts) {
 		}
 	}
 	t.whole(f)
+}
+
+// pinned: a tag that moved changes nothing whose text stays (I16, I33).
+func (t *truth) pinned(was *schema.Workload, f *reconciler.Facts) {
+	if is := f.Spec.Workload(was.Name); is != nil && is.Image == was.Image && was.Pinned != "" && is.Pinned != was.Pinned {
+		t.w.violate("I16", "%s is still %s, and goes from %s to %s", was.Name, was.Image, was.Pinned, is.Pinned)
+	}
 }
 
 func (t *truth) whole(f *reconciler.Facts) {
@@ -265,8 +315,8 @@ func (t *truth) whole(f *reconciler.Facts) {
 				continue
 			}
 			have := f.Spec.Workload(want.Name)
-			if t.unresolved(want.Name) {
-				continue // it stays as it was
+			if t.waited[c.id+" "+want.Name] {
+				continue // its image was not known, and it stays as it was
 			}
 			if have == nil || have.Image != want.Image {
 				t.w.violate("I13", "team %s is at %s, and %s is not", team.Name, c.id[:4], want.Name)
@@ -281,19 +331,28 @@ func (t *truth) whole(f *reconciler.Facts) {
 	}
 }
 
-// unresolved is whether the registry told nothing of the workload's image.
-func (t *truth) unresolved(workload string) bool {
-	return slices.ContainsFunc(t.w.servers, func(s *server) bool {
-		return slices.ContainsFunc(s.wish.unresolved, func(u reconciler.Unresolved) bool { return u.Workload == workload })
-	})
+// sameEvery is how many decisions that change something there are to one that is made
+// twice.
+const sameEvery = 200
+
+// broken ends the run by a text that begins with an invariant's name.
+func (w *World) broken(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	name, rest, _ := strings.Cut(text, ": ")
+	w.violate(name, "%s", rest)
 }
 
-// decided looks at one pass.
-func (t *truth) decided(s *server, in *reconciler.Input, plan *reconciler.Plan) {
+// decided looks at one pass whose decision was recorded; what a former leader decides
+// and cannot record is no part of the history.
+func (t *truth) decided(in *reconciler.Input, plan *reconciler.Plan) {
+	t.watch.Check(*in, plan)
 	for i := range plan.Changes {
 		c := &plan.Changes[i]
 		if c.Stop && c.Reason == nodes.NodeLost {
 			t.lost(in, c)
+		}
+		if r := rollout(&plan.Facts, c.Slot.Workload); !c.Stop && c.Reason == nodes.RolledBack && c.Digest != r.GoodDigest {
+			t.w.violate("I16", "%s goes back to %s, and %s was good", c.Slot, c.Digest.Short(), r.GoodDigest.Short())
 		}
 		if r := rollout(&plan.Facts, c.Slot.Workload); t.w.quiet && r != nil && !goal(r).Kind.Runs() {
 			t.changes++

@@ -1,10 +1,9 @@
-package reconciler_test
+package invariants
 
 import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/bayplan/bayplan/nodes"
 	"github.com/bayplan/bayplan/reconciler"
@@ -12,96 +11,42 @@ import (
 	"github.com/bayplan/bayplan/schema"
 )
 
-// view is one order with what its node says of it.
-type view struct {
-	node  *reconciler.NodeFact
-	order *nodes.Order
-	// serves is whether it is available by a fresh report.
-	serves bool
-	// may is whether it may be up: nothing that the server was told says that
-	// it is not.
-	may bool
-}
-
-func (f *fleet) silence(node string) time.Duration {
-	heard := f.started
-	if s := f.heard.Node(node); s != nil && s.At.After(heard) {
-		heard = s.At
-	}
-	return f.now.Sub(heard)
-}
-
-// live are the orders of facts that are not to stop, by slot.
-func (f *fleet) live(facts *reconciler.Facts) map[schema.Slot][]view {
-	all := map[schema.Slot][]view{}
-	for i := range facts.Nodes {
-		n := &facts.Nodes[i]
-		seen := f.heard.Node(n.Name)
-		for j := range n.Assignment.Orders {
-			o := &n.Assignment.Orders[j]
-			if o.Stop || o.Step != nil {
-				continue
-			}
-			v := view{node: n, order: o, may: true}
-			if seen != nil && f.silence(n.Name) < reconciler.UnreachableAfter && seen.Report.Inventory {
-				x := seen.Report.Instance(o.ID)
-				v.serves = x != nil && x.Available()
-				v.may = v.serves || x != nil && x.Phase == nodes.Running && x.Health == nodes.HealthUnknown &&
-					f.now.Sub(x.Since) < o.Workload.Update.HealthyDeadline.D()
-			}
-			all[o.Slot] = append(all[o.Slot], v)
-		}
-	}
-	return all
-}
-
 // checkStops: what is told to stop has a reason out of the list, and the
 // reason is true (I4, I7, I22, I33).
-func (f *fleet) checkStops(in reconciler.Input, p *reconciler.Plan) {
-	after := f.live(&p.Facts)
+func (c *check) checkStops(in reconciler.Input, p *reconciler.Plan) {
+	after := Live(c.in, &p.Facts)
 	for i := range p.Facts.Nodes {
 		n := &p.Facts.Nodes[i]
-		was := nodeFact(&in.Facts, n.Name)
+		was := NodeFact(&in.Facts, n.Name)
 		for j := range n.Assignment.Orders {
 			o := &n.Assignment.Orders[j]
 			if !o.Stop {
 				continue
 			}
-			old := orderOf(was, o.ID)
+			old := OrderOf(was, o.ID)
 			if old != nil && old.Stop {
 				continue
 			}
-			if text := f.wrongStop(n, was, old, o, in, p, after); text != "" {
-				f.t.Fatalf("I4: %s on %s is stopped as %q, but %s", o.ID, n.Name, o.Reason, text)
+			if text := c.wrongStop(n, was, old, o, in, p, after); text != "" {
+				c.fail("I4: %s on %s is stopped as %q, but %s", o.ID, n.Name, o.Reason, text)
 			}
 		}
 	}
 }
 
-func orderOf(n *reconciler.NodeFact, id string) *nodes.Order {
-	if n == nil {
-		return nil
-	}
-	i := slices.IndexFunc(n.Assignment.Orders, func(o nodes.Order) bool { return o.ID == id })
-	if i < 0 {
-		return nil
-	}
-	return &n.Assignment.Orders[i]
-}
-
 // wrongStop is why the reason of a stop is not true; empty if it is.
-func (f *fleet) wrongStop(n, was *reconciler.NodeFact, old, o *nodes.Order, in reconciler.Input, p *reconciler.Plan, after map[schema.Slot][]view) string {
+func (c *check) wrongStop(n, was *reconciler.NodeFact, old, o *nodes.Order, in reconciler.Input, p *reconciler.Plan, after map[schema.Slot][]View) string {
 	if old == nil {
 		if o.Reason != nodes.Orphaned {
 			return "it never had an order"
 		}
-		if s := f.heard.Node(n.Name); s == nil || was == nil || s.Report.Seen != was.Assignment.Version {
+		if s := c.in.Observed.Node(n.Name); s == nil || was == nil || s.Report.Seen != was.Assignment.Version {
 			return "the node has not shown that it knows all orders"
 		}
 		return ""
 	}
-	r := rolloutOf(&p.Facts, o.Slot.Workload)
-	goal := goalOf(r)
+	r := RolloutOf(&p.Facts, o.Slot.Workload)
+	goal := GoalOf(r)
 	switch o.Reason {
 	case nodes.Removed:
 		if p.Facts.Spec.Workload(o.Slot.Workload) != nil {
@@ -112,7 +57,7 @@ func (f *fleet) wrongStop(n, was *reconciler.NodeFact, old, o *nodes.Order, in r
 			return "its slot is wanted"
 		}
 	case nodes.NodeLost:
-		if f.silence(n.Name) < max(goal.LostAfter.D(), reconciler.UnreachableAfter) {
+		if Silence(c.in, n.Name) < max(goal.LostAfter.D(), reconciler.UnreachableAfter) {
 			return "the node is not lost (I22)"
 		}
 		if keepsPlace(goal) && goal.OnLost != schema.ReplaceElsewhere {
@@ -125,14 +70,14 @@ func (f *fleet) wrongStop(n, was *reconciler.NodeFact, old, o *nodes.Order, in r
 		if w := r.Want; old.Digest == r.GoodDigest && r.Target != r.GoodDigest && r.Good != nil && w.Kind == schema.Service && (w.Update.Strategy == schema.BlueGreen || w.Update.Strategy == schema.Canary) { // of a set, or beside canaries
 			goal = r.Good
 		}
-		if reconciler.Matches(p.Facts.Spec.Pools, &n.Node, goal) && goal.Kind == schema.Service && !draining(&p.Facts, n.Name) && !f.ails(n.Name, o.ID) {
+		if reconciler.Matches(p.Facts.Spec.Pools, &n.Node, goal) && goal.Kind == schema.Service && !draining(&p.Facts, n.Name) && !c.ails(n.Name, o.ID) {
 			return "it may stay there"
 		}
 	case nodes.Replaced, nodes.RolledBack:
 		if old.Workload.Kind.Runs() && goal.Kind.Runs() {
-			return f.wrongEnd(n.Name, old, o, p)
+			return c.wrongEnd(n.Name, old, o, p)
 		}
-		others := slices.ContainsFunc(after[o.Slot], func(v view) bool { return v.order.Digest == old.Digest })
+		others := slices.ContainsFunc(after[o.Slot], func(v View) bool { return v.order.Digest == old.Digest })
 		if old.Digest == goal.Digest() && !others {
 			return "it is what is wanted (I33)"
 		}
@@ -141,7 +86,7 @@ func (f *fleet) wrongStop(n, was *reconciler.NodeFact, old, o *nodes.Order, in r
 			return "it is no step"
 		}
 	case nodes.RunEnded, nodes.NotKept, nodes.GivenUp:
-		return f.wrongEnd(n.Name, old, o, p)
+		return c.wrongEnd(n.Name, old, o, p)
 	case nodes.Evicted:
 		return evictedWrongly(in, p, old)
 	default:
@@ -151,8 +96,8 @@ func (f *fleet) wrongStop(n, was *reconciler.NodeFact, old, o *nodes.Order, in r
 }
 
 // ails is whether the instance told of a failure and does not serve.
-func (f *fleet) ails(node, id string) bool {
-	s := f.heard.Node(node)
+func (c *check) ails(node, id string) bool {
+	s := c.in.Observed.Node(node)
 	if s == nil {
 		return false
 	}
@@ -164,18 +109,18 @@ func (f *fleet) ails(node, id string) bool {
 // attempt's is that of its run, whatever its workload's is by now; of two sets each
 // has its own; the rest of a canary, and who may not go on, comes back as it was.
 func askedWith(in reconciler.Input, p *reconciler.Plan, slot schema.Slot) []*schema.Workload {
-	if j := p.Facts.Job(slot.Workload); j != nil && goalOf(rolloutOf(&p.Facts, slot.Workload)).Kind.Runs() {
+	if j := p.Facts.Job(slot.Workload); j != nil && GoalOf(RolloutOf(&p.Facts, slot.Workload)).Kind.Runs() {
 		for i := range j.Runs {
 			if r := &j.Runs[i]; r.Live() && slot.Index >= r.First && slot.Index < r.First+len(r.Slots) {
 				return []*schema.Workload{r.Work}
 			}
 		}
 	}
-	r := *rolloutOf(&p.Facts, slot.Workload)
-	if was := rolloutOf(&in.Facts, slot.Workload); was != nil && was.Target == r.Target && was.Stage == reconciler.Rolling {
+	r := *RolloutOf(&p.Facts, slot.Workload)
+	if was := RolloutOf(&in.Facts, slot.Workload); was != nil && was.Target == r.Target && was.Stage == reconciler.Rolling {
 		r.Stage, r.Step = was.Stage, was.Step // as it was while its slots were walked
 	}
-	goal, way := goalOf(&r), &r.Want.Update
+	goal, way := GoalOf(&r), &r.Want.Update
 	ahead := (r.Stage == reconciler.Rolling || r.Stage == reconciler.Keeping) && r.Good != nil && r.GoodDigest != r.Target
 	texts := []*schema.Workload{goal}
 	switch {
