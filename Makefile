@@ -14,7 +14,7 @@ ENGINE := testenv/engine.sh
 # Which simulated clusters make sim plays.
 SEEDS       ?= 1:+1000
 
-.PHONY: build demo test check sim e2e bench bench-peers generate clean
+.PHONY: build demo test check sim mutants e2e bench bench-peers generate clean
 
 # One static file: what needs a C compiler is in the monitor, which it carries.
 build:
@@ -38,6 +38,10 @@ test: check
 SIM = $(GO) run ./testenv/sim/play -commit $$(git rev-parse --short HEAD)
 sim:
 	$(SIM) -seeds $(SEEDS)
+
+# Planted bugs that the simulator must find, each within 600 seeds: half an hour.
+mutants:
+	$(GO) test -tags mutants -count=1 -timeout 3h -run Mutants ./testenv/sim/mutants
 
 check:
 	@$(ENGINE) check

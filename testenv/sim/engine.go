@@ -28,7 +28,9 @@ type box struct {
 	// acts is how the program behaves.
 	acts act
 	life int
-	hung bool
+	// times are when it was started last.
+	times []time.Duration
+	hung  bool
 	// stopping is whether somebody asked it to end.
 	stopping bool
 }
@@ -81,12 +83,15 @@ const (
 // begin does an action of the agent's: what it does to the engine happens whether or
 // not the agent lives to see it.
 func (p *proc) begin(a agent.Action) {
-	m := p.m
+	m, begun := p.m, false
 	end := func(d time.Duration, r agent.Result) {
 		r.Verb, r.ID, r.Image, r.Life = a.Verb, a.ID, a.Image, a.Status.Started
 		m.timer(d, func() {
 			if p.over {
 				return
+			}
+			if begun {
+				p.starting--
 			}
 			p.step(agent.Input{Results: []agent.Result{r}})
 			if a.Verb == agent.Start || a.Verb == agent.Stop || a.Verb == agent.Remove {
@@ -105,6 +110,10 @@ func (p *proc) begin(a agent.Action) {
 	case agent.Pull:
 		m.pull(a, end, fail)
 	case agent.Start:
+		begun = true
+		if p.starting++; p.starting > agent.Starts {
+			m.w.violate("I28", "%s starts %d containers at once", m.name, p.starting)
+		}
 		m.after(between(m.luck, 20*time.Millisecond, slowestStart), func() { m.launch(a, end, fail) })
 	case agent.Stop:
 		m.stop(a, end)
@@ -196,6 +205,7 @@ func (m *machine) launch(a agent.Action, end ended, fail failed) {
 		end(0, agent.Result{Status: &s})
 		return
 	}
+	b.times = append(b.times[max(0, len(b.times)-startsLooked+1):], m.w.now)
 	b.State, b.Started, b.stopping, b.hung, b.life = agent.StateRunning, m.wall(), false, false, b.life+1
 	m.w.note("starts", m.name, b.ID, b.Container)
 	if o.Workload.OwnsVolumes() {
@@ -281,8 +291,11 @@ func (m *machine) stop(a agent.Action, end ended) {
 
 func (m *machine) remove(id string) {
 	i, ok := m.engine.find(id)
-	if !ok || m.engine.boxes[i].lives() {
+	if !ok {
 		return
+	}
+	if m.engine.boxes[i].lives() {
+		m.w.violate("I4", "%s on %s is to be removed, and it lives", id, m.name)
 	}
 	m.w.note("removes", m.name, id)
 	m.engine.boxes = slices.Delete(m.engine.boxes, i, i+1)

@@ -76,6 +76,7 @@ var faults = []kind{
 		w.after(f.For, func() {
 			if m.boot == boot && m.engine.down > 0 {
 				m.engine.down--
+				m.woke = w.now
 			}
 		})
 	}},

@@ -27,7 +27,7 @@ type machine struct {
 	suspended bool
 	since     time.Duration
 	slept     time.Duration
-	woke      time.Duration // when it last woke, or its agent was last let go on
+	woke      time.Duration // since when somebody can end what runs there, if so
 	asleep    []func()      // what goes on once it wakes
 
 	engine engine
@@ -54,13 +54,13 @@ func (m *machine) mono() time.Time {
 	if m.suspended {
 		asleep += m.w.now - m.since
 	}
-	return began.Add(m.local(m.w.now - asleep))
+	return m.w.began.Add(m.local(m.w.now - asleep))
 }
 
 func (m *machine) mark() agent.Mark { return agent.Mark(m.local(m.w.now) + time.Hour) }
 
 // wall is what its clock says, that anybody may set.
-func (m *machine) wall() time.Time { return began.Add(m.local(m.w.now) + m.ahead) }
+func (m *machine) wall() time.Time { return m.w.began.Add(m.local(m.w.now) + m.ahead) }
 
 // timer has f happen after d on the agent's clock.
 func (m *machine) timer(d time.Duration, f func()) {

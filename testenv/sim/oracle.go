@@ -56,7 +56,9 @@ func (m *machine) heal() {
 		m.proc.paused = false
 		m.goOn()
 	}
-	m.engine.down = 0
+	if m.engine.down > 0 {
+		m.engine.down, m.woke = 0, m.w.now
+	}
 	for _, b := range m.engine.boxes {
 		b.hung = false
 	}

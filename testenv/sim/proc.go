@@ -31,6 +31,7 @@ type proc struct {
 	listing    bool          // a look is due
 	wake       uint64
 	keeping    bool
+	starting   int // how many starts are under way
 	telling    bool
 	stale      bool // the report may differ from what was sent
 

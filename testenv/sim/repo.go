@@ -130,6 +130,7 @@ func (s *server) evaluated(tip *commit) {
 	reconciler.Pin(&spec, &s.facts.Spec, known)
 	for i := range spec.Workloads {
 		if image := spec.Workloads[i].Unpinned(); image != "" {
+			s.w.truth.waited[tip.id+" "+spec.Workloads[i].Name] = true
 			next.unresolved = append(next.unresolved, reconciler.Unresolved{Workload: spec.Workloads[i].Name,
 				Failure: nodes.Failure{Code: nodes.RegistryUnreachable, Text: image + ": the registry does not answer"}})
 		}

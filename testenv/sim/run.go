@@ -41,7 +41,10 @@ func Run(s Scenario, trace bool) (r Result) {
 }
 
 func newWorld(s Scenario) *World {
-	w := &World{Scenario: s}
+	w := &World{Scenario: s, began: ordinary}
+	if s.PutBack {
+		w.began = putBack
+	}
 	w.truth = newTruth(w)
 	w.repo.luck = w.luck("git")
 	for i := range s.Nodes {

@@ -22,6 +22,8 @@ type Scenario struct {
 	Length time.Duration
 	Kinds  []schema.Kind
 	Bads   int
+	// PutBack is whether it is a day on which clocks are put back.
+	PutBack bool
 }
 
 // Fault is one thing that happens to the world from outside.
@@ -59,6 +61,7 @@ func Draw(seed uint64) Scenario {
 			s.draw(r, &faults[i])
 		}
 	}
+	s.PutBack = r.IntN(4) == 0
 	for range 2 + r.IntN(6) { // a repository that nobody writes to shows little
 		s.Faults = append(s.Faults, Fault{At: between(r, time.Minute, s.Length), Kind: "commit", Luck: r.Uint64()})
 	}

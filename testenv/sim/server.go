@@ -164,9 +164,8 @@ func (s *server) settle() time.Time {
 	for range maxPasses {
 		in := s.input()
 		plan := reconciler.Reconcile(in)
-		s.w.truth.decided(s, &in, &plan)
 		s.blocked = plan.Blocked
-		if err := s.carryOut(&plan); err != nil {
+		if err := s.carryOut(&in, &plan); err != nil {
 			return now.Add(retryAfter)
 		}
 		s.roster.Decided(now)
@@ -189,7 +188,7 @@ func (s *server) input() reconciler.Input {
 }
 
 // carryOut records what was decided, then orders it (I32).
-func (s *server) carryOut(plan *reconciler.Plan) error {
+func (s *server) carryOut(in *reconciler.Input, plan *reconciler.Plan) error {
 	snap := s.roster.Snapshot()
 	status.Happened(&s.facts, s.seen, snap, s.w.time())
 	s.seen = snap
@@ -199,6 +198,7 @@ func (s *server) carryOut(plan *reconciler.Plan) error {
 	if err := s.write(plan.Facts); err != nil {
 		return err
 	}
+	s.w.truth.decided(in, plan)
 	for _, a := range plan.Assignments {
 		s.assign(a)
 	}

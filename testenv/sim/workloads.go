@@ -97,7 +97,7 @@ func (d *writer) job(w *schema.Workload) {
 	w.Parallelism = min(w.Parallelism, w.Completions)
 	w.OnLost = pick(d.Rand, schema.WaitForNode, schema.RetryElsewhere)
 	if w.Kind == schema.Cron {
-		w.Timing = schema.Timing{Schedule: pick(d.Rand, "*/5 * * * *", "*/10 * * * *", "0 * * * *"), TimeZone: "UTC",
+		w.Timing = schema.Timing{Schedule: pick(d.Rand, "*/5 * * * *", "*/10 * * * *", "0 * * * *", "30 2 * * *", "15,45 2 * * *"), TimeZone: pick(d.Rand, "UTC", "Europe/Berlin"),
 			Overlap: pick(d.Rand, schema.AllowOverlap, schema.ForbidOverlap, schema.ReplaceOverlap), CatchUp: seconds(600)}
 	}
 }

@@ -7,12 +7,17 @@ import (
 	"time"
 )
 
-// began is the instant at which every run begins.
-var began = time.Date(2026, 1, 5, 9, 0, 0, 0, time.UTC)
+// A run begins on an ordinary day, or on one on which clocks are put back in Europe an
+// hour later.
+var (
+	ordinary = time.Date(2026, 1, 5, 9, 0, 0, 0, time.UTC)
+	putBack  = time.Date(2026, 10, 25, 0, 5, 0, 0, time.UTC)
+)
 
 // World is one cluster with all that surrounds it, and its one clock.
 type World struct {
 	Scenario
+	began  time.Time
 	now    time.Duration // since began
 	queue  queue
 	seq    uint64
@@ -52,7 +57,7 @@ func (w *World) violate(invariant, format string, args ...any) {
 }
 
 // time is the present instant on a clock without fault: the server's.
-func (w *World) time() time.Time { return began.Add(w.now) }
+func (w *World) time() time.Time { return w.began.Add(w.now) }
 
 // note adds a line to what happened. The parts are what a person wants to read of
 // it.

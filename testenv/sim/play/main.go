@@ -25,6 +25,7 @@ func main() {
 	flag.DurationVar(&p.most, "cpu", 0, "begin no further seed after so much processor time; 0 is no bound")
 	flag.IntVar(&p.twice, "twice", 10, "play every so many seeds twice, and compare; 0 is never")
 	flag.BoolVar(&p.regressions, "regressions", true, "play the histories that once went wrong, too")
+	flag.BoolVar(&p.first, "first", false, "end with the first violation, and name no more than its seed")
 	one := flag.String("scenario", "", "play this alone, JSON as a report prints it, and tell all that happens")
 	speed := flag.Bool("speed", false, "tell how fast clusters of some sizes are played")
 	flag.Parse()
@@ -49,6 +50,7 @@ type player struct {
 	most        time.Duration
 	twice       int
 	regressions bool
+	first       bool
 
 	mu         sync.Mutex
 	seeds      int
@@ -82,7 +84,7 @@ func (p *player) play(seeds string) error {
 			}
 		})
 	}
-	for seed := first; seed < first+count && (p.most == 0 || spent() < p.most); seed++ {
+	for seed := first; seed < first+count && !p.over(); seed++ {
 		next <- seed
 	}
 	close(next)
@@ -94,6 +96,13 @@ func (p *player) play(seeds string) error {
 	return nil
 }
 
+// over is whether no further seed is to begin.
+func (p *player) over() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.most > 0 && spent() >= p.most || p.first && p.violations > 0
+}
+
 // one plays a scenario, and where it goes wrong looks for less that does.
 func (p *player) one(s sim.Scenario, twice bool) {
 	r := sim.Run(s, false)
@@ -102,6 +111,10 @@ func (p *player) one(s sim.Scenario, twice bool) {
 	defer p.mu.Unlock()
 	p.seeds++
 	p.lasted += r.Lasted
+	if p.first && (differs || r.Violation != nil) {
+		p.found(r)
+		return
+	}
 	if differs {
 		p.violations++
 		fmt.Printf("seed %d at commit %s: two runs of it differ: something enters that is no part of the seed\n", s.Seed, p.commit)
@@ -114,6 +127,17 @@ func (p *player) one(s sim.Scenario, twice bool) {
 		return
 	}
 	sim.Show(os.Stdout, sim.Shrink(r), p.commit)
+}
+
+// found names the first violation; p.mu is held.
+func (p *player) found(r sim.Result) {
+	what, text := "I14", "two runs of it differ"
+	if v := r.Violation; v != nil {
+		what, text = v.Invariant, v.Text
+	}
+	if p.violations++; p.violations == 1 {
+		fmt.Printf("found %s with seed %d: %s\n", what, r.Scenario.Seed, text)
+	}
 }
 
 func parse(seeds string) (first, count uint64, err error) {
