@@ -121,10 +121,11 @@ func askedWith(in reconciler.Input, p *reconciler.Plan, slot schema.Slot) []*sch
 		r.Stage, r.Step = was.Stage, was.Step // as it was while its slots were walked
 	}
 	goal, way := GoalOf(&r), &r.Want.Update
-	ahead := (r.Stage == reconciler.Rolling || r.Stage == reconciler.Keeping) && r.Good != nil && r.GoodDigest != r.Target
+	ahead := (r.Stage == reconciler.Rolling || r.Stage == reconciler.Keeping) && r.Good != nil && r.GoodDigest != r.Target &&
+		r.Want.Kind == schema.Service && r.Good.Kind == schema.Service
 	texts := []*schema.Workload{goal}
 	switch {
-	case ahead && way.Strategy == schema.BlueGreen:
+	case ahead && way.Strategy == schema.BlueGreen && !r.Want.OwnsVolumes() && !r.Good.OwnsVolumes():
 		texts = append(texts, r.Good)
 	case ahead && way.Strategy == schema.Canary && r.Step < len(way.Canary) && slot.Index >= way.Canary[r.Step].Slots(r.Want.Replicas) && !slices.ContainsFunc(formerly(in, slot), func(w *schema.Workload) bool { return w.Digest() == r.Target }):
 		texts = []*schema.Workload{r.Good}
