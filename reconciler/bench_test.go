@@ -87,3 +87,23 @@ func TestReconcile_NoChangeAllocatesNothing(t *testing.T) {
 		}
 	}
 }
+
+// TestReconcile_FellowsShareOneListOfPeers: what is told to each slot of a workload is
+// one list, or a pass would compare the lists of all of them.
+func TestReconcile_FellowsShareOneListOfPeers(t *testing.T) {
+	in := steady(t, 20, 10, 5, stateful...)
+	told := map[string]*nodes.Peer{}
+	for i := range in.Facts.Nodes {
+		orders := in.Facts.Nodes[i].Assignment.Orders
+		for j := range orders {
+			o := &orders[j]
+			if first := told[o.Slot.Workload]; first != nil && first != &o.Peers[0] {
+				t.Fatalf("%s has a list of its own", o.Slot)
+			}
+			told[o.Slot.Workload] = &o.Peers[0]
+		}
+	}
+	if len(told) != 10 {
+		t.Fatalf("orders of %d workloads", len(told))
+	}
+}

@@ -114,7 +114,7 @@ func (p *pass) boundTo(at int, w *schema.Workload) bool {
 // useHome notes that the slot has come to its home.
 func (p *pass) useHome(slot schema.Slot) {
 	if at := p.homeAt(slot); at >= 0 && p.facts.Volumes[at].Fresh {
-		p.editVolumes()
+		p.noteVolumes()
 		p.facts.Volumes[at].Fresh = false
 	}
 }
@@ -162,8 +162,14 @@ func portsKept(f *VolumeFact, goal *schema.Workload, ports map[string]int) bool 
 }
 
 func (p *pass) editVolumes() {
-	p.dirty = true
 	p.newAge()
+	p.noteVolumes()
+}
+
+// noteVolumes is editVolumes for what tells nothing of where slots are at home: their
+// peers, which are found once for all of a workload, stay as they are.
+func (p *pass) noteVolumes() {
+	p.dirty = true
 	if !p.ownVolumes {
 		p.facts.Volumes, p.ownVolumes = slices.Clone(p.facts.Volumes), true
 	}
