@@ -64,9 +64,16 @@ func (q Quota) Above(limit Quota) string {
 func (q Quota) Text(what string) string {
 	switch what {
 	case "workloads":
-		return fmt.Sprintf("%d workloads", q.Workloads)
+		return counted(q.Workloads, "workload")
 	case "slots":
-		return fmt.Sprintf("%d slots", q.Slots)
+		return counted(q.Slots, "slot")
 	}
 	return Quantity{CPU: q.CPU, Memory: q.Memory}.Text(what)
+}
+
+func counted(n int, one string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %ss", n, one)
 }

@@ -30,6 +30,8 @@ type evaluating struct {
 	open bool
 	// root is the folder that is the tree, and env the environment in it.
 	root, env string
+	// sums has it be an error what teams ask for together beyond a quota.
+	sums bool
 }
 
 func (e *evaluating) addFlags(cmd *cobra.Command) {
@@ -71,7 +73,11 @@ func (e *evaluating) within(files fs.FS) (fs.FS, error) {
 }
 
 func (e *evaluating) options(cmd *cobra.Command) []load.Option {
-	return []load.Option{e.limits(), load.WithGrants(e.grants(cmd)), load.WithEnvironment(e.env)}
+	all := []load.Option{e.limits(), load.WithGrants(e.grants(cmd)), load.WithEnvironment(e.env)}
+	if e.sums {
+		all = append(all, load.WithSums())
+	}
+	return all
 }
 
 // places are the options for finding where fields stand.

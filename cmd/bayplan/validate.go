@@ -23,12 +23,13 @@ type verdict struct {
 }
 
 func newValidateCommand() *cobra.Command {
-	format, e := show.Table, &evaluating{}
+	format, e := show.Table, &evaluating{sums: true}
 	cmd := &cobra.Command{
 		Use:   "validate [DIR]",
 		Short: "Check a tree of workloads, without a server",
 		Long: `Validate evaluates the CUE, YAML and JSON files of a tree and checks every
-workload against the schema. Each error names file, line and field. It asks no
+workload against the schema, the operators' policy and the quotas, those too that
+several teams share. Each error names file, line and field. It asks no
 server and touches nothing. Without DIR it reads the top of the Git work tree
 that you are in.
 

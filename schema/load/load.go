@@ -21,6 +21,7 @@ type options struct {
 	cache     *Cache
 	evaluator Evaluator
 	grants    schema.Grants
+	sums      bool
 	env       string
 	// operators are the files of the repository that has the operators' part, if that
 	// is another one.
@@ -40,6 +41,11 @@ func WithEvaluator(e Evaluator) Option { return func(o *options) { o.evaluator =
 // WithGrants opens privileges, which no text in the tree can: without it there are
 // none.
 func WithGrants(g schema.Grants) Option { return func(o *options) { o.grants = g } }
+
+// WithSums has it be an error, too, where teams ask for more together than their
+// owners' quota. Which of them stays as it was hangs on what is in force, so that a
+// server judges that itself, when it accepts a commit.
+func WithSums() Option { return func(o *options) { o.sums = true } }
 
 // WithEnvironment evaluates one of the tree's environments, the folder envs/NAME:
 // its folders are the teams, and it holds the operators' part. All else of the
@@ -77,6 +83,7 @@ func LoadContext(ctx context.Context, fsys fs.FS, rev schema.Revision, opts ...O
 	if o.cache == nil {
 		o.cache = new(Cache)
 	}
+	t.sums = o.sums
 	return o.cache.load(ctx, t, o.evaluator, rev, o.grants)
 }
 
@@ -167,6 +174,9 @@ func assemble(t *tree, results []result, rev schema.Revision, grants schema.Gran
 	}
 	slices.SortFunc(spec.Teams, func(a, b schema.Team) int { return strings.Compare(a.Name, b.Name) })
 	schema.SortWorkloads(spec.Workloads)
+	if t.sums {
+		errs = append(errs, by.exceeded(spec.Workloads)...)
+	}
 	return spec, combine(errs)
 }
 

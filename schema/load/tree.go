@@ -87,6 +87,8 @@ type tree struct {
 	folders   map[string]*listing
 	// root is the folder below which packages are: "." or an environment's.
 	root string
+	// sums is whether what teams ask for together is judged, see WithSums.
+	sums bool
 	// packages are the directories that are teams (or the root), sorted.
 	packages []string
 
