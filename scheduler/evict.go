@@ -133,7 +133,7 @@ func (e *evictor) room(r *Request) (Eviction, bool) {
 	t, w := e.t, r.Workload
 	leaf := t.shares.leaf(t, w.Pool)
 	t.tell([]Request{*r})
-	if t.shares.denies(leaf, w).filter == "" {
+	if t.denies(leaf, r).filter == "" {
 		if n, ok := e.take(r, leaf); ok { // what is ending leaves enough
 			return Eviction{For: r.Slot, Node: int(n)}, true
 		}
@@ -152,7 +152,7 @@ func (e *evictor) room(r *Request) (Eviction, bool) {
 // take reserves the best place that there is.
 func (e *evictor) take(r *Request, leaf int32) (node int32, ok bool) {
 	t, w := e.t, r.Workload
-	p, ok := t.takeBut(r, t.shares.bars(leaf, w))
+	p, ok := t.takeBut(r, t.bars(leaf, r))
 	if !ok {
 		return -1, false
 	}

@@ -132,6 +132,12 @@ func TestExplain_Never(t *testing.T) {
 			"no one node has 500m cpu, 1Gi memory, 1Gi disk, 3 gpu together: n1 has 2 gpu"},
 		{"ports", plain, nil, dynamicPorts(10), dynamicPorts(11), "no one node has 500m cpu, 1Gi memory, 11 host ports together: n1 has host ports 20000 to 20009"},
 		{"place by attribute", plain, nil, near("zone"), near("rack"), "it is to be near a/db by rack, which no node has"},
+		{"place by attribute of a node that is too small", []scheduler.Node{sized("n1", 4, 4, "rack", "1"), sized("n2", 8, 8)}, nil, near("rack"), func(r *scheduler.Request) {
+			near("rack")(r)
+			cpuMemory(5, 1)(r)
+		}, "it needs 5 cpu, and the largest node that may take it has 4"},
+		{"place by attribute of another pool", []scheduler.Node{sized("n1", 4, 4, "rack", "1", "pool", "gpu"), sized("n2", 8, 8)}, nil, near("zone"), near("rack"),
+			"it is to be near a/db by rack, which no node that may take it has"},
 	} {
 		t.Run(strings.ReplaceAll(c.name, " ", "_"), func(t *testing.T) {
 			full := make([]scheduler.Node, len(c.nodes))
@@ -334,5 +340,22 @@ func TestExplain_PortJustGiven(t *testing.T) {
 	_, left := scheduler.Place(scheduler.Pool{Nodes: []scheduler.Node{node("n1")}}, []scheduler.Request{request(w, 0), request(x, 0)})
 	if got := left[0].Why.Refusals[0].Nearest; got != "wants host port 80; on n1 a/web.0 holds it" {
 		t.Error(got)
+	}
+}
+
+// TestPlace_AboveTheLimitAlone: what is more than its pool may ever have is told apart
+// from what is more than that has left.
+func TestPlace_AboveTheLimitAlone(t *testing.T) {
+	for _, c := range []struct {
+		cpu   schema.CPU
+		never string
+	}{{700, ""}, {701, "it needs 701m cpu, and pool org may have no more than 700m"}} {
+		pool, requests := contest(1, 1000, 1000, []user{{name: "org"}, {"part", "org", 1, c.cpu, 1, 1}})
+		pool.Tree.Find("org").Limit = &schema.Quantity{CPU: 700}
+		pool.Use = map[string]scheduler.Use{"org": {CPU: 1, Slots: 1}}
+		_, unplaced := scheduler.Place(pool, requests)
+		if len(unplaced) != 1 || unplaced[0].Why.Never != c.never {
+			t.Errorf("%s: %v", c.cpu, unplaced)
+		}
 	}
 }

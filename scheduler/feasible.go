@@ -74,10 +74,10 @@ func (t *Table) asking(r *Request, barred []int32, ask func(*run)) {
 func (t *Table) AskAll(r *Request) []Verdict {
 	all := make([]Verdict, len(t.nodes))
 	leaf, denied := t.shares.leaf(t, r.Workload.Pool), Verdict{Fits: true}
-	if no := t.shares.denies(leaf, r.Workload); no.filter != "" {
+	if no := t.denies(leaf, r); no.filter != "" {
 		denied = Verdict{Filter: no.filter, Miss: t.shares.why(no, len(all)).Refusals[0].Nearest}
 	}
-	t.asking(r, t.shares.bars(leaf, r.Workload), func(g *run) {
+	t.asking(r, t.bars(leaf, r), func(g *run) {
 		for i := range all {
 			if all[i] = g.verdict(int32(i)); all[i].Fits && !denied.Fits {
 				all[i] = denied

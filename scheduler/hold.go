@@ -80,15 +80,29 @@ func (s *shares) lackAfter(leaf, home int32, kind, r int, want int64) (lack int6
 	return lack
 }
 
+// lacking is what a tree lacks, by kind.
+type lacking [idleKinds]amounts
+
+func (s *shares) lacking(leaf int32) (l lacking) {
+	for kind := range l {
+		l[kind] = s.all[s.top(leaf)].hold.here[kind].lack
+	}
+	return l
+}
+
 // takes is whether a leaf would, with so much more of a resource on nodes of the
 // pool home, take what is held for others.
 func (s *shares) takes(leaf, home int32, r int, want int64, revocable bool) bool {
-	top := &s.all[s.top(leaf)].hold.here
-	for kind := range idleKinds {
+	return s.takesOf(leaf, home, r, want, revocable, s.lacking(leaf))
+}
+
+// takesOf is whether more of it would then lack than before.
+func (s *shares) takesOf(leaf, home int32, r int, want int64, revocable bool, before lacking) bool {
+	for kind := range before {
 		if want <= 0 || kind == idleAll && revocable || kind == idleUnlent && !revocable && !s.lends {
 			continue
 		}
-		if after := s.lackAfter(leaf, home, kind, r, want); after > top[kind].lack[r] {
+		if s.lackAfter(leaf, home, kind, r, want) > before[kind][r] {
 			return true
 		}
 	}

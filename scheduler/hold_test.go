@@ -180,3 +180,30 @@ func promised(t scheduler.Tree, use map[string]scheduler.Use) (all []scheduler.R
 	}
 	return all
 }
+
+// TestPlace_HomeOnAClosedNode: what a node that takes no new work has free is held for
+// nobody, so that who is at home there comes back, whatever others are guaranteed.
+func TestPlace_HomeOnAClosedNode(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		close func(n *scheduler.Node, r *scheduler.Request)
+		want  int
+	}{
+		{"cordoned", func(n *scheduler.Node, r *scheduler.Request) { n.Closed, n.Keeps, r.Home = "cordoned", true, true }, 1},
+		{"no home", func(n *scheduler.Node, _ *scheduler.Request) { n.Closed, n.Keeps = "cordoned", true }, 0},
+		{"unreachable", func(n *scheduler.Node, r *scheduler.Request) { n.Closed, r.Home = "unreachable", true }, 0},
+		{"open", func(_ *scheduler.Node, r *scheduler.Request) { r.Home = true }, 0},
+	} {
+		pool, requests := contest(2, 1000, 1000, []user{{"a", "", 1, 500, 500, 1}, {"b", "", 1, 0, 0, 0}, {"c", "b", 1, 0, 0, 0}})
+		pool.Tree.Find("b").Guarantee = &schema.Quantity{CPU: 2000}
+		requests[0].Only = "n000"
+		c.close(&pool.Nodes[0], &requests[0])
+		if placed, unplaced := scheduler.Place(pool, requests); len(placed) != c.want {
+			t.Errorf("%s: %v, %s", c.name, placed, unplaced[0].Why)
+		}
+		pool.Nodes[1].Node.Attributes["of"], pool.Tree.Find("c").Nodes = "c", []schema.Constraint{{Attribute: "of", Op: "exists"}}
+		if placed, unplaced := scheduler.Place(pool, requests); len(placed) != c.want {
+			t.Errorf("%s, beside nodes of a part: %v, %s", c.name, placed, unplaced[0].Why)
+		}
+	}
+}

@@ -111,8 +111,9 @@ func (b *better) move(m *mover) (Move, bool) {
 // gives it that one.
 func (b *better) try(n int32, h *Held, keep bool) (m Move, ok bool) {
 	t, r := b.t, Request{Slot: h.Slot, Workload: h.Workload}
-	back := t.Lift(int(n), h.Workload, h.Ports)
+	barred, back := b.off(n, h)
 	g := t.run(&r)
+	g.barred = barred
 	to := g.next(-1)
 	if to >= 0 && to != n {
 		if here := g.verdict(n); here.Fits {
@@ -123,9 +124,29 @@ func (b *better) try(n int32, h *Held, keep bool) (m Move, ok bool) {
 	if ok && keep {
 		g.take(to, h.Slot)
 		t.end(g)
+		t.shares.count(t.shares.leaf(t, h.Workload.Pool), amountsOf(h.Workload), 1)
 		return m, true
 	}
 	t.end(g)
 	back()
 	return m, ok
+}
+
+// off takes an order off its node and its pool. Barred are the pools on whose nodes
+// others would lack more of what is held for them, were it there, than they do now.
+func (b *better) off(n int32, h *Held) (barred []int32, back func()) {
+	t, s, w := b.t, b.t.shares, h.Workload
+	leaf, want := s.leaf(t, w.Pool), amountsOf(w)
+	now := s.lacking(leaf)
+	node := t.Lift(int(n), w, h.Ports)
+	s.count(leaf, amounts{}.minus(want), -1)
+	for home := leaf; s.promised && s.split && home >= 0; home = s.all[home].parent {
+		if s.takesOf(leaf, home, 0, want[0], w.Revocable, now) || s.takesOf(leaf, home, 1, want[1], w.Revocable, now) {
+			barred = append(barred, home)
+		}
+	}
+	return barred, func() {
+		node()
+		s.count(leaf, want, 1)
+	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/bayplan/bayplan/nodes"
 	"github.com/bayplan/bayplan/scheduler"
 	"github.com/bayplan/bayplan/schema"
 )
@@ -217,5 +218,50 @@ func TestImprove_StaysPut(t *testing.T) {
 		if moves := scheduler.Improve(f.pool, f.on, f.spare, 9); len(moves) != c.moves {
 			t.Errorf("%+v moves: %+v", f.held[1][0], moves)
 		}
+	}
+}
+
+// TestImprove_KeepsWhatIsHeld: nothing moves to where room is held for others, but
+// well where it holds some itself.
+func TestImprove_KeepsWhatIsHeld(t *testing.T) {
+	for _, c := range []struct {
+		guarantee schema.CPU
+		moves     int
+	}{{0, 1}, {500, 1}, {501, 0}, {1000, 0}} {
+		f := newFleet(2)
+		f.pool.Tree = scheduler.Tree{{Name: "a", Parent: "top", Weight: 1}, {Name: "b", Parent: "top", Weight: 1, Guarantee: &schema.Quantity{CPU: c.guarantee}}, {Name: "top", Weight: 1}}
+		for i, owner := range []string{"top", "a"} {
+			f.pool.Nodes[i].Node.Attributes = map[string]string{"pool": owner}
+			f.pool.Nodes[i].Node.Allocatable = nodes.Capacity{CPU: schema.CPU(1000 + 3000*i), Memory: 4 << 30}
+		}
+		w := work("x/w")
+		w.Pool = "a"
+		f.hold(1, request(w, 0), nil)
+		f.spare[w.Name], f.pool.Use = 1, map[string]scheduler.Use{"a": scheduler.Use{}.Plus(w)}
+		if moves := scheduler.Improve(f.pool, f.on, f.spare, 9); len(moves) != c.moves {
+			t.Errorf("%s is guaranteed to b: %+v", c.guarantee, moves)
+		}
+	}
+}
+
+// TestImprove_BarsNoOneWhoMovesWithin: what is lacking already keeps nobody from a
+// better node of the same pool.
+func TestImprove_BarsNoOneWhoMovesWithin(t *testing.T) {
+	f := newFleet(3)
+	f.pool.Tree = scheduler.Tree{{Name: "a", Parent: "top", Weight: 1}, {Name: "b", Parent: "top", Weight: 1, Guarantee: &schema.Quantity{CPU: 9000}},
+		{Name: "c", Parent: "top", Weight: 1, Nodes: []schema.Constraint{{Attribute: "node", Op: "exists"}}}, {Name: "top", Weight: 1}}
+	for i := range f.pool.Nodes {
+		f.pool.Nodes[i].Node.Attributes = map[string]string{"pool": "top"}
+	}
+	f.pool.Nodes[2].Node.Attributes["node"] = "n02"
+	f.pool.Use = map[string]scheduler.Use{}
+	for i, at := range []int{0, 1} {
+		w := work(fmt.Sprintf("x/w%d", i))
+		w.Pool = "a"
+		f.hold(at, request(w, 0), nil)
+		f.spare[w.Name], f.pool.Use["a"] = 1, f.pool.Use["a"].Plus(w)
+	}
+	if moves := scheduler.Improve(f.pool, f.on, f.spare, 1); len(moves) != 1 {
+		t.Errorf("%+v", moves)
 	}
 }

@@ -113,15 +113,21 @@ func (g *run) valuesText(c *schema.Constraint, heads []*nodes.Node) string {
 }
 
 // noPlace tells where a rule asks for a place beside others by an attribute that
-// no node has.
+// no node has. Those that have none of it come into question no more.
 func (g *run) noPlace(c *counter, able []bool) string {
 	if c.each || c.kind != nears || !c.near.Must || c.near.Apart {
 		return ""
 	}
-	for k, ok := range able {
-		if _, have := g.t.nodes[g.t.classes[k].head].Node.Attributes[c.attribute]; ok && have {
-			return ""
-		}
+	some := slices.Contains(able, false)
+	for k := range able {
+		_, have := g.t.nodes[g.t.classes[k].head].Node.Attributes[c.attribute]
+		able[k] = able[k] && have
+	}
+	switch {
+	case slices.Contains(able, true):
+		return ""
+	case some:
+		return fmt.Sprintf("it is to be near %s by %s, which no node that may take it has", c.near.Workload, c.attribute)
 	}
 	return fmt.Sprintf("it is to be near %s by %s, which no node has", c.near.Workload, c.attribute)
 }

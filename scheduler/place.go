@@ -208,7 +208,7 @@ func (d *deal) over(g *group) {
 func (d *deal) try(g *group) bool {
 	s, i := d.t.shares, g.from+g.done
 	r := &d.requests[i]
-	if no := s.denies(g.leaf, r.Workload); no.filter != "" {
+	if no := d.t.denies(g.leaf, r); no.filter != "" {
 		d.refused(g, s.why(no, len(d.t.nodes)))
 		if !ganged(r) {
 			d.wait(g)
@@ -218,7 +218,7 @@ func (d *deal) try(g *group) bool {
 	if g.run == nil {
 		g.run = d.t.run(&d.requests[g.from])
 	}
-	g.run.barred = s.bars(g.leaf, r.Workload)
+	g.run.barred = d.t.bars(g.leaf, r)
 	n := g.run.next(d.t.at(r.Leaves))
 	if n < 0 {
 		d.refused(g, g.run.why)

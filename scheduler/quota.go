@@ -18,10 +18,27 @@ type denial struct {
 	revocable  bool
 }
 
-// denies is what denies a leaf one more of w: a limit, or what is held for others on
-// all nodes that it may use.
-func (s *shares) denies(leaf int32, w *schema.Workload) (no denial) {
-	want := amountsOf(w)
+// denies is what denies a leaf one more: a limit, or what is held for others on all
+// nodes that it may use.
+func (t *Table) denies(leaf int32, r *Request) denial {
+	if no := t.shares.limits(leaf, amountsOf(r.Workload)); no.filter != "" || !t.shares.promised || t.offHeld(r) {
+		return no
+	}
+	return t.shares.keeps(leaf, r.Workload)
+}
+
+// offHeld is whether a request comes back to a node that takes no other work, so that
+// nothing there is held for anybody.
+func (t *Table) offHeld(r *Request) bool {
+	if !r.Home {
+		return false
+	}
+	n := t.at(r.Only)
+	return n >= 0 && t.nodes[n].Closed != "" && t.nodes[n].Keeps
+}
+
+// limits is the innermost limit that denies a leaf so much more.
+func (s *shares) limits(leaf int32, want amounts) denial {
 	for at := leaf; at >= 0; at = s.all[at].parent {
 		x := &s.all[at]
 		for r := range want {
@@ -30,14 +47,16 @@ func (s *shares) denies(leaf int32, w *schema.Workload) (no denial) {
 			}
 		}
 	}
-	if !s.promised {
-		return denial{}
-	}
+	return denial{}
+}
+
+// keeps is what is held for others on all nodes that a leaf may use.
+func (s *shares) keeps(leaf int32, w *schema.Workload) (no denial) {
 	for home := leaf; home >= 0; home = s.all[home].parent {
 		if s.all[home].hold.nodes == 0 {
 			continue
 		}
-		if no = s.deniesOn(leaf, home, want, w.Revocable); no.filter == "" {
+		if no = s.deniesOn(leaf, home, amountsOf(w), w.Revocable); no.filter == "" {
 			return no
 		}
 	}
@@ -54,14 +73,15 @@ func (s *shares) deniesOn(leaf, home int32, want amounts, revocable bool) denial
 	return denial{}
 }
 
-// bars are the pools on whose nodes a leaf may have no more of w, since what these
-// have free is held for others.
-func (s *shares) bars(leaf int32, w *schema.Workload) (homes []int32) {
-	if !s.promised || !s.split {
+// bars are the pools on whose nodes a leaf may have no more, since what these have
+// free is held for others.
+func (t *Table) bars(leaf int32, r *Request) (homes []int32) {
+	s := t.shares
+	if !s.promised || !s.split || t.offHeld(r) {
 		return nil
 	}
 	for home := leaf; home >= 0; home = s.all[home].parent {
-		if s.all[home].hold.nodes > 0 && s.deniesOn(leaf, home, amountsOf(w), w.Revocable).filter != "" {
+		if s.all[home].hold.nodes > 0 && s.deniesOn(leaf, home, amountsOf(r.Workload), r.Workload.Revocable).filter != "" {
 			homes = append(homes, home)
 		}
 	}
@@ -101,13 +121,17 @@ func (s *shares) why(no denial, nodes int) *Why {
 	}
 	what := [...]string{"cpu", "memory"}[no.r]
 	text := fmt.Sprintf("needs %s %s; pool %s has %s of %s%s", amount(no.want), what, x.name, amount(x.use[no.r]), amount(of), suffix)
-	return &Why{Nodes: nodes, Refusals: []Refusal{{Filter: no.filter, Nodes: nodes, Nearest: text}}}
+	why := &Why{Nodes: nodes, Refusals: []Refusal{{Filter: no.filter, Nodes: nodes, Nearest: text}}}
+	if no.filter == "limit" && no.want > of {
+		why.Never = fmt.Sprintf("it needs %s %s, and pool %s may have no more than %s", amount(no.want), what, x.name, amount(of))
+	}
+	return why
 }
 
 // mayHave is whether a node takes a request, and its pool may have it there.
 func (t *Table) mayHave(leaf, n int32, r *Request) (may bool) {
-	if t.shares.denies(leaf, r.Workload).filter == "" {
-		t.asking(r, t.shares.bars(leaf, r.Workload), func(g *run) { may = g.refuse(n) < 0 })
+	if t.denies(leaf, r).filter == "" {
+		t.asking(r, t.bars(leaf, r), func(g *run) { may = g.refuse(n) < 0 })
 	}
 	return may
 }

@@ -177,10 +177,10 @@ func (d *deal) give(g *group, node string) bool {
 	r := d.requests[i]
 	r.Only = node
 	s := d.t.shares
-	if s.denies(g.leaf, r.Workload).filter != "" {
+	if d.t.denies(g.leaf, &r).filter != "" {
 		return false
 	}
-	got, ok := d.t.takeBut(&r, s.bars(g.leaf, r.Workload))
+	got, ok := d.t.takeBut(&r, d.t.bars(g.leaf, &r))
 	if ok {
 		d.placed[i] = got
 		s.count(g.leaf, amountsOf(r.Workload), 1)
@@ -192,10 +192,10 @@ func (d *deal) give(g *group, node string) bool {
 // tellWhy tells why the rest of a group has no place as things are now.
 func (d *deal) tellWhy(g *group) {
 	r, s := &d.requests[g.from+g.done], d.t.shares
-	if no := s.denies(g.leaf, r.Workload); no.filter != "" {
+	if no := d.t.denies(g.leaf, r); no.filter != "" {
 		d.refused(g, s.why(no, len(d.t.nodes)))
 		return
 	}
-	now := d.t.explainBut(r, s.bars(g.leaf, r.Workload))
+	now := d.t.explainBut(r, d.t.bars(g.leaf, r))
 	d.refused(g, &now)
 }

@@ -36,14 +36,14 @@ func (t *Table) Standings() []Standing {
 		x, top := &s.all[id], s.top(id)
 		if _, told := lent[top]; !told {
 			all := &s.all[top]
-			lent[top] = all.use.plus(all.hold.here[idleAll].idle).minus(all.whole).most(amounts{})
+			lent[top] = all.hold.here[idleAll].lack.minus(all.hold.here[idleUnlent].lack).least(all.use)
 		}
 		p, idle := &out[i], x.hold.here[idleAll].idle
 		p.Pool, p.Whole, p.Idle = t.tree[i], x.whole.quantity(), idle.quantity()
 		p.Use = Use{CPU: schema.CPU(x.use[0]), Memory: schema.Bytes(x.use[1]), Slots: int(x.slots)}
 		p.Share = int(1000 * max(part64(x.use[0], x.whole[0]), part64(x.use[1], x.whole[1])))
 		if x.lend {
-			here := idle.least(lent[top])
+			here := x.hold.here[idleAll].lack.least(lent[top])
 			lent[top] = lent[top].minus(here)
 			p.Lent = here.quantity()
 		}
@@ -85,7 +85,7 @@ func (t *Table) largestSlots(id int32) (largest []schema.Quantity) {
 // freeFor is what each node that takes work of a pool has free for it.
 func (t *Table) freeFor(id int32) (free []amounts) {
 	plain := Request{Workload: &schema.Workload{Pool: t.shares.all[id].name}}
-	if t.shares.denies(id, plain.Workload).filter != "" {
+	if t.denies(id, &plain).filter != "" {
 		return nil
 	}
 	g := t.run(&plain)

@@ -111,3 +111,34 @@ func used(pool scheduler.Pool, requests []scheduler.Request) scheduler.Pool {
 	}
 	return pool
 }
+
+// TestTable_Lent: what revocable work has of what is guaranteed to another pool is
+// lent, also where nodes that the owner may not use, or that are closed, would have it.
+func TestTable_Lent(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(*scheduler.Pool)
+		want   schema.CPU
+	}{
+		{"nobody else has any", func(p *scheduler.Pool) { p.Nodes[1].Node.Attributes["pool"] = "elsewhere" }, 600},
+		{"free elsewhere", func(*scheduler.Pool) {}, 0},
+		{"free where the owner may not come", func(p *scheduler.Pool) { p.Nodes[1].Node.Attributes["of"] = "rest" }, 600},
+		{"free where nobody may come", func(p *scheduler.Pool) { p.Nodes[1].Closed = "unreachable" }, 600},
+		{"not lent", func(p *scheduler.Pool) { p.Nodes[1].Closed, p.Tree.Find("owner").Lend = "unreachable", false }, 0},
+		{"gone and not used", func(p *scheduler.Pool) {
+			p.Nodes[1].Closed, p.Nodes[0].Closed, p.Use = "unreachable", "unreachable", nil
+		}, 0},
+	} {
+		pool, _ := contest(2, 1000, 1000, []user{{name: "owner"}, {name: "rest"}})
+		o, rest := pool.Tree.Find("owner"), pool.Tree.Find("rest")
+		o.Guarantee, o.Lend = &schema.Quantity{CPU: 800}, true
+		rest.Nodes = []schema.Constraint{{Attribute: "of", Op: "=", Value: "rest"}}
+		pool.Nodes[0].Reserved.CPU, pool.Use = 800, map[string]scheduler.Use{"rest": {CPU: 800, Slots: 1}}
+		c.change(&pool)
+		for _, s := range scheduler.Open(pool).Standings() {
+			if want := map[string]schema.CPU{"owner": c.want}[s.Pool.Name]; s.Lent.CPU != want {
+				t.Errorf("%s: %s has lent %s, want %s", c.name, s.Pool.Name, s.Lent.CPU, want)
+			}
+		}
+	}
+}

@@ -72,10 +72,10 @@ func (p *packing) choices(i int) []uint64 {
 		from = p.at[i-1]
 	}
 	out := p.choice[i][:0]
-	if from < 0 || t.shares.denies(x.group.leaf, r.Workload).filter != "" {
+	if from < 0 || t.denies(x.group.leaf, r).filter != "" {
 		return out
 	}
-	g.barred = t.shares.bars(x.group.leaf, r.Workload)
+	g.barred = t.bars(x.group.leaf, r)
 	t.hold(nil)
 	g.leaves = t.at(r.Leaves)
 	t.hold(g)
