@@ -21,6 +21,7 @@ func sourceFlags(cmd *cobra.Command, src *source.Config) {
 	f.StringVar(&src.App.API, "git-app-api", "", "API that gives the app its tokens (https://api.github.com)")
 	f.StringVar(&src.CAFile, "git-ca-file", "", "certificates to trust for https, PEM")
 	f.StringVar(&src.KeyFile, "git-key-file", "", "private key for ssh")
+	f.StringVar(&src.AgentSocket, "git-ssh-agent", "", "socket of an ssh agent, whose keys are offered without --git-key-file ($SSH_AUTH_SOCK)")
 	f.StringVar(&src.KnownHostsFile, "git-known-hosts", "", "known_hosts for ssh (~/.ssh/known_hosts)")
 	f.StringVar(&src.Backend, "git-backend", source.BackendGo, "what speaks to the remote: go (built in) or exec (the machine's git, for hosts that want it)")
 	completeFlag(cmd, "git-backend", source.BackendGo, source.BackendExec)

@@ -73,7 +73,12 @@ func (b *gitBinary) ssh() (string, error) {
 		known = filepath.Join(home, ".ssh", "known_hosts")
 	}
 	options := []string{"BatchMode=yes", "StrictHostKeyChecking=yes", "UserKnownHostsFile=" + known, "GlobalKnownHostsFile=/dev/null",
-		"IdentitiesOnly=yes", "IdentityFile=" + b.cfg.KeyFile, "ConnectTimeout=15", "ServerAliveInterval=15"}
+		"ConnectTimeout=15", "ServerAliveInterval=15"}
+	if b.cfg.KeyFile != "" {
+		options = append(options, "IdentitiesOnly=yes", "IdentityAgent=none", "IdentityFile="+b.cfg.KeyFile)
+	} else {
+		options = append(options, "IdentityAgent="+b.cfg.AgentSocket, "IdentityFile=none")
+	}
 	words := []string{"ssh", "-F", "/dev/null"}
 	for _, o := range options {
 		words = append(words, "-o", quote(o))

@@ -54,8 +54,8 @@ func newRemote(cfg Config) (remote, error) {
 		return nil, fmt.Errorf("git source: %s would send the token in the clear: use https://", cfg.URL)
 	case cfg.App.used() && ep.Protocol != "http" && ep.Protocol != "https":
 		return nil, fmt.Errorf("git source: a GitHub App is for https://, not for %s", cfg.URL)
-	case ep.Protocol == "ssh" && cfg.KeyFile == "":
-		return nil, fmt.Errorf("git source: %s needs the file of a private key", cfg.URL)
+	case ep.Protocol == "ssh" && cfg.KeyFile == "" && cfg.AgentSocket == "":
+		return nil, fmt.Errorf("git source: %s needs the file of a private key, or an ssh agent", cfg.URL)
 	case cfg.Backend == BackendExec && slices.Contains([]string{"file", "git", "http", "https", "ssh"}, ep.Protocol):
 		return newBinary(cfg, ep)
 	}

@@ -1,6 +1,8 @@
 package source
 
 import (
+	"bufio"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -11,6 +13,7 @@ import (
 	"sync"
 	"testing"
 
+	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/knownhosts"
 )
 
@@ -74,8 +77,10 @@ func (r *repo) followed(t *testing.T, cfg Config) {
 	w.trouble(CodeBranchMissing)
 }
 
-// Debian's sshd with git-shell, which lets nothing else through.
-func TestServers_SSHDWithGitShell(t *testing.T) {
+// debianSSHD is Debian's sshd with git-shell, which lets nothing else through, for one
+// key: the repository's address there, and what known_hosts must say.
+func debianSSHD(t *testing.T, r *repo, allowed ssh.PublicKey) (url, known string) {
+	t.Helper()
 	const sshd = "/usr/sbin/sshd"
 	shell, err := exec.LookPath("git-shell")
 	if _, serr := os.Stat(sshd); err != nil || serr != nil {
@@ -90,24 +95,28 @@ func TestServers_SSHDWithGitShell(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	host, hostKey := newKey(t)
+	config := file(t, fmt.Sprintf("HostKey %s\nAuthorizedKeysFile %s\nPidFile none\nStrictModes no\nUsePAM no\nPasswordAuthentication no\n"+
+		"PermitRootLogin prohibit-password\nForceCommand %s -c \"$SSH_ORIGINAL_COMMAND\"\n", hostKey, file(t, string(ssh.MarshalAuthorizedKey(allowed))), shell))
+	said := filepath.Join(t.TempDir(), "sshd.log")
+	address := inetd(t, sshd, "-i", "-f", config, "-E", said)
+	t.Cleanup(func() {
+		if text, err := os.ReadFile(said); t.Failed() && err == nil {
+			t.Logf("sshd said:\n%s", text)
+		}
+	})
+	return "ssh://" + me.Username + "@" + address + r.bare, knownhosts.Line([]string{address}, host.PublicKey()) + "\n"
+}
+
+func TestServers_SSHDWithGitShell(t *testing.T) {
 	backends(t, func(t *testing.T, backend string) {
 		r := newRepo(t)
-		host, hostKey := newKey(t)
 		client, clientKey := newKey(t)
-		allowed := file(t, client.PublicKey().Type()+" "+strings.Fields(knownhosts.Line([]string{"x"}, client.PublicKey()))[2]+"\n")
-		config := file(t, fmt.Sprintf("HostKey %s\nAuthorizedKeysFile %s\nPidFile none\nStrictModes no\nUsePAM no\nPasswordAuthentication no\n"+
-			"PermitRootLogin prohibit-password\nForceCommand %s -c \"$SSH_ORIGINAL_COMMAND\"\n", hostKey, allowed, shell))
-		said := filepath.Join(t.TempDir(), "sshd.log")
-		address := inetd(t, sshd, "-i", "-f", config, "-E", said)
-		t.Cleanup(func() {
-			if text, err := os.ReadFile(said); t.Failed() && err == nil {
-				t.Logf("sshd said:\n%s", text)
-			}
-		})
 		cfg := r.config()
 		cfg.Backend, cfg.KeyFile = backend, clientKey
-		cfg.URL = "ssh://" + me.Username + "@" + address + r.bare
 		cfg.KnownHostsFile = filepath.Join(t.TempDir(), "known_hosts")
+		var known string
+		cfg.URL, known = debianSSHD(t, r, client.PublicKey())
 		unknown, err := Open(cfg)
 		if err != nil {
 			t.Fatal(err)
@@ -115,11 +124,83 @@ func TestServers_SSHDWithGitShell(t *testing.T) {
 		w := follows(t, unknown)
 		w.trouble(CodeHostKeyUnknown)
 		w.stop()
-		if err := os.WriteFile(cfg.KnownHostsFile, []byte(knownhosts.Line([]string{address}, host.PublicKey())+"\n"), 0o600); err != nil {
+		if err := os.WriteFile(cfg.KnownHostsFile, []byte(known), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		r.followed(t, cfg)
 	})
+}
+
+// Debian's ssh-agent holds the key, and no file of ours does.
+func TestServers_SSHAgent(t *testing.T) {
+	backends(t, func(t *testing.T, backend string) {
+		r := newRepo(t)
+		client, clientKey := newKey(t)
+		cfg := r.config()
+		var known string
+		cfg.URL, known = debianSSHD(t, r, client.PublicKey())
+		cfg.Backend, cfg.KnownHostsFile, cfg.AgentSocket = backend, file(t, known), sshAgent(t)
+		r.push("z.cue", "zero", "before")
+		for _, step := range []struct{ key, backend, code, text string }{
+			{"", BackendGo, CodeCredentials, "offers no key"},
+			{"", BackendExec, CodeUnauthorized, "refuses the keys of the ssh agent"},
+			{"stranger", "", CodeUnauthorized, "refuses the keys of the ssh agent"},
+		} {
+			if step.key != "" {
+				_, stranger := newKey(t)
+				sshAdd(t, cfg.AgentSocket, stranger)
+			}
+			if step.backend != "" && step.backend != backend {
+				continue
+			}
+			w := watch(t, cfg)
+			if got := w.trouble(step.code); !strings.Contains(got.Text, step.text) || !strings.Contains(got.Next, "SSH_AUTH_SOCK="+cfg.AgentSocket) {
+				t.Errorf("%+v", got)
+			}
+			w.stop()
+		}
+		sshAdd(t, cfg.AgentSocket, clientKey)
+		r.followed(t, cfg)
+	})
+}
+
+// sshAgent is the socket of an agent without keys.
+func sshAgent(t *testing.T) (socket string) {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "agent") // a socket's path must be short
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	socket = filepath.Join(dir, "socket")
+	cmd := exec.Command("ssh-agent", "-D", "-a", socket)
+	said, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if errors.Is(err, exec.ErrNotFound) {
+		t.Skip("no ssh-agent: install openssh-client")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	if line, err := bufio.NewReader(said).ReadString('\n'); err != nil { // it listens by then
+		t.Fatalf("ssh-agent: %q, %v", line, err)
+	}
+	return socket
+}
+
+func sshAdd(t *testing.T, socket, key string) {
+	t.Helper()
+	cmd := exec.Command("ssh-add", "-q", key)
+	cmd.Env = append(os.Environ(), "SSH_AUTH_SOCK="+socket)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("ssh-add: %v %s", err, out)
+	}
 }
 
 // git daemon speaks a protocol of its own, which the git binary alone has.

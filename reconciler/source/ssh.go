@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -44,16 +43,12 @@ func (s *sshRemote) tell(err error) error {
 	return tellCommon(s.cfg, err)
 }
 
-func (s *sshRemote) refused() error {
-	return &fault{CodeUnauthorized, s.cfg.URL + " refuses the key " + s.cfg.KeyFile,
-		"ssh-keygen -y -f " + s.cfg.KeyFile + ", and allow the key that it prints there", nil}
-}
-
 func (s *sshRemote) dial(ctx context.Context) (session, error) {
-	signer, err := s.key()
+	keys, release, err := s.keys(ctx)
 	if err != nil {
 		return nil, err
 	}
+	defer release()
 	hosts, err := openKnownHosts(s.cfg.KnownHostsFile)
 	if err != nil {
 		return nil, err
@@ -63,7 +58,7 @@ func (s *sshRemote) dial(ctx context.Context) (session, error) {
 		return nil, err
 	}
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
-	client, err := s.handshake(conn, signer, hosts)
+	client, err := s.handshake(conn, keys, hosts)
 	if err == nil {
 		var out *sshSession
 		if out, err = s.start(client, stop); err == nil {
@@ -82,11 +77,11 @@ func ignoreClosed(err error) error {
 	return err
 }
 
-func (s *sshRemote) handshake(conn net.Conn, signer ssh.Signer, hosts *knownHosts) (*ssh.Client, error) {
+func (s *sshRemote) handshake(conn net.Conn, keys ssh.AuthMethod, hosts *knownHosts) (*ssh.Client, error) {
 	var refused error // the library would wrap it into text
 	c, chans, reqs, err := ssh.NewClientConn(conn, s.addr, &ssh.ClientConfig{
 		User:              cmp.Or(s.ep.User, "git"),
-		Auth:              []ssh.AuthMethod{ssh.PublicKeys(signer)},
+		Auth:              []ssh.AuthMethod{keys},
 		HostKeyAlgorithms: hosts.algorithms(s.addr),
 		HostKeyCallback: func(addr string, remote net.Addr, key ssh.PublicKey) error {
 			refused = hosts.check(addr, remote, key)
@@ -100,21 +95,6 @@ func (s *sshRemote) handshake(conn net.Conn, signer ssh.Signer, hosts *knownHost
 		return nil, err
 	}
 	return ssh.NewClient(c, chans, reqs), nil
-}
-
-func (s *sshRemote) key() (ssh.Signer, error) {
-	pem, err := os.ReadFile(s.cfg.KeyFile)
-	if err != nil {
-		return nil, &fault{CodeCredentials, "the ssh key cannot be read", "ls -l " + s.cfg.KeyFile, err}
-	}
-	signer, err := ssh.ParsePrivateKey(pem)
-	if _, ok := errors.AsType[*ssh.PassphraseMissingError](err); ok {
-		return nil, &fault{CodeCredentials, s.cfg.KeyFile + " is locked with a passphrase", "ssh-keygen -p -f " + s.cfg.KeyFile, nil}
-	}
-	if err != nil {
-		return nil, &fault{CodeCredentials, s.cfg.KeyFile + " is no private ssh key", "ssh-keygen -y -f " + s.cfg.KeyFile, err}
-	}
-	return signer, nil
 }
 
 // start runs git-upload-pack.
