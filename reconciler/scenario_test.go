@@ -51,6 +51,8 @@ type world struct {
 	owners       []schema.Owner
 	rewritten    bool
 	unverified   string
+	unplanned    string
+	planned      []string
 	unresolved   []reconciler.Unresolved
 	others       []reconciler.Ask
 	facts        reconciler.Facts
@@ -74,7 +76,7 @@ func (w *world) do(t *testing.T, d *datadriven.TestData) string {
 		w.follow(d)
 	case "repos": // which repository's each team in force is
 		return w.repos()
-	case "commit": // commit ID [repo=REPO] [error=TEAM] [rewritten] [unverified] [allow=N]; a line each: NAME key=value…
+	case "commit": // commit ID [repo=REPO] [error=TEAM] [rewritten] [unverified] [unplanned] [allow=N]; a line each: NAME key=value…
 		w.commit(t, d)
 	case "pools": // the pools of the commits that follow, a line each: NAME parent=P weight=2 guarantee=2 limit=1 (cpu) lend=yes
 		w.setPools(t, d.Input)
@@ -84,6 +86,8 @@ func (w *world) do(t *testing.T, d *datadriven.TestData) string {
 		return ""
 	case "approve": // approve ID [signature]
 		w.facts.Approvals = append(w.facts.Approvals, reconciler.Approval{Commit: d.CmdArgs[0].Key, Repo: repoOf(t, d), Actor: "ann", At: w.now, Signature: d.HasArg("signature")})
+	case "pin": // somebody approves the plan of pull request 7, which says what the commit would do
+		w.pin(t)
 	case "ask": // ask VERB NODE|WORKLOAD [reason="…"] [for=2h] [by=ann]: an operator wishes
 		if text, granted := w.ask(t, d); granted {
 			return text + w.pass()
@@ -251,7 +255,7 @@ func (w *world) hear() {
 }
 
 func (w *world) input() reconciler.Input {
-	return reconciler.Input{Desired: w.desired, Rewritten: w.rewritten, Unverified: w.unverified, Unresolved: w.unresolved, Others: w.others, Observed: w.snap,
+	return reconciler.Input{Desired: w.desired, Rewritten: w.rewritten, Unverified: w.unverified, Unplanned: w.unplanned, Planned: w.planned, Unresolved: w.unresolved, Others: w.others, Observed: w.snap,
 		Facts: w.facts, Now: w.now, Epoch: w.epoch, Started: w.started, Scratch: &w.scratch}
 }
 

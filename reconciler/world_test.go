@@ -53,6 +53,19 @@ func (w *world) commit(t *testing.T, d *datadriven.TestData) {
 	spec.Pools, spec.Owners = w.pools, w.owners
 	spec.Seal()
 	w.desired, w.rewritten, w.unverified = spec, d.HasArg("rewritten"), unverified
+	w.unplanned, w.planned = "", nil
+	if d.HasArg("unplanned") {
+		w.unplanned = "nobody approved a plan that says so"
+	}
+}
+
+func (w *world) pin(t *testing.T) {
+	p := reconciler.PinnedPlan{Voucher: reconciler.Voucher{Pull: 7, Commit: "head", Actor: "ann", At: w.now}}
+	facts, err := reconciler.PinPlan(w.facts, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.facts, w.unplanned, w.planned = facts, "", []string{p.Key()}
 }
 
 func (w *world) setOwners(t *testing.T, input string) {
@@ -361,7 +374,13 @@ func (w *world) commits() string {
 		if c.Reason != "" {
 			fmt.Fprintf(&b, ": %s", c.Reason)
 		}
+		for k := range c.Vouched {
+			fmt.Fprintf(&b, ", by %s", &c.Vouched[k])
+		}
 		fmt.Fprintln(&b)
+	}
+	for i := range w.facts.Plans {
+		fmt.Fprintf(&b, "there waits %s\n", &w.facts.Plans[i].Voucher)
 	}
 	return b.String()
 }

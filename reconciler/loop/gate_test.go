@@ -206,3 +206,24 @@ func TestGate_AnApprovalTakenBack(t *testing.T) {
 		c.Await(time.Minute, "held", held(second, "nobody approved"))
 	})
 }
+
+// The operators' gate holds for every repository, each of whose plans is compared
+// with what is in force of its own.
+func TestGate_OfAnotherRepository(t *testing.T) {
+	inGated(t, func(t *testing.T, c *memory.Cluster, _ []string) {
+		b := c.Follow("b")[0]
+		files := []string{"cats/tom.cue", team("cats", "r/web:1")}
+		first := b.Push("one", "", files...)
+		c.Await(time.Minute, "held", func(s *status.Status) bool {
+			return endedIn("b", first, reconciler.Held)(s) && strings.HasPrefix(s.Newest("b").Reason, "nobody approved a plan that says cats/web: create of r/web:1@sha256:")
+		})
+		if _, err := c.Loop().Approve(t.Context(), first, "ann"); err != nil {
+			t.Fatal(err)
+		}
+		c.Await(5*time.Minute, "applied", endedIn("b", first, reconciler.Applied))
+		second := b.Push("two", "", "cats/tom.cue", team("cats", "r/web:2"))
+		c.Await(time.Minute, "held", func(s *status.Status) bool {
+			return endedIn("b", second, reconciler.Held)(s) && strings.HasPrefix(s.Newest("b").Reason, "nobody approved a plan that says cats/web: image: r/web:1 → r/web:2")
+		})
+	})
+}

@@ -32,6 +32,9 @@ type Cluster struct {
 	// Images are the registry: reference → pinned reference, or a failure.
 	Images *Images
 
+	// Policies are what machines refuse, by node, from their next start on.
+	Policies map[string]*schema.MachinePolicy
+
 	// Tree is what every evaluation waits for.
 	Tree Gate
 
@@ -190,7 +193,7 @@ func (c *Cluster) StartAgent(name string) {
 	c.links[name] = link
 	a, err := agent.New(agent.Config{SinceBoot: func() time.Duration { return time.Duration(time.Now().UnixNano()) }, BootID: "b",
 		Runtime: c.Engine.Runtime("test", name), Dir: filepath.Join(c.dir, name),
-		Node: name, Address: "10.0.0.1", Log: slog.New(slog.DiscardHandler), Dial: c.Engine.Dial, Capacity: nodes.Capacity{CPU: 4000, Memory: 8 << 30}})
+		Node: name, Policy: c.Policies[name], Address: "10.0.0.1", Log: slog.New(slog.DiscardHandler), Dial: c.Engine.Dial, Capacity: nodes.Capacity{CPU: 4000, Memory: 8 << 30}})
 	if err != nil {
 		c.t.Fatal(err)
 	}
