@@ -26,8 +26,8 @@ func newExplainCommand() *cobra.Command {
 		Short: "Tell why a slot is where it is, or why it is nowhere",
 		Long: `Explain tells why a slot runs on its node, or what keeps it from any: how many
 nodes each filter refused and by how much, what failed there, and what led to it.
-For a workload it tells this of each of its slots; as -o json, one object with
-the list.`,
+For a workload it tells this of each of its slots, and once of those that are
+nowhere for the same reasons; as -o json, one object with the list of all.`,
 		Example: "  bayplan explain shop/web\n  bayplan explain shop/web.0",
 		Args:    takes("WORKLOAD"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -158,11 +158,6 @@ func (r *reading) explanationText(cmd *cobra.Command, raw []byte) (string, error
 		return doc.Workload + " has no slot, and asks for none\n", nil
 	}
 	var b strings.Builder
-	for i := range all {
-		if i > 0 {
-			b.WriteString("\n")
-		}
-		view.Explanation(&b, &all[i], r.look(cmd))
-	}
+	view.Explanations(&b, all, r.look(cmd))
 	return b.String(), nil
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"io"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -37,7 +36,7 @@ func newPoolVerb(name, short, example string, draw func(io.Writer, []status.Pool
 	text := func(st *status.Status, l view.Look) string {
 		var b strings.Builder
 		draw(&b, st.Pools, l)
-		view.Problems(&b, slices.DeleteFunc(slices.Clone(st.Problems), func(p status.Problem) bool { return !strings.HasPrefix(p.Code, "pool-") }), l)
+		view.Problems(&b, poolProblems(st.Problems), l)
 		return b.String()
 	}
 	cmd := &cobra.Command{Use: name, Short: short, Long: poolLong, Example: "  " + example, Args: takes(),
@@ -47,11 +46,24 @@ func newPoolVerb(name, short, example string, draw func(io.Writer, []status.Pool
 	return cmd
 }
 
-// poolsOf is the document of `pool ls`: the status without all but its pools.
+// poolProblems are those that pools have.
+func poolProblems(all []status.Problem) []status.Problem {
+	some := []status.Problem{}
+	for _, p := range all {
+		if strings.HasPrefix(p.Code, "pool-") {
+			some = append(some, p)
+		}
+	}
+	return some
+}
+
+// poolsOf is the document of `pool ls`: the status without all but its pools and
+// what is wrong with them.
 func poolsOf(raw []byte) ([]byte, error) {
 	all, err := document[struct {
-		Schema string          `json:"schema"`
-		Pools  json.RawMessage `json:"pools"`
+		Schema   string           `json:"schema"`
+		Pools    json.RawMessage  `json:"pools"`
+		Problems []status.Problem `json:"problems"`
 	}](raw)
 	if err != nil {
 		return nil, err
@@ -59,5 +71,6 @@ func poolsOf(raw []byte) ([]byte, error) {
 	if all.Pools == nil {
 		all.Pools = json.RawMessage("[]")
 	}
+	all.Problems = poolProblems(all.Problems)
 	return show.Encode(all)
 }

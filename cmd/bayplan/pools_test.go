@@ -117,3 +117,12 @@ func TestServer_TellsOfPools(t *testing.T) {
 	s.tells("explain pay/far.0 -o json", `"filter": *"constraint"`, `"node": *"n2"`)
 	s.tells("status", `no node ever could: it needs 64Gi memory`)
 }
+
+// TestPoolsOf_WhatIsWrong: the document of pools has what is wrong with them, and with
+// nothing else.
+func TestPoolsOf_WhatIsWrong(t *testing.T) {
+	got, err := poolsOf([]byte(`{"schema":"bayplan/v1","pools":[],"problems":[{"code":"node-unreachable","text":"n1"},{"code":"pool-promises","text":"more than there is"}]}`))
+	if err != nil || strings.Contains(string(got), "n1") || !strings.Contains(string(got), "more than there is") {
+		t.Errorf("%s, %v", got, err)
+	}
+}

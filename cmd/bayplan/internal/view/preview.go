@@ -46,13 +46,7 @@ func Preview(w io.Writer, p *status.Preview, l Look) {
 	for _, e := range p.Evictions {
 		fmt.Fprintf(w, "%s %s ends on %s %s\n\n", l.Paint.Text(show.Warn, "!"), show.Clean(e.Slot), show.Clean(e.Node), show.Clean(e.Why))
 	}
-	for _, u := range p.Unplaced {
-		fmt.Fprintf(w, "%s %s finds no place: %s\n", l.Paint.Text(show.Bad, "!"), show.Clean(u.Slot), show.Clean(u.Text))
-		for _, why := range u.Why {
-			fmt.Fprintf(w, "    %s\n", show.Clean(why))
-		}
-		fmt.Fprintln(w)
-	}
+	unplaced(w, p.Unplaced, l)
 	for _, text := range p.Warnings {
 		if !told(p, text) {
 			fmt.Fprintf(w, "%s %s\n\n", l.Paint.Text(show.Warn, "!"), show.Clean(text))
