@@ -46,7 +46,9 @@ func Plan(in reconciler.Input, q Question) Preview {
 		p.Mode, p.Against = OnBase, q.Base.Revision.Commit
 		p.forgive(waited)
 	}
-	p.Pinned, p.Outline = pinned, outlineOf(&before.Spec, &f.Facts.Spec, &p)
+	if p.Pinned = pinned; pinned {
+		p.Outline = outlineOf(&before.Spec, &f.Facts.Spec, &p)
+	}
 	return p
 }
 

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"maps"
-	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -22,31 +21,30 @@ func outlineOf(old, new *schema.Spec, p *Preview) reconciler.Outline {
 	for _, c := range rawClusterChanges(old, new) {
 		o.Texts = append(o.Texts, textChange("", c))
 	}
-	set := map[string]bool{}
-	for _, s := range []*schema.Spec{old, new} {
-		for i := range s.Workloads {
-			set[s.Workloads[i].Name] = true
+	was, is := old.Workloads, new.Workloads
+	for len(was)+len(is) > 0 {
+		switch {
+		case len(is) == 0 || len(was) > 0 && was[0].Name < is[0].Name:
+			o.Texts = append(o.Texts, reconciler.TextChange{Workload: was[0].Name, Sum: sumOf("remove"), Text: "remove"})
+			was = was[1:]
+		case len(was) == 0 || is[0].Name < was[0].Name:
+			o.Texts = append(o.Texts, reconciler.TextChange{Workload: is[0].Name, Sum: sumOf(&is[0]), Text: "create" + madeOf(&is[0])})
+			is = is[1:]
+		default:
+			o.Texts = append(o.Texts, textChanges(&was[0], &is[0])...)
+			was, is = was[1:], is[1:]
 		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(set)) {
-		o.Texts = append(o.Texts, textChanges(name, old.Workload(name), new.Workload(name))...)
 	}
 	return o
 }
 
-// textChanges are those of one workload; one that is new, or goes, is one change.
-func textChanges(name string, old, new *schema.Workload) (all []reconciler.TextChange) {
-	switch {
-	case old == nil:
-		return []reconciler.TextChange{{Workload: name, Sum: sumOf(new), Text: "create" + madeOf(new)}}
-	case new == nil:
-		return []reconciler.TextChange{{Workload: name, Sum: sumOf("remove"), Text: "remove"}}
-	}
-	if reflect.DeepEqual(old, new) {
+// textChanges are those of a workload that stays.
+func textChanges(old, new *schema.Workload) (all []reconciler.TextChange) {
+	if schema.SameText(old, new) {
 		return nil // as nearly all are
 	}
 	for _, c := range rawChanges(old, new) {
-		all = append(all, textChange(name, c))
+		all = append(all, textChange(new.Name, c))
 	}
 	return all
 }

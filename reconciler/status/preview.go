@@ -47,7 +47,7 @@ type Preview struct {
 	// Pinned is whether a commit that nobody approved the plan of would be held: the
 	// text in force says so (cluster: gates: pinPlans).
 	Pinned bool `json:"pinned,omitempty"`
-	// Outline is what an approval of the plan is about.
+	// Outline is what an approval of the plan is about, where that is asked for.
 	Outline reconciler.Outline `json:"-"`
 	// Warnings are what the preview could not know: images that no registry
 	// would resolve, told beside their workloads too.
