@@ -74,7 +74,7 @@ func (p *pass) handsOver(a *Ask, own, last *schema.Spec) (given []handover) {
 			continue
 		}
 		at := slices.IndexFunc(asks, func(b Ask) bool {
-			return b.Repo != a.Repo && b.sound(t.Name) && b.Desired.Hash != "" && b.Desired.Hash == p.facts.TakenIn(b.Repo)
+			return b.Repo != a.Repo && b.sound(t.Name) != nil && b.Desired.Hash != "" && b.Desired.Hash == p.facts.TakenIn(b.Repo)
 		})
 		if at >= 0 {
 			given = append(given, handover{t.Name, &asks[at]})
@@ -159,11 +159,12 @@ func (p *pass) handed(a *Ask) bool {
 		return false
 	}
 	return slices.ContainsFunc(p.facts.Spec.Teams, func(t schema.Team) bool {
-		if t.Repo != a.Repo || t.Name == "" || !a.sound(t.Name) {
+		wanted := a.sound(t.Name)
+		if t.Repo != a.Repo || t.Name == "" || wanted == nil {
 			return false
 		}
 		owner, owned := ownerIn(p.facts.Spec.Teams, t.Name)
-		return len(t.Errors) == 0 && t.Commit != a.Desired.Revision.Commit ||
+		return len(t.Errors) == 0 && t.Commit != wanted.Commit ||
 			slices.ContainsFunc(t.Errors, Claimed) && (!owned || !p.follows(owner))
 	})
 }

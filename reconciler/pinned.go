@@ -10,6 +10,8 @@ import (
 
 // Voucher is who approved a plan, of what.
 type Voucher struct {
+	// Repo is the repository that it is about; empty is the operators'.
+	Repo string `json:"repo,omitempty"`
 	// Pull is the pull request's number; zero where an operator pinned it.
 	Pull int `json:"pull,omitempty"`
 	// Commit is the one that was planned.
@@ -19,7 +21,13 @@ type Voucher struct {
 }
 
 // Key tells one voucher from all others.
-func (v *Voucher) Key() string { return fmt.Sprintf("%d %s %s", v.Pull, v.Commit, v.Actor) }
+func (v *Voucher) Key() string {
+	key := fmt.Sprintf("%d %s %s", v.Pull, v.Commit, v.Actor)
+	if v.Repo != "" {
+		key += " of " + v.Repo
+	}
+	return key
+}
 
 // String names what was approved for people.
 func (v *Voucher) String() string {
@@ -61,6 +69,11 @@ func PinPlan(f Facts, p PinnedPlan) (Facts, error) {
 	}
 	f.Plans = all
 	return f, nil
+}
+
+// PlansOf are those that are about one repository.
+func PlansOf(all []PinnedPlan, repo string) []PinnedPlan {
+	return without(all, func(p *PinnedPlan) bool { return p.Repo != repo })
 }
 
 // UnpinPlan takes an approval back.

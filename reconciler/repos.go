@@ -74,9 +74,13 @@ func (a *Ask) unresolved(workload string) *Unresolved {
 	return &a.Unresolved[at]
 }
 
-// sound is whether the repository has the team, in good order.
-func (a *Ask) sound(team string) bool {
-	return slices.ContainsFunc(a.Desired.Teams, func(t schema.Team) bool { return t.Name == team && len(t.Errors) == 0 })
+// sound is the team as the repository has it, in good order; nil where it has not.
+func (a *Ask) sound(team string) *schema.Team {
+	at := slices.IndexFunc(a.Desired.Teams, func(t schema.Team) bool { return t.Name == team && len(t.Errors) == 0 })
+	if at < 0 {
+		return nil
+	}
+	return &a.Desired.Teams[at]
 }
 
 // alone is whether there never was more than the operators' repository.

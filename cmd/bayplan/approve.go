@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"connectrpc.com/connect"
 	"github.com/spf13/cobra"
@@ -14,13 +15,15 @@ import (
 func newApproveCommand() *cobra.Command {
 	var conn client.Config
 	cmd := &cobra.Command{
-		Use:   "approve COMMIT",
+		Use:   "approve [REPO:]COMMIT",
 		Short: "Let a held commit through",
 		Long: `Approve lets a commit through that is Held: it would remove more than half of the
 workloads or all that a team has, it does not descend from what is in force,
-it is not what an approved plan said, or nobody who may sign vouches for it. The last is a matter of its own: what the commit
+it is not what an approved plan said, it would have teams of a repository that is
+followed no more, or nobody who may sign vouches for it. The last is a matter of its own: what the commit
 asks for is looked at only then, and may have it held once more. Look at the list first: ` + "`bayplan status`" + ` shows it. The record keeps who approved: your
-certificate's name, and your user's.`,
+certificate's name, and your user's. Where two repositories have the same commit,
+its name goes before it.`,
 		Example: "  bayplan approve 3f2a9c1d2e",
 		Args:    takes("COMMIT"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -33,7 +36,7 @@ certificate's name, and your user's.`,
 }
 
 func approve(cmd *cobra.Command, conn *client.Config, commit string) error {
-	if !isCommit(commit) {
+	if _, hash, said := strings.Cut(commit, ":"); !isCommit(commit) && !(said && isCommit(hash)) {
 		return exit.Usagef("bayplan status", "%q is no commit: want its hash or at least the first 4 digits", commit)
 	}
 	c, err := conn.Dial()

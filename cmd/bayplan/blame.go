@@ -109,6 +109,9 @@ func (b *blaming) inForce(ctx context.Context, workload string) (string, error) 
 	if r := st.Workloads[at].Rollout; r != nil && r.Commit != "" {
 		return r.Commit, nil
 	}
+	if r := st.Newest(st.Workloads[at].Repo); r != nil {
+		return r.Commit, nil
+	}
 	return st.Revision.Commit, nil
 }
 

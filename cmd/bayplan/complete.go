@@ -112,8 +112,8 @@ func heldCommits(st *status.Status) []string {
 
 func commitsThat(st *status.Status, keep func(status.Revision) bool) []string {
 	var all []string
-	for _, r := range append([]status.Revision{st.Revision}, st.History...) {
-		if r.Commit != "" && keep(r) {
+	for _, r := range st.Commits() {
+		if keep(r) {
 			all = append(all, shortCommit(r.Commit)+"\t"+progress(r.Outcome)+": "+r.Subject)
 		}
 	}

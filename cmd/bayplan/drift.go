@@ -10,7 +10,7 @@ import (
 )
 
 func newDriftCommand() *cobra.Command {
-	r, exitCode := &reading{}, false
+	r, of, exitCode := &reading{}, ofRepo{}, false
 	cmd := &cobra.Command{
 		Use:   "drift [WORKLOAD|TEAM]",
 		Short: "Show where what runs is not what the repository asks for, and why",
@@ -31,6 +31,9 @@ has ended. With --exit-code it ends with 2 where anything differs.`,
 			if err != nil {
 				return err
 			}
+			if st, err = of.narrow(st); err != nil {
+				return err
+			}
 			d := status.DriftOf(st, append(args, "")[0])
 			if r.format.People() {
 				view.Drift(cmd.OutOrStdout(), &d, r.look(cmd))
@@ -45,6 +48,7 @@ has ended. With --exit-code it ends with 2 where anything differs.`,
 	}
 	cmd.ValidArgsFunction = completeFrom(&r.conn, workloadsAndTeams)
 	r.addFlags(cmd)
+	of.addFlag(cmd, &r.conn)
 	cmd.Flags().BoolVar(&exitCode, "exit-code", false, "exit with 2 when anything differs")
 	return cmd
 }

@@ -32,6 +32,8 @@ type evaluating struct {
 	root, env string
 	// sums has it be an error what teams ask for together beyond a quota.
 	sums bool
+	// operators is a tree of the operators' repository, of a tree that is another's.
+	operators string
 }
 
 func (e *evaluating) addFlags(cmd *cobra.Command) {
@@ -40,6 +42,10 @@ func (e *evaluating) addFlags(cmd *cobra.Command) {
 	e.allow.addFlag(cmd.Flags())
 	cmd.Flags().StringVar(&e.root, "root", "", "folder of the tree that counts, as for the server")
 	cmd.Flags().StringVar(&e.env, "env", "", envUsage)
+	cmd.Flags().StringVar(&e.operators, "operators", "", "folder with the operators' repository that this one is held to, where the server follows several")
+	if err := cmd.MarkFlagDirname("operators"); err != nil {
+		panic(err) // the flag is not defined
+	}
 }
 
 func (e *evaluating) check(cmd *cobra.Command, _ []string) error {
@@ -58,12 +64,12 @@ func plainName(env string) bool { return env == "" || schema.ValidName(env) }
 // load evaluates a tree until a signal ends the verb.
 func (e *evaluating) load(cmd *cobra.Command, dir string) (schema.Spec, error) {
 	dir = filepath.Join(dir, e.root)
-	return load.LoadContext(cmd.Context(), os.DirFS(dir), tree.Revision(cmd.Context(), dir), e.options(cmd)...)
+	return load.LoadContext(cmd.Context(), os.DirFS(dir), tree.Revision(cmd.Context(), dir), e.options(cmd, os.DirFS(dir))...)
 }
 
 // loadAt evaluates files of a commit.
 func (e *evaluating) loadAt(cmd *cobra.Command, files fs.FS, rev schema.Revision) (schema.Spec, error) {
-	return load.LoadContext(cmd.Context(), files, rev, e.options(cmd)...)
+	return load.LoadContext(cmd.Context(), files, rev, e.options(cmd, files)...)
 }
 
 // within is the part of a whole tree that counts.
@@ -72,12 +78,15 @@ func (e *evaluating) within(files fs.FS) (fs.FS, error) {
 	return fs.Sub(files, root)
 }
 
-func (e *evaluating) options(cmd *cobra.Command) []load.Option {
-	all := []load.Option{e.limits(), load.WithGrants(e.grants(cmd)), load.WithEnvironment(e.env)}
+func (e *evaluating) options(cmd *cobra.Command, files fs.FS) []load.Option {
+	all := []load.Option{e.limits(), load.WithGrants(e.grants(cmd))}
 	if e.sums {
 		all = append(all, load.WithSums())
 	}
-	return all
+	if e.operators == "" {
+		return append(all, load.WithEnvironment(e.env))
+	}
+	return append(all, load.AsGuest(files, os.DirFS(e.operators), e.env))
 }
 
 // places are the options for finding where fields stand.

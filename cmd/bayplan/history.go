@@ -1,6 +1,8 @@
 package main
 
 import (
+	"slices"
+
 	"connectrpc.com/connect"
 	"github.com/spf13/cobra"
 
@@ -11,7 +13,7 @@ import (
 )
 
 func newHistoryCommand() *cobra.Command {
-	v := &reading{}
+	v, of := &reading{}, ofRepo{}
 	cmd := &cobra.Command{
 		Use:   "history [WORKLOAD]",
 		Short: "List what became of the newest commits, or of one workload's rollouts",
@@ -21,15 +23,16 @@ how its newest rollouts ended, and the commits that touched it.`,
 		Example: "  bayplan history\n  bayplan history shop/web\n  bayplan history -o json | jq '.commits[].outcome'",
 		Args:    takes("[WORKLOAD]"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return tellHistory(cmd, v, append(args, "")[0])
+			return tellHistory(cmd, v, &of, append(args, "")[0])
 		},
 	}
 	cmd.ValidArgsFunction = completeFrom(&v.conn, workloadNames)
 	v.addFlags(cmd)
+	of.addFlag(cmd, &v.conn)
 	return cmd
 }
 
-func tellHistory(cmd *cobra.Command, v *reading, workload string) error {
+func tellHistory(cmd *cobra.Command, v *reading, of *ofRepo, workload string) error {
 	c, err := v.conn.Dial()
 	if err != nil {
 		return err
@@ -39,12 +42,22 @@ func tellHistory(cmd *cobra.Command, v *reading, workload string) error {
 	if err != nil {
 		return err
 	}
-	if !v.format.People() {
+	if !v.format.People() && of.name == "" {
 		return show.Document(cmd.OutOrStdout(), v.format, r.Msg.Json)
 	}
 	h, err := document[status.History](r.Msg.Json)
 	if err != nil {
 		return err
+	}
+	if of.name != "" {
+		repo, err := of.ask(cmd, c)
+		if err != nil {
+			return err
+		}
+		h.Commits = slices.DeleteFunc(h.Commits, func(r status.Revision) bool { return r.Repo != repo })
+	}
+	if !v.format.People() {
+		return show.Value(cmd.OutOrStdout(), v.format, h)
 	}
 	view.History(cmd.OutOrStdout(), h, v.look(cmd))
 	return nil

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -26,6 +25,7 @@ import (
 type planning struct {
 	reading
 	evaluating
+	of       ofRepo
 	exitCode bool
 	live     bool
 	snapshot string
@@ -60,6 +60,10 @@ says ` + "`cluster: gates: pinPlans: true`" + `: whatever way the same changes c
 branch, their commit is applied, and Held if anything but the place of a slot would
 be otherwise by then.
 
+Where the server follows several repositories, the tree is the operators' unless
+--repo names another; --operators is then a tree of the operators', whose policy and
+pools hold for it, too.
+
 What looks like a secret is not shown, only that it differs. An image that no
 registry has is a warning beside its workload: it may come yet.
 
@@ -75,6 +79,7 @@ with --exit-code 2 when there are changes.`,
 	}
 	p.reading.addFlags(cmd)
 	p.evaluating.addFlags(cmd)
+	p.of.addFlag(cmd, &p.conn)
 	cmd.Flags().BoolVar(&p.exitCode, "exit-code", false, "exit with 2 when there are changes")
 	cmd.Flags().BoolVar(&p.live, "live", false, "compare HEAD with the live cluster, not with BASE")
 	cmd.Flags().BoolVar(&p.pin, "pin", false, "approve the plan: its commit is Held if anything else would happen")
@@ -92,6 +97,9 @@ func (p *planning) run(cmd *cobra.Command, args []string) error {
 	if p.pin && p.snapshot != "" {
 		return exit.Usagef("bayplan plan --help", "--pin has the server record the plan, and --snapshot asks no server: take one of them")
 	}
+	if p.of.name != "" && p.operators == "" {
+		return exit.Usagef("--operators DIR", "a plan for repository %s wants the operators' part that it is held to", p.of.name)
+	}
 	p.open = p.snapshot == ""
 	head, base, broken, err := p.texts(cmd, args)
 	if err != nil {
@@ -103,7 +111,7 @@ func (p *planning) run(cmd *cobra.Command, args []string) error {
 	if p.live {
 		base = nil
 	}
-	preview, err := p.ask(cmd.Context(), head, base)
+	preview, err := p.ask(cmd, head, base)
 	if err != nil {
 		return err
 	}
@@ -183,9 +191,9 @@ func (p *planning) tellBroken(cmd *cobra.Command, base *text, broken error) {
 }
 
 // ask has the plan decided, by the server or on the snapshot.
-func (p *planning) ask(ctx context.Context, head, base *text) (*status.Preview, error) {
+func (p *planning) ask(cmd *cobra.Command, head, base *text) (*status.Preview, error) {
 	if p.snapshot != "" {
-		return planOn(p.snapshot, head, base)
+		return planOn(p.snapshot, p.of.name, head, base)
 	}
 	c, err := p.conn.Dial()
 	if err != nil {
@@ -193,6 +201,11 @@ func (p *planning) ask(ctx context.Context, head, base *text) (*status.Preview, 
 	}
 	defer c.Close()
 	request := &controlpb.PlanRequest{Pin: p.pin, Actor: client.Actor()}
+	if p.of.name != "" {
+		if request.Repo, err = p.of.ask(cmd, c); err != nil {
+			return nil, err
+		}
+	}
 	if request.Spec, err = json.Marshal(head.spec); err != nil {
 		return nil, err
 	}
@@ -201,7 +214,7 @@ func (p *planning) ask(ctx context.Context, head, base *text) (*status.Preview, 
 			return nil, err
 		}
 	}
-	r, err := c.Plan(ctx, connect.NewRequest(request))
+	r, err := c.Plan(cmd.Context(), connect.NewRequest(request))
 	if connect.CodeOf(err) == connect.CodeInvalidArgument {
 		return nil, &exit.Error{Code: exit.Invalid, Err: err}
 	}

@@ -19,21 +19,28 @@ const serverLong = `Run the server: it watches the repository, decides what runs
 the agents. Everything that must outlive it stands under --data-dir; it can be
 killed at any moment and started again, and no container notices.
 
+The first --repo is the operators' repository. Each further one, NAME=URL with the
+branch and the folder behind it if need be (#BRANCH:FOLDER), brings teams of its own
+and is held to the operators' pools, policy and owners. Flags about a repository
+take NAME=VALUE, too, for that one alone.
+
 It prints a line to type on each new node, good once, and the variables by which
 the client's verbs reach it.`
 
 func newServerCommand() *cobra.Command {
 	var cfg server.Config
 	var debug bool
+	var repos repoFlags
 	cmd := &cobra.Command{
-		Use:     "server --repo URL",
-		Short:   "Run the server of a cluster",
-		Long:    serverLong,
-		Example: "  bayplan server --repo https://git.example/ops.git --advertise bay1.example",
-		Args:    takes(),
+		Use:   "server --repo URL",
+		Short: "Run the server of a cluster",
+		Long:  serverLong,
+		Example: "  bayplan server --repo https://git.example/ops.git --advertise bay1.example\n" +
+			"  bayplan server --repo https://git.example/ops.git --repo shop=https://git.example/shop.git#main:deploy",
+		Args: takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if cfg.Source.URL == "" {
-				return exit.Usagef("bayplan server --help", "a server wants a repository to follow: --repo")
+			if err := repos.put(&cfg); err != nil {
+				return err
 			}
 			if !plainName(cfg.Environment) {
 				return exit.Usagef("bayplan server --help", "--env is the name of a folder in envs, such as prod")
@@ -58,13 +65,10 @@ func newServerCommand() *cobra.Command {
 	f.StringVar(&cfg.MetricsListen, "metrics-listen", "", "address for /metrics in plain HTTP; it is always on --listen for operators")
 	f.StringVar(&cfg.WebhookSecretFile, "webhook-secret-file", "", "file with the secret of webhooks: a push then takes no poll to be seen (/hooks/github, gitlab, gitea or forgejo)")
 	f.StringVar(&cfg.WebhookListen, "webhook-listen", "", "address for webhooks in plain HTTP, behind a proxy with TLS; they are always heard on --listen")
-	f.StringVar(&cfg.Forge.TokenFile, "forge-token-file", "", "file with a token of the repository's forge: open pull requests are planned, and it is told of plans and outcomes")
-	f.StringVar(&cfg.Forge.Kind, "forge", "", "which forge that is: github, gitlab, gitea or forgejo (told by the host of a public one)")
-	f.StringVar(&cfg.Forge.API, "forge-api", "", "where its API is (where it has it on the repository's host)")
 	f.StringVar(&cfg.ReadyFile, "ready-file", "", "write how to reach the server here (JSON) once it serves")
 	f.IntVar(&cfg.JoinTokens, "join-tokens", 1, "how many join lines to make at the start")
 	f.DurationVar(&cfg.NodeLife, "node-life", wire.DefaultNodeLife, "how long a node's certificate is good; it is renewed after two thirds")
-	sourceFlags(cmd, &cfg.Source)
+	repos.addFlags(cmd, &cfg.Source)
 	f.StringVar(&cfg.RegistryAuth, "registry-auth", "", "docker config file with the registries' passwords (~/.docker/config.json)")
 	f.StringVar(&cfg.Environment, "env", "", envUsage)
 	(*granting)(&cfg.Allow).addFlag(f)

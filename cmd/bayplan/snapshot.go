@@ -68,13 +68,13 @@ func writeSnapshot(out io.Writer, args []string, text []byte) error {
 }
 
 // planOn decides on a recorded state as a server would.
-func planOn(file string, head, base *text) (*status.Preview, error) {
+func planOn(file, repo string, head, base *text) (*status.Preview, error) {
 	r, err := readSnapshot(file)
 	if err != nil {
 		return nil, err
 	}
 	in := r.Input()
-	q := status.Question{Head: head.spec}
+	q := status.Question{Repo: repo, Head: head.spec}
 	accepted := &in.Facts.Spec
 	if base != nil {
 		pinned := base.spec

@@ -19,6 +19,7 @@ import (
 // statusVerb is the verb's flags.
 type statusVerb struct {
 	reading
+	of       ofRepo
 	wait     bool
 	revision string
 	timeout  time.Duration
@@ -47,6 +48,7 @@ seen yet is waited for.`,
 	cmd.ValidArgsFunction = completeFrom(&v.conn, workloadsAndTeams)
 	v.addFlags(cmd)
 	v.addWatch(cmd)
+	v.of.addFlag(cmd, &v.conn)
 	cmd.Flags().BoolVar(&v.wait, "wait", false, "return when the commit has reached its end")
 	cmd.Flags().StringVar(&v.revision, "revision", "", "with --wait: this commit (a prefix will do) rather than the newest")
 	cmd.Flags().DurationVar(&v.timeout, "timeout", defaultWait, "with --wait: how long at most")
@@ -84,6 +86,8 @@ func (v *statusVerb) run(cmd *cobra.Command, args []string) error {
 func (v *statusVerb) check() error {
 	const next = "bayplan status --help"
 	switch {
+	case v.watch && v.of.name != "":
+		return exit.Usagef(next, "-w follows all repositories: choose one of -w and --repo")
 	case v.wait && v.watch:
 		return exit.Usagef(next, "--wait returns and --watch stays: choose one")
 	case !v.wait && v.revision != "":
@@ -105,12 +109,18 @@ func (v *statusVerb) once(cmd *cobra.Command, c *client.Client, match string) er
 }
 
 func (v *statusVerb) print(cmd *cobra.Command, raw []byte) error {
-	if !v.format.People() {
+	if !v.format.People() && v.of.name == "" {
 		return show.Document(cmd.OutOrStdout(), v.format, raw)
 	}
 	st, err := document[status.Status](raw)
+	if err == nil {
+		st, err = v.of.narrow(st)
+	}
 	if err != nil {
 		return err
+	}
+	if !v.format.People() {
+		return show.Value(cmd.OutOrStdout(), v.format, st)
 	}
 	_, err = io.WriteString(cmd.OutOrStdout(), statusText(st, v.look(cmd)))
 	return err

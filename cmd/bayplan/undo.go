@@ -83,6 +83,11 @@ func (v *undoVerb) run(cmd *cobra.Command, name string) error {
 		return err
 	}
 	u := &undoing{follows: info.Msg.Branch, cmd: cmd, workload: name, back: w.Rollout.Undo, tip: st.Revision.Commit, within: v.evaluating}
+	for i := range st.Repos {
+		if r := &st.Repos[i]; r.Name == w.Repo {
+			u.follows, u.tip = r.Branch, r.Revision.Commit
+		}
+	}
 	if err := u.prepare(); err != nil {
 		return err
 	}

@@ -37,7 +37,7 @@ func (v *statusVerb) waitFor(cmd *cobra.Command, c *client.Client, match string)
 		if err != nil {
 			return err
 		}
-		if found, err = sight(st, v.revision); err != nil {
+		if found, err = v.sight(st); err != nil {
 			return err
 		}
 		last = raw
@@ -95,6 +95,34 @@ type sighting struct {
 	// evaluating is the commit itself before it is decided about; nil unless
 	// that takes long.
 	evaluating *status.Evaluating
+}
+
+// sight finds the commit that is waited for: of the repository that is named, or of
+// the one that has it.
+func (v *statusVerb) sight(st *status.Status) (found sighting, err error) {
+	switch {
+	case v.of.name != "":
+		if st, err = v.of.narrow(st); err != nil {
+			return found, err
+		}
+		return sight(st, v.revision)
+	case len(st.Repos) == 0 || v.revision == "":
+		return sight(st.Of(""), v.revision)
+	}
+	for _, name := range st.RepoNames() {
+		repo, _ := st.RepoNamed(name)
+		one, err := sight(st.Of(repo), v.revision)
+		switch {
+		case err != nil:
+			return found, err
+		case one.revision == nil && one.evaluating == nil:
+		case found.revision != nil || found.evaluating != nil:
+			return found, exit.Usagef("say which one: --repo "+name, "%s is in more than one repository", v.revision)
+		default:
+			found = one
+		}
+	}
+	return found, nil
 }
 
 // sight finds the commit that begins with prefix; "" is the newest. A prefix of

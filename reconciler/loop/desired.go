@@ -19,7 +19,7 @@ import (
 // run beside it and come back through the inbox.
 type desired struct {
 	t *term
-	// repo is the repository's name, "" the operators'.
+	// repo is the repository's name, "" the operators' whatever people call it.
 	repo     string
 	followed status.Followed
 	source   Source
@@ -87,7 +87,7 @@ type draft struct {
 }
 
 func newDesired(t *term, r Repo) *desired {
-	return &desired{t: t, repo: r.Name, followed: r.Followed, source: r.Source, load: r.Load, known: map[string]string{}, asked: map[string]*asked{}}
+	return &desired{t: t, followed: r.Followed, source: r.Source, load: r.Load, known: map[string]string{}, asked: map[string]*asked{}}
 }
 
 // tip starts the evaluation of a new commit, and ends that of the one before.

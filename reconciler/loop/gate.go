@@ -77,7 +77,7 @@ func (d *desired) foreseen(ctx context.Context, dr *draft, turn int, accepted st
 		g.next.unplanned = "what it would do cannot be foreseen"
 	default:
 		g.outline, g.plans = o, d.t.facts.Plans
-		g.next.planned, g.next.unplanned = o.Outlined(g.plans)
+		g.next.planned, g.next.unplanned = o.Outlined(reconciler.PlansOf(g.plans, d.repo))
 	}
 	d.commitPhase("compare")
 	d.become(dr, g.next, g.unknown)
@@ -99,7 +99,7 @@ func (d *desired) weigh() {
 		return
 	}
 	dr.gate.plans = d.t.facts.Plans
-	d.wish.planned, d.wish.unplanned = dr.gate.outline.Outlined(dr.gate.plans)
+	d.wish.planned, d.wish.unplanned = dr.gate.outline.Outlined(reconciler.PlansOf(dr.gate.plans, d.repo))
 }
 
 // samePlans is whether both are the very same memory: what is recorded is never
@@ -136,8 +136,8 @@ func (l *Loop) Unpin(ctx context.Context, v reconciler.Voucher, why string) erro
 }
 
 // PreviewAndPin is Preview, and records that the actor approved it.
-func (l *Loop) PreviewAndPin(ctx context.Context, base *schema.Spec, head schema.Spec, actor string) (*status.Preview, error) {
-	p, err := l.Preview(ctx, base, head)
+func (l *Loop) PreviewAndPin(ctx context.Context, repo string, base *schema.Spec, head schema.Spec, actor string) (*status.Preview, error) {
+	p, err := l.Preview(ctx, repo, base, head)
 	if err != nil {
 		return nil, err
 	}
@@ -147,6 +147,6 @@ func (l *Loop) PreviewAndPin(ctx context.Context, base *schema.Spec, head schema
 	if len(p.Outline.Texts) == 0 {
 		return nil, refusal(&reconciler.Refusal{Text: "it changes nothing: a commit that changes nothing needs no approved plan"})
 	}
-	v := reconciler.Voucher{Commit: head.Revision.Commit, Actor: actor, At: l.cfg.Now()}
+	v := reconciler.Voucher{Repo: repo, Commit: head.Revision.Commit, Actor: actor, At: l.cfg.Now()}
 	return p, l.Pin(ctx, reconciler.PinnedPlan{Voucher: v, Outline: p.Outline})
 }

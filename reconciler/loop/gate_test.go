@@ -35,7 +35,7 @@ func specAs(t *testing.T, commit string, files ...string) schema.Spec {
 // pin approves the plan of head against base.
 func pin(t *testing.T, c *memory.Cluster, actor string, base, head schema.Spec) *status.Preview {
 	t.Helper()
-	p, err := c.Loop().PreviewAndPin(t.Context(), &base, head, actor)
+	p, err := c.Loop().PreviewAndPin(t.Context(), "", &base, head, actor)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,7 +151,7 @@ func TestGate_NoCommitOpensItsOwn(t *testing.T) {
 		c.Await(5*time.Minute, "applied", ended(second, reconciler.Applied))
 		third := c.Repo.Push("free", "", changed(opening, "shop/web.cue", web("r/web:3", ""))...)
 		c.Await(5*time.Minute, "nothing is held any more", ended(third, reconciler.Applied))
-		if _, err := c.Loop().PreviewAndPin(t.Context(), nil, specAs(t, "head", one...), "ann"); err == nil || !strings.Contains(err.Error(), "pinPlans") {
+		if _, err := c.Loop().PreviewAndPin(t.Context(), "", nil, specAs(t, "head", one...), "ann"); err == nil || !strings.Contains(err.Error(), "pinPlans") {
 			t.Errorf("a plan is pinned for nobody: %v", err)
 		}
 	})

@@ -178,6 +178,9 @@ func (l *Loop) lead(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := l.checkRepos(&facts); err != nil {
+		return err
+	}
 	past, err := l.cfg.Ledger.Events(ctx, ringSize)
 	if err != nil {
 		return err

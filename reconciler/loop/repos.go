@@ -2,9 +2,14 @@ package loop
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"slices"
+	"strings"
+
+	"github.com/containerd/errdefs"
 
 	"github.com/bayplan/bayplan/reconciler"
 	"github.com/bayplan/bayplan/reconciler/status"
@@ -17,6 +22,44 @@ func (l *Loop) repos() []Repo {
 		return l.cfg.Load(ctx, files, rev)
 	}
 	return append([]Repo{{Followed: l.cfg.Followed, Source: l.cfg.Source, Load: own}}, l.cfg.Others...)
+}
+
+// checkRepos refuses a repository as the operators' that was another one so far: what
+// it lacks of the operators' work would count as removed.
+func (l *Loop) checkRepos(f *reconciler.Facts) error {
+	name := l.cfg.Followed.Name
+	if name == "" || !slices.ContainsFunc(f.Repos, func(r reconciler.RepoFact) bool { return r.Name == name }) {
+		return nil
+	}
+	return errdefs.ErrFailedPrecondition.WithMessage(fmt.Sprintf("repository %s has been followed beside the operators' so far and cannot take its place: give the operators' first (--repo URL --repo %s=URL)", name, name))
+}
+
+// follows is an error where no repository of that name is followed.
+func (l *Loop) follows(name string) error {
+	var known []string
+	for _, r := range l.cfg.Others {
+		if known = append(known, r.Name); r.Name == name {
+			return nil
+		}
+	}
+	switch {
+	case name == "":
+		return nil
+	case len(known) == 0:
+		return errdefs.ErrNotFound.WithMessage(fmt.Sprintf("there is no repository %s: this server follows one alone, for which no name is needed", name))
+	}
+	return errdefs.ErrNotFound.WithMessage(fmt.Sprintf("there is no repository %s; beside the operators' there are %s", name, strings.Join(known, ", ")))
+}
+
+// Operators is the operators' tree that is in force, by which the texts of all other
+// repositories are judged.
+func (l *Loop) Operators(ctx context.Context) (fs.FS, error) {
+	commit := l.current().input.Facts.InForce("")
+	if commit == "" {
+		return nil, errors.New("no commit of the operators' repository is in force yet")
+	}
+	tip, err := l.cfg.Source.At(ctx, commit)
+	return tip.Files, err
 }
 
 // log names the repository, where it is not the operators'.
@@ -44,8 +87,12 @@ func (d *desired) told() status.Text {
 
 // troubles are the source's.
 func (d *desired) troubles() (all []status.Problem) {
+	of := ""
+	if d.repo != "" {
+		of = reconciler.RepoName(d.repo) + ": "
+	}
 	if d.trouble != nil {
-		all = append(all, status.Problem{Code: d.trouble.Code, Subject: d.repo, Text: d.trouble.Text, Next: d.trouble.Next})
+		all = append(all, status.Problem{Code: d.trouble.Code, Subject: d.repo, Text: of + d.trouble.Text, Next: d.trouble.Next})
 	}
 	switch {
 	case d.last == nil || d.draft == nil || d.draft.evaluated:
@@ -57,7 +104,7 @@ func (d *desired) troubles() (all []status.Problem) {
 			Text: fmt.Sprintf("repository %s waits until a commit of the operators' is in force, whose policy holds for it", d.repo)})
 	}
 	for _, text := range d.warnings {
-		all = append(all, status.Problem{Code: "git-ignored", Subject: d.repo, Text: text, Next: "put the files themselves into the repository"})
+		all = append(all, status.Problem{Code: "git-ignored", Subject: d.repo, Text: of + text, Next: "put the files themselves into the repository"})
 	}
 	return all
 }

@@ -7,7 +7,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/bayplan/bayplan/nodes/roster"
 	"github.com/bayplan/bayplan/reconciler"
+	"github.com/bayplan/bayplan/reconciler/loop"
 	"github.com/bayplan/bayplan/reconciler/source"
 	"github.com/bayplan/bayplan/reconciler/status"
 	"github.com/bayplan/bayplan/schema"
@@ -205,6 +207,26 @@ func TestLoop_CommitsOfTwoRepositoriesAtOnce(t *testing.T) {
 		}
 		if x := s.Workloads[slices.IndexFunc(s.Workloads, func(w status.Workload) bool { return w.Name == "cats/web" })]; x.Kind != string(schema.Service) || len(x.Slots) != 1 {
 			t.Errorf("%+v", x)
+		}
+	})
+}
+
+// What was a guest so far is not taken for the operators' by a slip of the flags: all
+// that it lacks would count as removed (I7).
+func TestLoop_AGuestIsNotTakenForTheOperators(t *testing.T) {
+	inCluster(t, func(t *testing.T, c *memory.Cluster) {
+		b := c.Follow("b")[0]
+		c.Repo.Push("one", "", "shop/web.cue", web("r/web:1", ""))
+		first := b.Push("one", "", "cats/tom.cue", team("cats", "r/web:1"))
+		c.Await(time.Minute, "applied", endedIn("b", first, reconciler.Applied))
+		c.StopServer()
+		defer c.StartServer()
+		l, err := loop.New(loop.Config{Source: b, Fleet: roster.New(time.Now), Ledger: c.Ledger, Resolver: c.Images, Load: evaluate, Followed: status.Followed{Name: "b"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "give the operators' first") {
+			t.Errorf("got %v", err)
 		}
 	})
 }

@@ -54,7 +54,7 @@ func (t *term) told() status.Input {
 		if text := d.told(); i > 0 {
 			in.Others = append(in.Others, text)
 		} else {
-			in.Newest, in.Evaluating, in.Refused = text.Newest, text.Evaluating, text.Refused
+			in.Newest, in.Evaluating, in.Refused, in.Operators = text.Newest, text.Evaluating, text.Refused, text.Followed
 		}
 	}
 	return in

@@ -52,8 +52,12 @@ const retryAfter = time.Second
 func newTerm(l *Loop, won Term, facts reconciler.Facts) *term {
 	told, _ := l.Events(0)
 	t := &term{Loop: l, won: won, started: l.cfg.Now(), facts: facts, operators: facts.InForce(""), herald: status.NewHerald(told)}
-	for _, r := range l.repos() {
-		t.repos = append(t.repos, newDesired(t, r))
+	for i, r := range l.repos() {
+		d := newDesired(t, r)
+		if i > 0 {
+			d.repo = r.Name
+		}
+		t.repos = append(t.repos, d)
 	}
 	return t
 }

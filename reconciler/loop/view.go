@@ -78,12 +78,15 @@ func (l *Loop) Status() (*status.Status, <-chan struct{}) {
 	return v.get(), v.newer
 }
 
-// Preview is what head would change on the running cluster, or where there is a
-// base, as if that had been carried out before.
-func (l *Loop) Preview(ctx context.Context, base *schema.Spec, head schema.Spec) (*status.Preview, error) {
+// Preview is what head, of a repository ("" is the operators'), would change on the
+// running cluster, or where there is a base, as if that had been carried out before.
+func (l *Loop) Preview(ctx context.Context, repo string, base *schema.Spec, head schema.Spec) (*status.Preview, error) {
 	in := l.current().input
 	if in.Epoch == 0 {
 		return nil, ErrNotLeading
+	}
+	if err := l.follows(repo); err != nil {
+		return nil, err
 	}
 	accepted := &in.Facts.Spec
 	if base != nil {
@@ -91,7 +94,7 @@ func (l *Loop) Preview(ctx context.Context, base *schema.Spec, head schema.Spec)
 		l.pinForPreview(ctx, &pinned, accepted)
 		base, accepted = &pinned, &pinned
 	}
-	p := status.Plan(in, status.Question{Base: base, Unresolved: l.pinForPreview(ctx, &head, accepted), Head: head})
+	p := status.Plan(in, status.Question{Repo: repo, Base: base, Unresolved: l.pinForPreview(ctx, &head, accepted), Head: head})
 	return &p, nil
 }
 
@@ -153,6 +156,9 @@ func (l *Loop) History(_ context.Context, workload string) (*status.History, err
 		return nil, ErrNotLeading
 	}
 	h := status.HistoryOf(&v.in.Facts, workload)
+	if len(l.cfg.Others) > 0 {
+		h.Operators = &l.cfg.Followed
+	}
 	return &h, nil
 }
 

@@ -38,9 +38,9 @@ func (s *server) Plan(ctx context.Context, r *connect.Request[controlpb.PlanRequ
 
 func (s *server) preview(ctx context.Context, base, head *schema.Spec, r *controlpb.PlanRequest) (*status.Preview, error) {
 	if r.Pin {
-		return s.Cluster.PreviewAndPin(ctx, base, *head, callerOf(ctx).actor(r.Actor))
+		return s.Cluster.PreviewAndPin(ctx, r.Repo, base, *head, callerOf(ctx).actor(r.Actor))
 	}
-	return s.Cluster.Preview(ctx, base, *head)
+	return s.Cluster.Preview(ctx, r.Repo, base, *head)
 }
 
 func specOf(text []byte, what string) (*schema.Spec, error) {
@@ -105,8 +105,9 @@ func (s *server) History(ctx context.Context, r *connect.Request[controlpb.Histo
 	return document(h)
 }
 
-// commitPattern is a commit or a prefix that is long enough to mean one.
-var commitPattern = regexp.MustCompile(`^[0-9a-f]{4,64}$`)
+// commitPattern is a commit or a prefix that is long enough to mean one, of a
+// repository if that is named.
+var commitPattern = regexp.MustCompile(`^([a-z0-9-]+:)?[0-9a-f]{4,64}$`)
 
 // Approve lets a held commit through.
 func (s *server) Approve(ctx context.Context, r *connect.Request[controlpb.ApproveRequest]) (*connect.Response[controlpb.ApproveResponse], error) {

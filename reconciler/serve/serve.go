@@ -36,11 +36,11 @@ type Cluster interface {
 	// EventsAfter are those recorded after pos as far as they are kept, the
 	// position after them, and a channel that is closed once there are more.
 	EventsAfter(pos uint64) ([]status.Event, uint64, <-chan struct{})
-	// Preview answers what head would change, compared with base or, where that is
-	// nil, with the cluster as it is.
-	Preview(ctx context.Context, base *schema.Spec, head schema.Spec) (*status.Preview, error)
+	// Preview answers what head, of a repository ("" is the operators'), would change,
+	// compared with base or, where that is nil, with the cluster as it is.
+	Preview(ctx context.Context, repo string, base *schema.Spec, head schema.Spec) (*status.Preview, error)
 	// PreviewAndPin is Preview, and records that the actor approved it.
-	PreviewAndPin(ctx context.Context, base *schema.Spec, head schema.Spec, actor string) (*status.Preview, error)
+	PreviewAndPin(ctx context.Context, repo string, base *schema.Spec, head schema.Spec, actor string) (*status.Preview, error)
 	// Snapshot is the state that a Preview is decided on.
 	Snapshot(context.Context) (*status.Recording, error)
 	// Explain tells why a slot is where it is, or nowhere.
@@ -51,7 +51,7 @@ type Cluster interface {
 	// all.
 	History(ctx context.Context, workload string) (*status.History, error)
 	// Approve lets a held commit through and returns its full hash; commit may
-	// be a prefix of it.
+	// be a prefix of it, after the repository's name and a colon.
 	Approve(ctx context.Context, commit, actor string) (full string, err error)
 	// Operate grants what an operator asks for and records it, or tells why not.
 	Operate(context.Context, reconciler.Wish) (reconciler.Granted, error)

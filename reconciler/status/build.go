@@ -27,8 +27,10 @@ type Input struct {
 	Refused []string
 	// Evaluating is the commit that is being evaluated, if that takes long.
 	Evaluating *Evaluating
-	// Others are the same of the repositories beside the operators'.
-	Others []Text
+	// Others are the same of the repositories beside the operators', and Operators is
+	// what that one is known by.
+	Others    []Text
+	Operators Followed
 	// Troubles are what the shells met: the repository out of reach, the disk
 	// nearly full.
 	Troubles []Problem
@@ -40,7 +42,9 @@ func Of(in Input) Status {
 	b := &builder{in: in, slots: map[string][]Slot{}}
 	b.readNodes()
 	s := Status{Schema: Schema, Cluster: in.Cluster, History: []Revision{}, Workloads: b.workloads(), Nodes: b.nodes, Evaluating: in.Evaluating}
-	s.Repos = reposOf(&in)
+	if s.Repos = reposOf(&in); len(s.Repos) > 0 {
+		s.Operators = &in.Operators
+	}
 	for i := len(in.Facts.Commits) - 1; i >= 0; i-- {
 		c := &in.Facts.Commits[i]
 		if c != in.Facts.LastCommit(c.Repo) {

@@ -41,7 +41,10 @@ type DriftItem struct {
 func DriftOf(s *Status, match string) Drift {
 	d := Drift{Schema: Schema, Commit: s.Revision.Commit, Items: []DriftItem{}}
 	if match == "" {
-		d.commit(s)
+		d.commit(s, &s.Revision)
+		for i := range s.Repos {
+			d.commit(s, &s.Repos[i].Revision)
+		}
 	}
 	for i := range s.Workloads {
 		w := &s.Workloads[i]
@@ -53,13 +56,12 @@ func DriftOf(s *Status, match string) Drift {
 }
 
 // commit tells of a newest commit that is not in force as a whole.
-func (d *Drift) commit(s *Status) {
-	r := &s.Revision
+func (d *Drift) commit(s *Status, r *Revision) {
 	switch r.Outcome {
 	case reconciler.Held, reconciler.Failed, reconciler.RolledBack:
-		d.Items = append(d.Items, DriftItem{Kind: "commit", Desired: "commit " + r.Commit[:min(10, len(r.Commit))], Running: string(r.Outcome),
+		d.Items = append(d.Items, DriftItem{Kind: "commit", Desired: "commit " + short(r.Commit) + ofRepo(r.Repo), Running: string(r.Outcome),
 			Cause: cmp.Or(r.Reason, "the commit ended as "+string(r.Outcome)), Next: "bayplan status"})
-		if at := slices.IndexFunc(s.Problems, func(p Problem) bool { return p.Code == "held" }); at >= 0 && r.Outcome == reconciler.Held {
+		if at := slices.IndexFunc(s.Problems, func(p Problem) bool { return p.Code == "held" && p.Subject == r.Commit }); at >= 0 && r.Outcome == reconciler.Held {
 			d.Items[len(d.Items)-1].Next = s.Problems[at].Next
 		}
 	}

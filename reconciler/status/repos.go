@@ -1,6 +1,7 @@
 package status
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -82,7 +83,7 @@ func (s *Status) newest(repo string) *Revision {
 	if repo == "" {
 		return &s.Revision
 	}
-	if at := slices.IndexFunc(s.Repos, func(r Repo) bool { return r.Name == repo }); at >= 0 {
+	if at := s.repoAt(repo); at >= 0 {
 		return &s.Repos[at].Revision
 	}
 	return nil
@@ -100,6 +101,58 @@ func (s *Status) Commits() []Revision {
 		all = append(all, s.Repos[i].Revision)
 	}
 	return slices.DeleteFunc(append(all, s.History...), func(r Revision) bool { return r.Commit == "" })
+}
+
+// Of is the status with the commits of one repository alone, as if there were no
+// other.
+func (s *Status) Of(repo string) *Status {
+	if repo == "" && len(s.Repos) == 0 {
+		return s
+	}
+	one := *s
+	one.Repos, one.Operators, one.Revision = nil, nil, Revision{}
+	if r := s.newest(repo); r != nil {
+		one.Revision = *r
+	}
+	if at := s.repoAt(repo); at >= 0 {
+		one.Evaluating = s.Repos[at].Evaluating
+	}
+	one.History = slices.DeleteFunc(slices.Clone(s.History), func(r Revision) bool { return r.Repo != repo })
+	one.Workloads = slices.DeleteFunc(slices.Clone(s.Workloads), func(w Workload) bool { return w.Repo != repo })
+	return &one
+}
+
+// OperatorsName is what the operators' repository is called where it has no name.
+const OperatorsName = "operators"
+
+// RepoNamed is a repository by the name that people know it by, "" for the
+// operators'; false where there is none.
+func (s *Status) RepoNamed(name string) (repo string, known bool) {
+	if name == s.NameOf("") {
+		return "", true
+	}
+	return name, name != "" && s.repoAt(name) >= 0
+}
+
+// NameOf is the name that people know a repository by.
+func (s *Status) NameOf(repo string) string {
+	if repo == "" && s.Operators != nil {
+		return cmp.Or(s.Operators.Name, OperatorsName)
+	}
+	return cmp.Or(repo, OperatorsName)
+}
+
+// RepoNames are those names, the operators' first.
+func (s *Status) RepoNames() []string {
+	names := []string{s.NameOf("")}
+	for i := range s.Repos {
+		names = append(names, s.Repos[i].Name)
+	}
+	return names
+}
+
+func (s *Status) repoAt(repo string) int {
+	return slices.IndexFunc(s.Repos, func(r Repo) bool { return r.Name == repo })
 }
 
 // ofRepo names the repository behind a commit; nothing for the operators'.

@@ -19,9 +19,11 @@ type Status struct {
 	Revision Revision `json:"revision"`
 	// Evaluating is a newer commit whose evaluation takes long; absent otherwise.
 	Evaluating *Evaluating `json:"evaluating,omitempty"`
-	// Repos are those beside the operators', whose commit Revision is: as they are
-	// followed, then those that are followed no more and have teams in force.
-	Repos []Repo `json:"repos,omitempty"`
+	// Repos are the repositories beside the operators', whose commit Revision is: as
+	// they are followed, then those that are followed no more and have teams in force.
+	// Operators is what the operators' is known by, where there are others.
+	Repos     []Repo    `json:"repos,omitempty"`
+	Operators *Followed `json:"operators,omitempty"`
 	// History is what became of the revisions before it, and before those of Repos,
 	// newest first.
 	History   []Revision `json:"history"`
@@ -63,6 +65,8 @@ type Revision struct {
 // history`.
 type History struct {
 	Schema string `json:"schema"`
+	// Operators is what the operators' repository is known by, where there are others.
+	Operators *Followed `json:"operators,omitempty"`
 	// Commits are the newest ones, of a workload those that touched it, newest
 	// first.
 	Commits []Revision `json:"commits"`

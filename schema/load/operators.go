@@ -30,6 +30,16 @@ func WithOperators(files fs.FS, env string) Option {
 	return func(o *options) { o.operators, o.operatorsEnv = files, env }
 }
 
+// AsGuest is WithOperators, and WithEnvironment where the tree has one of that name.
+func AsGuest(tree, operators fs.FS, env string) Option {
+	return func(o *options) {
+		WithOperators(operators, env)(o)
+		if slices.Contains(Environments(tree), env) {
+			o.env = env
+		}
+	}
+}
+
 // operatorsRoot is the folder of the operators' part, which is a package.
 func (p Package) operatorsRoot() string {
 	if p.Operators.Mount == "" {

@@ -206,7 +206,7 @@ func (d *dev) await(commit string) reconciler.Outcome {
 	d.t.Helper()
 	d.try("bayplan status --wait --revision " + commit + " --timeout 120s >/dev/null")
 	s := d.status()
-	for _, r := range append([]status.Revision{s.Revision}, s.History...) {
+	for _, r := range s.Commits() {
 		if r.Commit == commit {
 			return r.Outcome
 		}

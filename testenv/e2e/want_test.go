@@ -60,7 +60,7 @@ func (d *dev) answers() {
 func (d *dev) revision(commit string) status.Revision {
 	d.t.Helper()
 	st := d.status()
-	for _, r := range append([]status.Revision{st.Revision}, st.History...) {
+	for _, r := range st.Commits() {
 		if r.Commit == commit {
 			return r
 		}

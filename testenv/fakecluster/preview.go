@@ -80,8 +80,8 @@ func ports(want map[string]schema.Port, node string, next map[string]int) map[st
 }
 
 // PreviewAndPin is Preview, and an event that the actor approved it.
-func (c *Cluster) PreviewAndPin(ctx context.Context, base *schema.Spec, head schema.Spec, actor string) (*status.Preview, error) {
-	p, err := c.Preview(ctx, base, head)
+func (c *Cluster) PreviewAndPin(ctx context.Context, repo string, base *schema.Spec, head schema.Spec, actor string) (*status.Preview, error) {
+	p, err := c.Preview(ctx, repo, base, head)
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +92,7 @@ func (c *Cluster) PreviewAndPin(ctx context.Context, base *schema.Spec, head sch
 }
 
 // Preview compares spec with the base, or the one in force.
-func (c *Cluster) Preview(_ context.Context, base *schema.Spec, spec schema.Spec) (*status.Preview, error) {
+func (c *Cluster) Preview(_ context.Context, _ string, base *schema.Spec, spec schema.Spec) (*status.Preview, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	mode, force, against := status.Live, c.spec, c.st.Revision.Commit

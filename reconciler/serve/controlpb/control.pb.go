@@ -828,8 +828,10 @@ type PlanRequest struct {
 	// The text to compare with, as spec; empty is the cluster as it is.
 	Base []byte `protobuf:"bytes,2,opt,name=base,proto3" json:"base,omitempty"`
 	// Record that the actor approves the plan.
-	Pin           bool   `protobuf:"varint,3,opt,name=pin,proto3" json:"pin,omitempty"`
-	Actor         string `protobuf:"bytes,4,opt,name=actor,proto3" json:"actor,omitempty"`
+	Pin   bool   `protobuf:"varint,3,opt,name=pin,proto3" json:"pin,omitempty"`
+	Actor string `protobuf:"bytes,4,opt,name=actor,proto3" json:"actor,omitempty"`
+	// The repository that they are of; empty is the operators'.
+	Repo          string `protobuf:"bytes,5,opt,name=repo,proto3" json:"repo,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -888,6 +890,13 @@ func (x *PlanRequest) GetPin() bool {
 func (x *PlanRequest) GetActor() string {
 	if x != nil {
 		return x.Actor
+	}
+	return ""
+}
+
+func (x *PlanRequest) GetRepo() string {
+	if x != nil {
+		return x.Repo
 	}
 	return ""
 }
@@ -1652,12 +1661,13 @@ const file_control_proto_rawDesc = "" +
 	"\x04body\"<\n" +
 	"\aExecEnd\x12\x1b\n" +
 	"\texit_code\x18\x01 \x01(\x05R\bexitCode\x12\x14\n" +
-	"\x05error\x18\x02 \x01(\tR\x05error\"]\n" +
+	"\x05error\x18\x02 \x01(\tR\x05error\"q\n" +
 	"\vPlanRequest\x12\x12\n" +
 	"\x04spec\x18\x01 \x01(\fR\x04spec\x12\x12\n" +
 	"\x04base\x18\x02 \x01(\fR\x04base\x12\x10\n" +
 	"\x03pin\x18\x03 \x01(\bR\x03pin\x12\x14\n" +
-	"\x05actor\x18\x04 \x01(\tR\x05actor\"\x11\n" +
+	"\x05actor\x18\x04 \x01(\tR\x05actor\x12\x12\n" +
+	"\x04repo\x18\x05 \x01(\tR\x04repo\"\x11\n" +
 	"\x0fSnapshotRequest\"$\n" +
 	"\x0eExplainRequest\x12\x12\n" +
 	"\x04slot\x18\x01 \x01(\tR\x04slot\"&\n" +

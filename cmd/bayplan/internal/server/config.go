@@ -59,9 +59,13 @@ type Config struct {
 	// RegistryAuth is a docker config file with the registries' passwords; empty
 	// is Docker's own.
 	RegistryAuth string
-	Source       source.Config
-	Version      string
-	Log          *slog.Logger
+	// Source is the operators' repository, which people know as Followed where there
+	// are Others.
+	Source   source.Config
+	Followed string
+	Others   []Repo
+	Version  string
+	Log      *slog.Logger
 }
 
 // minNodeLife leaves a node seconds to renew its certificate in.
@@ -85,6 +89,9 @@ func (c *Config) check() error {
 	}
 	if c.WebhookListen != "" && c.WebhookSecretFile == "" {
 		return errors.New("webhooks want a secret that the forge has, too: give its file with --webhook-secret-file")
+	}
+	if err := c.checkOthers(); err != nil {
+		return err
 	}
 	if c.Name == "" {
 		c.Name = "bayplan"

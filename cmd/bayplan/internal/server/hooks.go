@@ -16,9 +16,9 @@ func (s *server) openHooks(ctx context.Context) (err error) {
 	if s.WebhookSecretFile == "" {
 		return nil
 	}
-	c := forge.HookConfig{SecretFile: s.WebhookSecretFile, Branch: s.Source.Branch, Look: s.source.Poke, Log: s.Log}
-	if s.review != nil {
-		c.Pulls = s.review.Look
+	c := forge.HookConfig{SecretFile: s.WebhookSecretFile, Branch: s.oneBranch(), Look: s.look, Log: s.Log}
+	if len(s.reviews) > 0 {
+		c.Pulls = s.lookAtPulls
 	}
 	s.hook, err = forge.NewHook(c)
 	if err != nil || s.WebhookListen == "" {

@@ -56,6 +56,7 @@ type server struct {
 	listener net.Listener
 	ledger   *ledger.Ledger
 	source   *source.Source
+	others   []following
 	cluster  ledger.Cluster
 	roster   *roster.Roster
 	fleet    *wire.Server
@@ -67,7 +68,7 @@ type server struct {
 	metrics  string
 	hook     *forge.Hook // nil without a secret
 	webhooks string
-	review   *reviewing // nil without a forge's token
+	reviews  []*reviewing // of the repositories whose forge's token is known
 	calls    []connect.Interceptor
 }
 
@@ -97,6 +98,9 @@ func (s *server) open(ctx context.Context) (err error) {
 	if s.source, err = source.Open(s.Source); err != nil {
 		return err
 	}
+	if err := s.openOthers(); err != nil {
+		return err
+	}
 	s.joiner = joiner{tokens{s.ledger}, s.reachedBy(), ca.Pin()}
 	return s.openLoop(ctx, ca)
 }
@@ -109,9 +113,13 @@ func (s *server) openLoop(ctx context.Context, ca *wire.CA) (err error) {
 	if err != nil {
 		return err
 	}
+	others, err := s.follow()
+	if err != nil {
+		return err
+	}
 	s.loop, err = loop.New(loop.Config{
 		Cluster: s.cluster.ID, Source: s.source, Fleet: s.roster, Ledger: memory{s.ledger},
-		Resolver: registry.Resolver{AuthFile: s.RegistryAuth}, Load: evaluate, Troubles: s.troubles, Log: s.Log, Metrics: s.registry,
+		Resolver: registry.Resolver{AuthFile: s.RegistryAuth}, Load: evaluate, Others: others, Followed: s.followed(), Troubles: s.troubles, Log: s.Log, Metrics: s.registry,
 	})
 	if err != nil {
 		return err
@@ -122,7 +130,7 @@ func (s *server) openLoop(ctx context.Context, ca *wire.CA) (err error) {
 	if s.metrics, err = telemetry.ServeMetrics(ctx, s.MetricsListen, s.registry); err != nil {
 		return err
 	}
-	if err := s.openReview(); err != nil {
+	if err := s.openReviews(); err != nil {
 		return err
 	}
 	return s.openHooks(ctx)
@@ -142,14 +150,18 @@ func (s *server) evaluator() (func(context.Context, fs.FS, schema.Revision) (sch
 // evaluatorWith is one with a memory of its own: what others wrote, and is not
 // merged, takes no turn of what is and drives nothing out of its memory.
 func (s *server) evaluatorWith(cache *load.Cache) func(context.Context, fs.FS, schema.Revision) (schema.Spec, error) {
-	opts := []load.Option{load.WithCache(cache), load.WithEvaluator(s.workers.Evaluate),
-		load.WithLimits(load.Limits{PackageTime: s.EvalTimeout}), load.WithGrants(s.Allow), load.WithEnvironment(s.Environment)}
+	opts := append(s.loading(cache), load.WithEnvironment(s.Environment))
 	var one sync.Mutex
 	return func(ctx context.Context, files fs.FS, rev schema.Revision) (schema.Spec, error) {
 		one.Lock()
 		defer one.Unlock()
 		return load.LoadContext(ctx, files, rev, opts...)
 	}
+}
+
+func (s *server) loading(cache *load.Cache) []load.Option {
+	return []load.Option{load.WithCache(cache), load.WithEvaluator(s.workers.Evaluate),
+		load.WithLimits(load.Limits{PackageTime: s.EvalTimeout}), load.WithGrants(s.Allow)}
 }
 
 // enrolled records a join before the node gets its certificate (I39).
@@ -200,8 +212,8 @@ func (s *server) serve(ctx context.Context) error {
 	})
 	g.Go(func() error { return s.loop.Run(ctx) })
 	g.Go(func() error { return s.watchLedger(ctx) })
-	if s.review != nil {
-		g.Go(func() error { return s.review.Run(ctx) })
+	for _, r := range s.reviews {
+		g.Go(func() error { return r.Run(ctx) })
 	}
 	err := g.Wait()
 	if errors.Is(err, context.Canceled) {
@@ -222,14 +234,17 @@ func (s *server) watchLedger(ctx context.Context) error {
 }
 
 func (s *server) close() {
-	if s.review != nil {
-		s.review.close()
+	for _, r := range s.reviews {
+		r.close()
 	}
 	if s.workers != nil {
 		s.workers.Close()
 	}
 	if s.source != nil {
 		_ = s.source.Close()
+	}
+	for _, f := range s.others {
+		_ = f.source.Close()
 	}
 	if s.ledger != nil {
 		_ = s.ledger.Close()

@@ -21,13 +21,19 @@ func History(w io.Writer, h *status.History, l Look) {
 		fmt.Fprintln(w, "no commits")
 		return
 	}
-	t := show.NewColumns(l.Paint, "COMMIT", "OUTCOME", "AGE", "AUTHOR", "SUBJECT", "PHASES", "REASON")
+	of := &status.Status{Operators: h.Operators}
+	for i := range h.Commits {
+		if name := h.Commits[i].Repo; name != "" {
+			of.Repos = append(of.Repos, status.Repo{Followed: status.Followed{Name: name}})
+		}
+	}
+	t := newByRepo(of, l, []string{"COMMIT", "OUTCOME", "AGE", "AUTHOR", "SUBJECT", "PHASES", "REASON"})
 	for i := range h.Commits {
 		r := &h.Commits[i]
-		t.Row(short(r.Commit), outcomeCell(r.Outcome), show.Since(l.Now, r.Time), r.Author, r.Subject, dash(phases(r.Phases)), cmp.Or(r.Reason, approved(r)))
+		t.row(r.Repo, []any{short(r.Commit), outcomeCell(r.Outcome), show.Since(l.Now, r.Time), r.Author, r.Subject, dash(phases(r.Phases)), cmp.Or(r.Reason, approved(r))})
 		if differ(r.Teams) || l.Wide {
 			for _, x := range r.Teams {
-				t.Row("  "+teamName(x.Team), outcomeCell(x.Outcome), "", "", "", "", x.Reason)
+				t.row(r.Repo, []any{"  " + teamName(x.Team), outcomeCell(x.Outcome), "", "", "", "", x.Reason})
 			}
 		}
 	}

@@ -18,9 +18,9 @@ func itoa(n int) string { return strconv.Itoa(n) }
 
 // Status draws the commit, the workloads, the nodes and what is wrong.
 func Status(w io.Writer, s *status.Status, l Look) {
-	Revision(w, &s.Revision, l)
+	revisions(w, s, l)
 	fmt.Fprintln(w)
-	workloads(w, s.Workloads, l)
+	workloads(w, s, l)
 	if l.Wide {
 		slots(w, s.Workloads, l)
 		for i := range s.Workloads {
@@ -28,7 +28,7 @@ func Status(w io.Writer, s *status.Status, l Look) {
 		}
 		fmt.Fprintln(w)
 		Nodes(w, s.Nodes, l)
-		history(w, s.History, l)
+		history(w, s, l)
 	} else {
 		fmt.Fprintf(w, "\n%s\n", nodeSummary(s.Nodes, l))
 	}
@@ -87,7 +87,8 @@ func phases(all []reconciler.PhaseTime) string {
 	return strings.Join(parts, " · ")
 }
 
-func workloads(w io.Writer, all []status.Workload, l Look) {
+func workloads(w io.Writer, s *status.Status, l Look) {
+	all := s.Workloads
 	if len(all) == 0 {
 		fmt.Fprintln(w, "no workloads")
 		return
@@ -96,14 +97,14 @@ func workloads(w io.Writer, all []status.Workload, l Look) {
 	if l.Wide {
 		heading = append(heading[:7:7], "DIGEST", "IMAGE", "REASON")
 	}
-	t := show.NewColumns(l.Paint, heading...)
+	t := newByRepo(s, l, heading)
 	for i := range all {
 		x := &all[i]
 		row := []any{x.Name, x.Kind, x.Desired, part(x.Running, x), served(x.Healthy, x), served(x.Updated, x), show.Cell{Text: x.State, Colour: stateColour(x.State)}}
 		if l.Wide {
 			row = append(row, dash(x.Digest.Short()), x.Image)
 		}
-		t.Row(append(row, x.Reason)...)
+		t.row(x.Repo, append(row, x.Reason))
 	}
 	t.Print(w)
 }
@@ -171,14 +172,15 @@ func slotReason(s *status.Slot) string {
 // container is the part of an engine's identifier that people type.
 func container(id string) string { return id[:min(12, len(id))] }
 
-func history(w io.Writer, all []status.Revision, l Look) {
+func history(w io.Writer, s *status.Status, l Look) {
+	all := s.History
 	if len(all) == 0 {
 		return
 	}
 	fmt.Fprintln(w)
-	t := show.NewColumns(l.Paint, "BEFORE", "OUTCOME", "AGE", "AUTHOR", "SUBJECT", "REASON")
+	t := newByRepo(s, l, []string{"BEFORE", "OUTCOME", "AGE", "AUTHOR", "SUBJECT", "REASON"})
 	for _, r := range all[:min(10, len(all))] {
-		t.Row(short(r.Commit), show.Cell{Text: string(r.Outcome), Colour: outcomeColour(r.Outcome)}, show.Since(l.Now, r.Time), r.Author, r.Subject, r.Reason)
+		t.row(r.Repo, []any{short(r.Commit), show.Cell{Text: string(r.Outcome), Colour: outcomeColour(r.Outcome)}, show.Since(l.Now, r.Time), r.Author, r.Subject, r.Reason})
 	}
 	t.Print(w)
 }
