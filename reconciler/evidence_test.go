@@ -176,3 +176,30 @@ func TestReconcile_TroubledNodeIsNamed(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// I5: what has ended and is not there any more, as on a machine that was set up anew,
+// is no order any more: whoever got it would begin it.
+func TestReconcile_OfWhatEndedNothingIsKeptThatIsGone(t *testing.T) {
+	f := newFleet(t)
+	f.add("a", "a")
+	f.hear(f.machines[0])
+	f.push([]schema.Workload{parseWorkload(t, []string{"shop/mail", "kind=job"})}, []schema.Team{{Name: "shop"}})
+	f.pass()
+	f.rounds(5)
+	m := f.machines[0]
+	if j := f.facts.Job("shop/mail"); j == nil || j.Runs[0].Completed() != 1 || len(f.facts.Nodes[0].Assignment.Orders) != 1 {
+		t.Fatalf("the job is to have ended, and its container to be kept: %s", encode(t, f.facts.Nodes[0].Assignment))
+	}
+	m.blind = true
+	f.hear(m)
+	f.pass()
+	if n := len(f.facts.Nodes[0].Assignment.Orders); n != 1 {
+		t.Errorf("%d orders by the word of an engine that does not answer", n)
+	}
+	m.insts, m.held = map[string]*nodes.Instance{}, nodes.Assignment{}
+	f.hear(m)
+	f.pass()
+	if orders := f.facts.Nodes[0].Assignment.Orders; len(orders) > 0 {
+		t.Errorf("still ordered: %s", encode(t, orders))
+	}
+}

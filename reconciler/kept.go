@@ -61,6 +61,28 @@ func (p *pass) dropRun(i, at, k int) bool {
 	return gone
 }
 
+// forgetVanished drops the orders of attempts that have ended and of which nothing is
+// there: whoever got such an order would begin it anew (I5). It asks nobody, not even
+// who holds the workload.
+func (p *pass) forgetVanished() {
+	for i := range p.sorted {
+		e := &p.sorted[i]
+		if e.order == nil || e.inst != nil || e.order.Stop || !p.nothingThere(e) || !p.facts.Ended(p.nodes[e.node].fact.Name, e.order) {
+			continue
+		}
+		e.retired = true
+		p.edit(edit{node: e.node, order: *e.order, drop: true})
+	}
+}
+
+// nothingThere is whether the node's agent knows nothing of what it does not tell of:
+// it is not in its inventory, or the agent holds no order at all, as on a machine
+// that was set up anew.
+func (p *pass) nothingThere(e *entry) bool {
+	n := &p.nodes[e.node]
+	return n.fresh() && (n.seen.Report.Inventory || n.seen.Report.Seen == nodes.Version{})
+}
+
 // boundKept takes the oldest of too many ended containers away, and forgets the
 // orders to stop that are done with.
 func (p *pass) boundKept(i, at int) {

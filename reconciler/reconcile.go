@@ -160,6 +160,7 @@ func (p *pass) look() {
 	p.viewNodes()
 	p.merge()
 	p.group()
+	p.forgetVanished()
 	p.paused = p.tooSilent()
 }
 

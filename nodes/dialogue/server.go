@@ -47,8 +47,15 @@ func NewServer(node string, roster Roster, leases bool) *Server {
 	return &Server{node: node, roster: roster, leases: leases}
 }
 
-// Report takes in a report in full.
-func (s *Server) Report(r nodes.Report) {
+// Report takes in a report in full. It is the first of the session where the
+// Assignment may be due since.
+func (s *Server) Report(r nodes.Report) (first bool) {
+	first = !s.reported
+	s.take(r)
+	return first
+}
+
+func (s *Server) take(r nodes.Report) {
 	s.report, s.sum, s.reported = r, nil, true
 	r.Node.Leases = s.leases
 	s.roster.Report(s.node, r)
@@ -63,7 +70,7 @@ func (s *Server) Change(c nodes.Change) error {
 	if n := len(r.Instances); n > nodes.MaxInstances {
 		return fmt.Errorf("changes add up to %d instances, over the limit of %d", n, nodes.MaxInstances)
 	}
-	s.Report(r)
+	s.take(r)
 	return nil
 }
 
@@ -122,7 +129,14 @@ func (s *Server) compare(held nodes.Sum, a *nodes.Assignment) bool {
 
 // Delivers is whether the parked Assignment is to be sent now: it was not yet, or
 // is to be again. It counts as sent from then on.
+//
+// An agent that holds none has to be known as such first: its machine may have been
+// set up anew under its name, and what has ended there, and is kept no more, is not
+// to be begun again (I5).
 func (s *Server) Delivers(parked nodes.Version, again bool) bool {
+	if !s.reported || s.report.Seen == (nodes.Version{}) && !s.roster.Trusted(s.node) {
+		return false
+	}
 	sent := s.sent
 	s.sent = parked
 	return parked != (nodes.Version{}) && (sent != parked || again)

@@ -89,10 +89,17 @@ func (r *Roster) Heard(node string) {
 }
 
 // Decided says that whatever follows from the Snapshot of that instant, or an
-// earlier one, has been parked; zero that nobody decides here any more.
+// earlier one, has been parked; zero that nobody decides here any more. Who waits on
+// what is parked for a node looks again where that node is trusted from now on.
 func (r *Roster) Decided(at time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	for _, e := range r.nodes {
+		if e.heard && !e.back.Before(r.decided) && e.back.Before(at) {
+			close(e.newer)
+			e.newer = make(chan struct{})
+		}
+	}
 	r.decided = at
 }
 
@@ -160,7 +167,7 @@ func lean(a nodes.Assignment) nodes.Assignment {
 }
 
 // Parked is the newest Assignment of the node, with a channel that is closed
-// once a newer one is there. Its Version is zero while none was parked.
+// once a newer one is there, or the node is trusted anew. Its Version is zero while none was parked.
 func (r *Roster) Parked(node string) (nodes.Assignment, <-chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -42,7 +42,11 @@ func (e *session) handle(m *wirepb.AgentMessage) error {
 		if err != nil {
 			return invalid("%w", err)
 		}
-		e.told(func() { e.end.Report(r) })
+		first := false
+		e.told(func() { first = e.end.Report(r) })
+		if first {
+			put(e.look, struct{}{})
+		}
 	case *wirepb.AgentMessage_Change:
 		c, err := decodeChange(b.Change, e.peer.Name)
 		if err != nil {

@@ -64,6 +64,7 @@ func newClusterOn(t testing.TB, p *pipes, edit ...func(*ServerConfig)) *cluster 
 func (c *cluster) start() {
 	c.t.Helper()
 	c.roster = roster.New(time.Now)
+	c.roster.Decided(time.Now().Add(time.Hour)) // nothing more is to come
 	if l, ok := c.cfg.Roster.(*lossyRoster); ok {
 		l.Roster = c.roster
 	} else {

@@ -47,6 +47,7 @@ func keepsLeases(s *nodes.Snapshot) bool {
 // decided before (I2, I25).
 func TestLease_RenewedAfterWhatWasDecided(t *testing.T) {
 	c := newCluster(t, quick)
+	c.roster.Decided(time.Time{})
 	m := newTenant("n1")
 	c.runs(c.client(c.join("n1")), m)
 	c.see("n1 keeps leases", keepsLeases)

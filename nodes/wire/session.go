@@ -47,6 +47,8 @@ type session struct {
 	control chan *wirepb.ServerMessage
 	// again asks the writer to send the Assignment once more.
 	again chan struct{}
+	// look asks it whether the Assignment is to be sent by now.
+	look chan struct{}
 
 	// mu guards end, which the reader and the writer use.
 	mu  sync.Mutex
@@ -78,7 +80,7 @@ func (f fleet) Session(ctx context.Context, stream *sessionStream) error {
 	defer cancel(nil)
 	e := &session{
 		s: f.s, peer: peer, stream: stream, cancel: cancel, log: f.s.cfg.Log.With("node", peer.Name),
-		done: make(chan struct{}), control: make(chan *wirepb.ServerMessage, controlQueue), again: make(chan struct{}, 1),
+		done: make(chan struct{}), control: make(chan *wirepb.ServerMessage, controlQueue), again: make(chan struct{}, 1), look: make(chan struct{}, 1),
 		answers: make(chan uint64, 1),
 	}
 	defer hangUpWhen(ctx)()
@@ -230,6 +232,7 @@ func (e *session) write(ctx context.Context) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-newer:
+		case <-e.look:
 		case <-resettled:
 		case <-e.again:
 			again = true
