@@ -36,8 +36,7 @@
 // Go's carry two. A second leader is there for as long as it takes the first one to
 // notice, up to 9 s, and both are one process's worth of code: there is no etcd. Signatures,
 // enrolment and certificates, consoles, secrets and the API are not there; nor is a
-// commit's way through CUE. Runbook steps always pass. A machine that has lost its
-// disk does not come back under its name.
+// commit's way through CUE. Runbook steps always pass.
 //
 //	make sim SEEDS=1:+1000
 package sim

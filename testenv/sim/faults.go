@@ -130,6 +130,10 @@ var faults = []kind{
 			w.addMachine(len(w.machines)).start()
 		}
 	}},
+	{"machine loss", time.Minute, 20 * time.Minute, func(w *World, m *machine, f Fault, _ *rand.Rand) {
+		m.crash(false)
+		w.after(f.For, m.returns)
+	}},
 	{"leave", 0, 0, func(w *World, m *machine, _ Fault, r *rand.Rand) {
 		if r.IntN(3) == 0 && w.leaving() {
 			m.crash(false)

@@ -169,6 +169,9 @@ func (s *server) settle() time.Time {
 			return now.Add(retryAfter)
 		}
 		s.roster.Decided(now)
+		for _, p := range s.sessions { // who is trusted since
+			s.push(p, false)
+		}
 		if wake = plan.Wake; !plan.FactsChanged {
 			break
 		}
@@ -322,7 +325,9 @@ func (s *server) take(c *conn, m toServer) {
 	}
 	switch {
 	case m.report != nil:
-		p.end.Report(*m.report)
+		if p.end.Report(*m.report) {
+			s.push(p, false)
+		}
 	case m.change != nil:
 		if p.end.Change(*m.change) != nil {
 			c.closeServer()

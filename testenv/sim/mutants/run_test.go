@@ -14,10 +14,10 @@ import (
 	"testing"
 )
 
-// within is how many seeds each mutant may take.
-const within = 600
-
-var only = flag.String("only", "", "play the mutants alone whose bug has this in it")
+var (
+	only   = flag.String("only", "", "play the mutants alone whose bug has this in it")
+	within = flag.Int("within", 600, "how many seeds each mutant may take")
+)
 
 // TestMutants_AreFound builds the player with each bug in turn and plays seeds until
 // one shows it.
@@ -31,7 +31,7 @@ func TestMutants_AreFound(t *testing.T) {
 		seeds, broke := m.play(t)
 		fmt.Printf("%-55s %6s  %s\n", m.bug, seeds, broke)
 		if broke == "" {
-			t.Errorf("%s: not found within %d seeds", m.bug, within)
+			t.Errorf("%s: not found within %d seeds", m.bug, *within)
 		}
 	}
 }
@@ -63,10 +63,10 @@ func (m *mutant) play(t *testing.T) (seeds, broke string) {
 		t.Fatalf("%s: %v\n%s", m.bug, err, out)
 	}
 	// It fails where it finds something, which is what is wanted.
-	out, err := exec.Command(player, "-regressions=false", "-first", "-twice", "5", "-seeds", fmt.Sprintf("1:+%d", within)).CombinedOutput()
+	out, err := exec.Command(player, "-regressions=false", "-first", "-twice", "5", "-seeds", fmt.Sprintf("1:+%d", *within)).CombinedOutput()
 	got := found.FindSubmatch(out)
 	if err == nil || got == nil {
-		return ">" + fmt.Sprint(within), ""
+		return ">" + fmt.Sprint(*within), ""
 	}
 	return string(got[2]), string(got[1])
 }
