@@ -96,10 +96,12 @@ type evictor struct {
 }
 
 // lift takes an order off its node and its pool, and tells how to put it back.
-func (e *evictor) lift(n int32, k int) (back func()) {
+func (e *evictor) lift(n int32, k int) (back func()) { return e.liftBy(n, k, e.t.count) }
+
+func (e *evictor) liftBy(n int32, k int, count func(i int32, w *schema.Workload, slots int32)) (back func()) {
 	h, s := &e.held[n][k], e.t.shares
 	leaf, a := s.leaf(e.t, h.Workload.Pool), amountsOf(h.Workload)
-	node := e.t.Lift(int(n), h.Workload, h.Ports)
+	node := e.t.lift(int(n), h.Workload, h.Ports, count)
 	s.count(leaf, amounts{}.minus(a), -1)
 	return func() {
 		node()

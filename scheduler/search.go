@@ -173,10 +173,20 @@ func (s *search) hopeful() bool {
 		return true
 	}
 	for i := range s.all {
-		back := s.e.lift(s.node, s.all[i].order)
+		back := s.lift(&s.all[i])
 		defer back()
 	}
 	return s.e.t.mayHave(s.leaf, s.node, s.r)
+}
+
+// lift takes a candidate off for a question. Its slots count where the request asks
+// how many of them there are.
+func (s *search) lift(c *candidate) (back func()) {
+	w, name := s.r.Workload, c.work.Name
+	if name == w.Name || slices.ContainsFunc(w.Near, func(n schema.Near) bool { return n.Workload == name }) {
+		return s.e.lift(s.node, c.order)
+	}
+	return s.e.liftBy(s.node, c.order, s.e.t.countUnseen)
 }
 
 // greedy takes one after the other until it fits, and leaves out what need not go.
@@ -269,7 +279,7 @@ func (s *search) fits() bool {
 // back. Where it may not, they would go for nothing, again and again.
 func (s *search) fitsWithout(set []*candidate) bool {
 	for _, c := range set {
-		back := s.e.lift(s.node, c.order)
+		back := s.lift(c)
 		defer back()
 	}
 	return s.e.t.mayHave(s.leaf, s.node, s.r)

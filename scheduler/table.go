@@ -165,14 +165,19 @@ func (t *Table) Name(i int) string { return t.nodes[i].Node.Name }
 // there, for as long as it takes to ask for the same again, and returns how to
 // put it back.
 func (t *Table) Lift(i int, w *schema.Workload, ports map[string]int) (back func()) {
+	return t.lift(i, w, ports, t.count)
+}
+
+// lift is Lift where its slots are counted by count.
+func (t *Table) lift(i int, w *schema.Workload, ports map[string]int, count func(i int32, w *schema.Workload, slots int32)) (back func()) {
 	t.hold(nil)
 	was, own := t.nodes[i], t.ownPorts[i]
 	t.set(int32(i), t.nodes[i].without(w, ports), false)
-	t.count(int32(i), w, -1)
+	count(int32(i), w, -1)
 	return func() {
 		t.hold(nil)
 		t.set(int32(i), was, own)
-		t.count(int32(i), w, 1)
+		count(int32(i), w, 1)
 	}
 }
 
@@ -196,5 +201,9 @@ func (t *Table) set(i int32, n Node, own bool) {
 // ports.
 func (t *Table) count(i int32, w *schema.Workload, slots int32) {
 	t.spots.find(t.spots.of(w.Name), i).slots += slots
-	t.goods(i, w, -int64(slots))
+	t.countUnseen(i, w, slots)
 }
+
+// countUnseen is count for as long as nobody asks how many slots of w there are: a
+// workload on many nodes is long to be found.
+func (t *Table) countUnseen(i int32, w *schema.Workload, slots int32) { t.goods(i, w, -int64(slots)) }
