@@ -111,6 +111,10 @@ func TestExplain_Never(t *testing.T) {
 			cpuMemory(8, 1)(r)
 			wants(schema.Constraint{Attribute: "disk", Op: "exists"})(r)
 		}, "it needs 8 cpu, and the largest node that may take it has 4"},
+		{"the second constraint", plain, nil, wants(schema.Constraint{Attribute: "zone", Op: "=", Value: "a"}), wants(schema.Constraint{Attribute: "zone", Op: "=", Value: "a"}, schema.Constraint{Attribute: "rack", Op: "exists"}), "no node has rack at all"},
+		{"one of four values", zoned(4), nil, wants(schema.Constraint{Attribute: "zone", Op: "=", Value: "d"}), wants(schema.Constraint{Attribute: "zone", Op: "=", Value: "x"}), "no node has zone = x, only a, b, c, d"},
+		{"one of five values", zoned(5), nil, wants(schema.Constraint{Attribute: "zone", Op: "=", Value: "e"}), wants(schema.Constraint{Attribute: "zone", Op: "=", Value: "x"}), "no node has zone = x"},
+		{"devices of another pool", []scheduler.Node{sized("n1", 4, 8, "device.gpu", "1"), sized("n2", 4, 8, "device.gpu", "4", "pool", "gpu")}, nil, device("gpu", 1), device("gpu", 2), "it needs 2 gpu, and the largest node that may take it has 1"},
 		{"host volume", []scheduler.Node{sized("n1", 4, 4, schema.HostVolume("media"), "rw")}, nil, hosts("media"), hosts("films"), `no node declares host volume "films" as it is needed`},
 		{"pool", []scheduler.Node{sized("n1", 4, 4, "pool", "whole")}, tree, ask(func(w *schema.Workload) { w.Pool = "part" }), ask(func(w *schema.Workload) { w.Pool = "gpu" }), `no node is of pool "gpu" or of one that it is a part of`},
 		{"taint", []scheduler.Node{sized("n1", 4, 4, "taint.gpu", "only"), sized("n2", 4, 4, "pool", "whole")}, tree, ask(func(w *schema.Workload) { w.Tolerates = []string{"gpu"} }), ask(func(*schema.Workload) {}),
@@ -158,6 +162,14 @@ func TestExplain_Never(t *testing.T) {
 			}
 		})
 	}
+}
+
+// zoned are nodes of as many zones.
+func zoned(zones int) (all []scheduler.Node) {
+	for i := range zones {
+		all = append(all, sized(fmt.Sprint("n", i), 4, 4, "zone", string(rune('a'+i))))
+	}
+	return all
 }
 
 func hosts(volume string) func(*scheduler.Request) {
