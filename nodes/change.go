@@ -132,7 +132,7 @@ func sameFailure(a, b *Failure) bool {
 		return a == b
 	}
 	return a.Code == b.Code && a.Text == b.Text && a.ExitCode == b.ExitCode && sameTime(a.At, b.At) &&
-		a.Count == b.Count && a.Port == b.Port && a.Log == b.Log
+		a.Count == b.Count && a.Port == b.Port && a.Part == b.Part && a.Log == b.Log
 }
 
 // sameTime is whether both are written alike: the instant and the offset.

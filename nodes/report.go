@@ -143,7 +143,9 @@ type Failure struct {
 	Count int `json:"count"`
 	// Port is the one in use.
 	Port int `json:"port,omitempty"`
-	// Log is the end of what the container had written by then, as CutOutput
+	// Part is the container of the slot's that ended, where it was not the main one.
+	Part string `json:"part,omitempty"`
+	// Log is the end of what that container had written by then, as CutOutput
 	// leaves it; empty while it is not read yet.
 	Log string `json:"log,omitempty"`
 }

@@ -239,12 +239,16 @@ func (g *groups) Watch(ctx context.Context, changed func(id string)) error {
 func (g *groups) part(ctx context.Context, id string) (string, error) {
 	group, name, one := cutPart(id)
 	if !one || name == schema.MainPart {
-		main, _ := g.several(group)
-		return cmp.Or(main, group), nil
+		if main, is := g.several(group); !is || main != "" {
+			return cmp.Or(main, group), nil
+		}
 	}
 	has, err := g.members(ctx, group)
 	if err != nil {
 		return "", err
+	}
+	if !one || name == schema.MainPart {
+		return has.begun(group)
 	}
 	for i := range has {
 		if has[i].name == name && has[i].role != mainPart {

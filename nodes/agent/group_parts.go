@@ -2,6 +2,7 @@ package agent
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -101,6 +102,16 @@ func (all members) mainID() string {
 		return m.Status.ID
 	}
 	return ""
+}
+
+// begun is the ID of the main container, or says which others to ask for while
+// they run before it.
+func (all members) begun(group string) (string, error) {
+	if id := all.mainID(); id != "" || len(all) == 0 {
+		return cmp.Or(id, group), nil
+	}
+	others := slices.DeleteFunc(strings.Split(all.names(), ", "), func(name string) bool { return name == schema.MainPart })
+	return "", fmt.Errorf("the main container of %s has not begun, only %s has: choose it with -c", group, strings.Join(others, ", "))
 }
 
 // names are those that people know the parts by.
@@ -213,7 +224,7 @@ func (all members) ended(main, ender *member) Status {
 		s.Started = main.Started
 	}
 	if word := roleWords[ender.role]; word != "" {
-		s.Error = strings.TrimSuffix(word+ender.name+": "+ender.Error, ": ")
+		s.Part, s.Error = ender.name, strings.TrimSuffix(word+ender.name+": "+ender.Error, ": ")
 	}
 	return s
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/bayplan/bayplan/nodes"
+	"github.com/bayplan/bayplan/nodes/agent"
 	"github.com/bayplan/bayplan/testenv/fake"
 )
 
@@ -43,6 +44,37 @@ func TestAgent_UnreadableLogIsNoMatter(t *testing.T) {
 		m.pass(10 * time.Second)
 		if f := m.wantPhase("t/web.0@a", nodes.Running).Failure; f == nil || f.Code != nodes.Exited || f.Log != "" {
 			t.Errorf("%+v", f)
+		}
+	})
+}
+
+// Of a slot of several containers the failure tells of the one that ended it, by
+// its name and its own last lines.
+func TestAgent_FailureTellsOfThePartThatEnded(t *testing.T) {
+	for _, c := range []struct{ part, line string }{{"", "main broke"}, {"proxy", "proxy broke"}, {"two", "two broke"}} {
+		onMachine(t, func(m *machine) {
+			order := m.group()
+			breaks := fake.Program{Runs: 2 * time.Second, Code: 3, Lines: []string{c.line}}
+			m.Image(map[string]string{"": "web:a", "proxy": "side:proxy", "two": "init:two"}[c.part], breaks)
+			m.assign(order)
+			m.pass(9 * time.Second)
+			if f := m.wantFailure(slot, nodes.Exited); f.Part != c.part || f.Log != c.line || f.ExitCode != 3 {
+				t.Errorf("%q ended: %+v", c.part, f)
+			}
+		})
+	}
+}
+
+// While only what comes before the main container has begun, its log tells what to
+// ask for instead.
+func TestGroup_LogsBeforeTheMainContainerBegins(t *testing.T) {
+	onMachine(t, func(m *machine) {
+		m.assign(m.group())
+		m.pass(time.Second)
+		var out strings.Builder
+		err := m.agent.Logs(m.t.Context(), slot, agent.LogOptions{Tail: -1}, &out)
+		if err == nil || !strings.Contains(err.Error(), "has not begun, only one has: choose it with -c") {
+			t.Errorf("%v, %q", err, out.String())
 		}
 	})
 }

@@ -63,10 +63,14 @@ func (a *Agent) tail(ctx context.Context, act Action) *nodes.Outcome {
 }
 
 // quote reads the last lines that the container wrote in its present or last
-// life. A log that cannot be read says nothing.
+// life; of a group whose life another part has ended, that part's. A log that
+// cannot be read says nothing.
 func (a *Agent) quote(ctx context.Context, act Action) string {
-	out := &last{}
-	err := a.cfg.Runtime.Logs(ctx, act.ID, LogOptions{Tail: quoteLines, Since: act.Status.Started}, out)
+	out, id := &last{}, act.ID
+	if act.Status.Part != "" {
+		id += "+" + act.Status.Part
+	}
+	err := a.runtime.Logs(ctx, id, LogOptions{Tail: quoteLines, Since: act.Status.Started}, out)
 	if err != nil && len(out.buf) == 0 {
 		return ""
 	}

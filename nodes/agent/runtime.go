@@ -137,6 +137,9 @@ type Status struct {
 	Full []string
 	// Left is whether others of its group still run after its life is over.
 	Left bool
+	// Part is which container of a group ended its life, where it was not the main
+	// one: an init container or a sidecar. No Runtime tells of it.
+	Part string
 }
 
 // State is an engine's view of one container.

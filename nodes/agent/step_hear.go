@@ -147,10 +147,13 @@ func (s *step) instant(t time.Time) time.Time {
 var endsLife = map[nodes.FailureCode]bool{nodes.Exited: true, nodes.OOMKilled: true, nodes.CommandNotFound: true, nodes.LeaseExpired: true}
 
 func exitFailure(b *Status) nodes.Failure {
-	f := nodes.Failure{Code: nodes.Exited, Text: fmt.Sprintf("exited with code %d", b.ExitCode), ExitCode: b.ExitCode}
+	f := nodes.Failure{Code: nodes.Exited, Text: fmt.Sprintf("exited with code %d", b.ExitCode), ExitCode: b.ExitCode, Part: b.Part}
 	switch {
 	case b.OOM:
 		f.Code, f.Text = nodes.OOMKilled, "killed for using more memory than its limit"
+		if b.Part != "" {
+			f.Text = b.Error + ": " + f.Text
+		}
 	case b.Error != "" && (b.ExitCode == 126 || b.ExitCode == 127):
 		f.Code, f.Text = nodes.CommandNotFound, b.Error // the container's init says so
 	case b.Error != "":

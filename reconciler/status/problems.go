@@ -269,5 +269,8 @@ func failureNext(s *Slot) string {
 	if s.Container == "" {
 		return "bayplan explain " + s.Slot
 	}
+	if s.Failure.Part != "" {
+		return "bayplan logs " + s.Slot + " -c " + s.Failure.Part
+	}
 	return "bayplan logs " + s.Slot
 }

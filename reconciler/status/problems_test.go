@@ -40,6 +40,12 @@ func TestProblems_OneCauseIsToldOnce(t *testing.T) {
 				x.Failure = &nodes.Failure{Code: nodes.Exited, Text: "exited with code 3", Count: 1}
 			})
 		}, "exited hello/web.0 → bayplan logs hello/web.0"},
+		"what ends for its sidecar": {func() *world {
+			return with(stuck(), func(x *nodes.Instance) {
+				x.Container, x.Phase = "c1", nodes.Starting
+				x.Failure = &nodes.Failure{Code: nodes.Exited, Text: "exited with code 3: sidecar proxy", Part: "proxy", Count: 1}
+			})
+		}, "exited hello/web.0 → bayplan logs hello/web.0 -c proxy"},
 		"what could not be started": {func() *world {
 			return with(stuck(), func(x *nodes.Instance) {
 				x.Container, x.Phase = "", nodes.Starting
