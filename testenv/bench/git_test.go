@@ -3,7 +3,6 @@ package bench
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -21,7 +20,6 @@ import (
 	"time"
 
 	"github.com/bayplan/bayplan/reconciler/source"
-	"github.com/bayplan/bayplan/reconciler/status"
 )
 
 // gitRoot names the folder of repositories that this program, started anew,
@@ -248,73 +246,4 @@ func processor(b *testing.B) time.Duration {
 		b.Fatal(err)
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
-
-// BenchmarkPolled pushes over HTTP to a server that looks every five seconds, each
-// time right after it has looked, which is the worst moment.
-func BenchmarkPolled(b *testing.B) {
-	const times, limit = 4, 5500 * time.Millisecond
-	h := newHost(b, func(w io.Writer) {
-		fmt.Fprint(w, "commit refs/heads/main\ncommitter Ann <ann@example.org> 1700000000 +0000\ndata 5\nstart\nM 644 inline README\ndata 1\nx\n")
-	})
-	c := &cluster{b: b, dir: b.TempDir(), env: os.Environ()}
-	c.serve(h)
-	var took series
-	for i := range times {
-		h.afterLook()
-		began := time.Now()
-		h.push("shop/web.yaml", fmt.Sprintf("workloads: {web%d: {kind: service, image: \"127.0.0.1:1/x@sha256:%064d\", resources: {cpu: 10m, memory: 8Mi}}}\n", i, i))
-		e := c.await("phase", taken(fmt.Sprintf("shop/web%d", i)))
-		took = append(took, e.Time.Sub(began))
-	}
-	worst := time.Duration(0)
-	for _, d := range took {
-		worst = max(worst, d)
-	}
-	report(b, worst, "worst")
-	results.add(row{rank: 33, what: "git push over HTTP, right after a look of a 5s poll, to the order at the agent, worst", limit: "<= " + ms(limit),
-		measured: ms(worst) + ": " + took.String(), within: worst <= limit})
-}
-
-// taken is a workload's first word from the agent.
-func taken(workload string) func(status.Event) bool {
-	return func(e status.Event) bool { return e.Kind == "phase" && e.Workload == workload }
-}
-
-// afterLook returns as soon as the server was asked for its refs once more.
-func (h *host) afterLook() {
-	h.b.Helper()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for before := h.asked(); h.asked() == before && life.Err() == nil; {
-		<-tick.C
-	}
-}
-
-// serve starts a server that follows the host, and one agent.
-func (c *cluster) serve(h *host) {
-	c.b.Helper()
-	ready := filepath.Join(c.dir, "ready.json")
-	server, stop := c.spawn("server", "--repo", h.url, "--poll", "5s", "--data-dir", filepath.Join(c.dir, "server"), "--listen", "127.0.0.1:0", "--ready-file", ready)
-	c.b.Cleanup(func() { _ = stop() })
-	var at struct {
-		Server, CA, Cert, Key string
-		Join                  []string
-	}
-	go drain(server)
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for began := time.Now(); len(at.Join) == 0; <-tick.C {
-		if text, err := os.ReadFile(ready); err == nil {
-			_ = json.Unmarshal(text, &at) // half of it is none
-		}
-		if time.Since(began) > patience || life.Err() != nil {
-			c.b.Fatal("the server does not serve")
-		}
-	}
-	c.env = append(c.env, "BAYPLAN_SERVER="+at.Server, "BAYPLAN_CA="+at.CA, "BAYPLAN_CERT="+at.Cert, "BAYPLAN_KEY="+at.Key)
-	agent, end := c.spawn("agent", "--join", at.Join[0], "--node", "n1", "--data-dir", filepath.Join(c.dir, "n1"), "--publish", "127.0.0.1")
-	c.b.Cleanup(func() { _ = end() })
-	go drain(agent)
-	c.follow()
 }
