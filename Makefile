@@ -55,6 +55,16 @@ e2e: build
 	@$(ENGINE) have postgresql etcd-server
 	BAYPLAN_E2E=1 $(ENGINE) run $(GO) test -count=1 -p 1 -timeout 30m -v -run 'E2E' $(E2E_PACKAGES)
 
+# A real Gitea for make e2e, without its web pages: some ten minutes, and a C
+# compiler for its SQLite.
+GITEA := code.gitea.io/gitea@v1.26.0
+gitea:
+	$(GO) mod download $(GITEA)
+	rm -rf bin/gitea && mkdir -p bin/gitea
+	cp -r --no-preserve=mode $$($(GO) env GOMODCACHE)/$(GITEA) bin/gitea/source
+	cd bin/gitea/source && $(GO) build -mod=mod -tags sqlite,sqlite_unlock_notify -o ../gitea .
+	mv bin/gitea/source/{templates,options,public} bin/gitea && rm -rf bin/gitea/source
+
 # Tables of what was promised and what was found, after some ten minutes. The
 # packages have benchmarks of their own: go test -bench . ./reconciler/ledger
 bench: build
