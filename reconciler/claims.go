@@ -118,7 +118,7 @@ func (p *pass) joinedTeams(a *Ask, own []schema.Team, given []handover) []schema
 		to := handoverOf(given, t.Name)
 		switch {
 		case t.Repo == a.Repo && to != nil: // as it is, until the other's text is taken in
-			t.Repo = to.to.Repo
+			t.Repo, t.Errors = to.to.Repo, nil
 		case t.Repo == a.Repo, to != nil && t.Repo == to.to.Repo, t.Commit != "" && a.takes(own, t.Name):
 			continue
 		}
