@@ -38,5 +38,7 @@
 // enrolment and certificates, consoles, secrets and the API are not there; nor is a
 // commit's way through CUE. Runbook steps always pass.
 //
+// Nothing is remembered of a real server's inputs to be played here.
+//
 //	make sim SEEDS=1:+1000
 package sim
