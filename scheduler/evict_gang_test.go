@@ -112,3 +112,33 @@ func TestPlace_GangWaits(t *testing.T) {
 		t.Errorf("too little is ending: %v, %v", placed, unplaced)
 	}
 }
+
+// TestEvict_WhoIsInTheWay: who has to go for a neighbour's or an own rule alone is
+// counted off where it is while a node is asked.
+func TestEvict_WhoIsInTheWay(t *testing.T) {
+	apart := held("b/new", 100, priority(1), func(w *schema.Workload) {
+		w.Near = []schema.Near{{Workload: "a/low", Over: schema.EachNode, Apart: true, Must: true}}
+	})
+	single := held("a/low", 100, priority(1), func(w *schema.Workload) { w.MaxPer = map[string]int{schema.EachNode: 1} })
+	for _, c := range []struct {
+		asked scheduler.Held
+		index int
+		want  string
+	}{
+		{apart, 0, "b/new.0 on n0, a/low.0 (priority 0 is below 1)"},
+		{single, 1, "a/low.1 on n0, a/low.0 (priority 0 is below 1)"},
+	} {
+		low := held("a/low", 100)
+		n := node("n0")
+		n.Hold(low.Workload)
+		n.Slots = map[string]int{"a/low": 1}
+		pool := scheduler.Pool{Nodes: []scheduler.Node{n}}
+		got := ""
+		for _, e := range scheduler.Open(pool).Evict([]scheduler.Request{request(c.asked.Workload, c.index)}, func(int) []scheduler.Held { return []scheduler.Held{low} }, map[string]int{"a/low": 1}) {
+			got = fmt.Sprintf("%s on n%d, %s (%s)", e.For, e.Node, e.Victims[0].Slot, e.Victims[0].Why)
+		}
+		if got != c.want {
+			t.Errorf("got %q, want %q", got, c.want)
+		}
+	}
+}

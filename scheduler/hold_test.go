@@ -207,3 +207,70 @@ func TestPlace_HomeOnAClosedNode(t *testing.T) {
 		}
 	}
 }
+
+// TestPlace_WaitsForWhatEnds: where orders end to make room, what they hold of their
+// pool, of devices and of ports is as good as free for one that waits, and once.
+func TestPlace_WaitsForWhatEnds(t *testing.T) {
+	limited := func(p *scheduler.Pool, _ *schema.Workload) { p.Tree.Find("a").Limit = &schema.Quantity{CPU: 500} }
+	promised := func(p *scheduler.Pool, _ *schema.Workload) {
+		p.Tree.Find("b").Guarantee = &schema.Quantity{CPU: 500}
+	}
+	device := func(p *scheduler.Pool, w *schema.Workload) {
+		p.Nodes[0].Node.Attributes["device.gpu"] = "1"
+		w.Resources.Devices = map[string]schema.Device{"gpu": {Count: 1}}
+	}
+	for _, c := range []struct {
+		name string
+		set  func(*scheduler.Pool, *schema.Workload)
+		size schema.CPU
+	}{{"limit", limited, 500}, {"guarantee", promised, 500}, {"device", device, 100}, {"port", func(_ *scheduler.Pool, w *schema.Workload) { hostPort(w, 8080) }, 100}} {
+		for _, ends := range []bool{true, false} {
+			pool, requests := contest(1, 1000, 1000, []user{{"a", "", 1, c.size, 1, 2}, {name: "b"}})
+			w := requests[0].Workload
+			c.set(&pool, w)
+			old := *w
+			old.Name = "a/old"
+			n := &pool.Nodes[0]
+			n.Hold(&old)
+			for _, p := range old.Ports {
+				n.Ports = append(n.Ports, p.Host)
+			}
+			if ends {
+				n.End(&old, portsOf(&old))
+			}
+			pool.Use = map[string]scheduler.Use{"a": scheduler.Use{}.Plus(&old)}
+			_, unplaced := scheduler.Place(pool, requests[:1])
+			if want := map[bool]string{true: "n000"}[ends]; len(unplaced) != 1 || unplaced[0].Waits != want {
+				t.Errorf("%s, ends %t: %+v", c.name, ends, unplaced)
+			}
+			if _, unplaced = scheduler.Place(pool, requests); c.name != "port" && (len(unplaced) != 2 || unplaced[1].Waits != "") {
+				t.Errorf("%s, ends %t: the second one waits as well: %+v", c.name, ends, unplaced)
+			}
+		}
+	}
+}
+
+func portsOf(w *schema.Workload) map[string]int {
+	ports := map[string]int{}
+	for name, p := range w.Ports {
+		ports[name] = p.Host
+	}
+	return ports
+}
+
+// TestPlace_IdleOfAPart: what a part uses of its guarantee, step by step, is no longer
+// idle of the pool that it is a part of, which keeps the rest of its own.
+func TestPlace_IdleOfAPart(t *testing.T) {
+	users := []user{{name: "org"}, {"part", "org", 1, 100, 100, 2}, {"rest", "", 1, 100, 100, 9}}
+	pool, requests := contest(1, 1000, 1000, users)
+	pool.Tree.Find("org").Guarantee, pool.Tree.Find("part").Guarantee = &schema.Quantity{CPU: 800}, &schema.Quantity{CPU: 300}
+	table := scheduler.Open(pool)
+	if placed, _ := table.Place(requests); len(placed) != 4 {
+		t.Errorf("%v", placed)
+	}
+	for _, s := range table.Standings() {
+		if want := map[string]schema.CPU{"0-all": 600, "org": 600, "part": 100}[s.Pool.Name]; s.Idle.CPU != want {
+			t.Errorf("%s has %s idle, want %s", s.Pool.Name, s.Idle.CPU, want)
+		}
+	}
+}
