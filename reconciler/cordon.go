@@ -205,7 +205,8 @@ func (p *pass) tellDrain(at int32, n *nodeView, tied []string) {
 }
 
 // blockers are what is left on a node with why it stays, in the order of the
-// orders; with all also what is on its way.
+// orders, a slot and the runbook's steps about it once; with all also what is on
+// its way.
 func (p *pass) blockers(at int32, n *nodeView, all bool) (named []string) {
 	for i := range p.entries {
 		e := &p.entries[i]
@@ -220,7 +221,7 @@ func (p *pass) blockers(at int32, n *nodeView, all bool) (named []string) {
 			named = append(named, e.order.Slot.String()+" is on its way")
 		}
 	}
-	return named
+	return slices.Compact(named)
 }
 
 // whyStays is what keeps an instance on its node for longer than moving it
@@ -288,7 +289,7 @@ func (p *pass) waitsFor(i int, goal *schema.Workload) string {
 		return g.why.Text
 	}
 	if waiting := p.outcome[i].waiting; waiting != "" {
-		return "it waits for " + waiting
+		return "held up: " + waiting
 	}
 	for index := range goal.Replicas { // others go first, and cannot
 		slot := schema.Slot{Workload: goal.Name, Index: index}
