@@ -134,6 +134,8 @@ func (p *pass) placeReason(v *slotView, r *Rollout) nodes.Reason {
 		return v.left
 	case v.kept:
 		return nodes.Moved
+	case r.Stage == Reverted && !v.had && v.what.text != nil && v.what.text.Kind == schema.Daemon:
+		return nodes.Created // a node that joined after the way back
 	case r.Stage == Reverting || r.Stage == Reverted:
 		return nodes.RolledBack
 	case v.old != nil && v.what.is(v.old):
