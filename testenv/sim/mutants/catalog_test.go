@@ -43,7 +43,7 @@ var catalog = []mutant{
 	{"replacing does not pause where many are silent", "reconciler/node.go",
 		"if together > 1 && 3*together > len(p.nodes) {", "if together > len(p.nodes) {"},
 	{"absent is gone, whatever the node knows", "reconciler/slot.go",
-		"gone := e.inst == nil && n.fresh() && n.seen.Report.Inventory &&\n\t\tn.seen.Report.Seen.Compare(e.order.Since) >= 0", "gone := e.inst == nil"},
+		"gone := e.inst == nil && n.fresh() && n.seen.Report.Inventory &&\n\t\tn.seen.Report.Seen.Compare(e.order.Since) >= 0", "gone := e.inst == nil && n.seen != nil"},
 	{"an order that no node names is stopped by a guess", "reconciler/strays.go",
 		"|| !n.fresh() || n.seen.Report.Seen != held {", "|| !n.fresh() {"},
 	{"nothing is sent on reconnect", "nodes/dialogue/server.go",
@@ -62,8 +62,8 @@ var catalog = []mutant{
 		"if all[w.Team()] {\n\t\t\tcontinue", "if all[w.Team()] || i%7 == 6 {\n\t\t\tcontinue"},
 	{"a broken team loses its workloads", "reconciler/accept.go",
 		"if last.Workloads[j].Team() == t.Name {", "if last.Workloads[j].Team() == t.Name && j < 0 {"},
-	{"what runs follows a tag that moved", "reconciler/accept.go",
-		"pinned := cmp.Or(old.PinOf(image), resolved[image])", "pinned := resolved[image]"},
+	{"what runs follows a tag that moved", "reconciler/pinimages.go",
+		"pinned := cmp.Or(old.PinOf(image), resolved[image])", "pinned := cmp.Or(resolved[image], old.PinOf(\"\"))"},
 	{"a cron fires twice in an hour that comes twice", "schema/schedule.go",
 		"if at := instantOf(date, h, m, s.zone); at.After(after) {", "if at := instantOf(date, h, m, s.zone); at.Add(time.Hour).After(after) && !at.After(after) && at.In(s.zone).Hour() == at.Add(time.Hour).In(s.zone).Hour() {\n\t\t\t\treturn at.Add(time.Hour), true\n\t\t\t} else if at.After(after) {"},
 	{"a quarantined version is tried again", "reconciler/accept.go",
@@ -81,7 +81,7 @@ var catalog = []mutant{
 	{"a running container is removed", "nodes/agent/step_decide.go",
 		"case l.box.State == StateRunning || l.box.State == StatePreparing || l.box.Left:\n\t\ts.stop(l)", "case l.box.State == StatePreparing || l.box.Left:\n\t\ts.stop(l)"},
 	{"a drained node gets new work", "reconciler/pool.go",
-		"Closed: p.closed(&p.nodes[i])", "Closed: false && p.closed(&p.nodes[i])"},
+		"Closed: p.closed(&p.nodes[i])", "Closed: \"\""},
 }
 
 const root = "../../.."
