@@ -52,6 +52,9 @@ func TestTable_LargestSlots(t *testing.T) {
 			p.Tree.Find("org").Limit = &schema.Quantity{CPU: 300}
 			p.Use = map[string]scheduler.Use{"part": {CPU: 100, Slots: 1}}
 		}, "all [{1 1000}], org [{200m 1000}], part [{200m 1000}]"},
+		{"a limit of the whole", func(p *scheduler.Pool) {
+			p.Tree.Find("0-all").Limit = &schema.Quantity{CPU: 300}
+		}, "all [{300m 1000}], org [{300m 1000}], part [{300m 1000}]"},
 		{"a taint", func(p *scheduler.Pool) {
 			for i := range p.Nodes {
 				p.Nodes[i].Node.Attributes["taint.x"] = "only"
@@ -138,6 +141,23 @@ func TestTable_Lent(t *testing.T) {
 		for _, s := range scheduler.Open(pool).Standings() {
 			if want := map[string]schema.CPU{"owner": c.want}[s.Pool.Name]; s.Lent.CPU != want {
 				t.Errorf("%s: %s has lent %s, want %s", c.name, s.Pool.Name, s.Lent.CPU, want)
+			}
+		}
+	}
+}
+
+// TestTable_LentOfSeveral: what others use is lent once, by the first of those that lend,
+// and what is lacking of another's own guarantee is not.
+func TestTable_LentOfSeveral(t *testing.T) {
+	pool, _ := contest(1, 1000, 1000, []user{{name: "a"}, {name: "b"}, {name: "own"}, {name: "rest"}})
+	for name, cpu := range map[string]schema.CPU{"a": 300, "b": 300, "own": 400} {
+		pool.Tree.Find(name).Guarantee, pool.Tree.Find(name).Lend = &schema.Quantity{CPU: cpu}, name != "own"
+	}
+	for _, c := range []struct{ used, a, b schema.CPU }{{0, 0, 0}, {200, 200, 0}, {500, 300, 200}, {800, 300, 300}} {
+		pool.Nodes[0].Reserved.CPU, pool.Use = c.used, map[string]scheduler.Use{"rest": {CPU: c.used, Slots: 1}}
+		for _, s := range scheduler.Open(pool).Standings() {
+			if want := map[string]schema.CPU{"a": c.a, "b": c.b}[s.Pool.Name]; s.Lent.CPU != want {
+				t.Errorf("%s is used: %s has lent %s, want %s", c.used, s.Pool.Name, s.Lent.CPU, want)
 			}
 		}
 	}
