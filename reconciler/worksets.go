@@ -117,7 +117,7 @@ func (p *pass) workBeside(i int, what version, index int, mine []entry, later bo
 	v := p.viewSlot(what.text, what.digest, slot, mine)
 	v.beside = true
 	asked := len(p.wants)
-	p.step(i, r.Want, &v, &budget{surge: 1}, "")
+	p.step(i, r.Want, &v, &budget{surge: 1, counted: true}, "")
 	if later {
 		p.wants = p.wants[:asked]
 	}
