@@ -20,6 +20,38 @@ func (c *candidate) explain(err error) {
 		c.fail([]string{"image"}, "%s", schema.ImageRule)
 	}
 	for _, e := range telling(err) {
+		path := c.inside(unlabelled(e.Path()))
+		switch full := c.inFull(path); {
+		case c.told(path):
+		case full != nil:
+			c.explainFull(full)
+		default:
+			c.explainOne(e, path)
+		}
+	}
+}
+
+// inFull is what is wrong with fields that stand where a number would do, of which
+// CUE says only that they are neither; nil where there are no such.
+func (c *candidate) inFull(path []string) error {
+	mine, _ := descend(c.user, path)
+	if r := c.rule.at(path); r == nil || r.short == "" || mine.IncompleteKind() != cue.StructKind {
+		return nil
+	}
+	d := c.definition
+	for _, name := range path {
+		field := d.LookupPath(cue.MakePath(cue.Str(name).Optional()))
+		if !field.Exists() {
+			field = d.LookupPath(cue.MakePath(cue.AnyString))
+		}
+		d = field
+	}
+	full, _ := inFull(d)
+	return mine.Unify(full).Validate(cue.Concrete(true))
+}
+
+func (c *candidate) explainFull(err error) {
+	for _, e := range telling(err) {
 		if path := c.inside(unlabelled(e.Path())); !c.told(path) {
 			c.explainOne(e, path)
 		}

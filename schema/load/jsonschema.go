@@ -52,6 +52,8 @@ func describe(v cue.Value) (out map[string]any, err error) {
 	switch v.IncompleteKind() {
 	case cue.StructKind:
 		out, err = describeFields(v)
+	case cue.StructKind | cue.IntKind:
+		out, err = describeWays(v)
 	case cue.ListKind:
 		out = map[string]any{"type": "array"}
 		if each := v.LookupPath(cue.MakePath(cue.AnyIndex)); each.Exists() {
@@ -101,6 +103,20 @@ func describeFields(v cue.Value) (map[string]any, error) {
 		out["additionalProperties"] = false
 	}
 	return out, nil
+}
+
+// describeWays writes what is one thing or another.
+func describeWays(v cue.Value) (map[string]any, error) {
+	_, ways := cue.Dereference(v).Expr()
+	all := make([]any, len(ways))
+	for i, way := range ways {
+		one, err := describe(way)
+		if err != nil {
+			return nil, err
+		}
+		all[i] = one
+	}
+	return map[string]any{"anyOf": all}, nil
 }
 
 // describeLeaf has CUE write what is no struct and no list.

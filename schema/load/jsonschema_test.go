@@ -73,11 +73,14 @@ func TestJSONSchema_ExamplesAreValid(t *testing.T) {
 func TestJSONSchema_SaysWhatTheLoaderSays(t *testing.T) {
 	s := compiled(t)
 	for text, good := range map[string]bool{
-		"workloads: {web: {kind: service, image: 'x:1', replicas: 3, ports: {http: {container: 80}}}}":                                    true,
-		"workloads: {web: {kind: cron, image: x, schedule: '@daily', deadline: 5m, resources: {cpu: 500m, memory: 1Gi}}}":                 true,
-		"workloads: {db: {kind: stateful, image: x, volumes: {data: {path: /data}}, affinity: [{attribute: zone, value: a, weight: 3}]}}": true,
-		"workloads: {g: {kind: job, image: x, init: [{name: a, image: x}], postStop: {name: b, image: x, timeout: 5s}}}":                  true,
-		"cluster: {pools: {a: {limit: {cpu: 3}}}, owners: {shop/: {kinds: [job], quota: {slots: 3}}}, anything: {x: 1}}":                  true,
+		"workloads: {web: {kind: service, image: 'x:1', replicas: 3, ports: {http: {container: 80}}}}":                                        true,
+		"workloads: {web: {kind: cron, image: x, schedule: '@daily', deadline: 5m, resources: {cpu: 500m, memory: 1Gi}}}":                     true,
+		"workloads: {db: {kind: stateful, image: x, volumes: {data: {path: /data}}, affinity: [{attribute: zone, value: a, weight: 3}]}}":     true,
+		"workloads: {g: {kind: job, image: x, init: [{name: a, image: x}], postStop: {name: b, image: x, timeout: 5s}}}":                      true,
+		"cluster: {pools: {a: {limit: {cpu: 3}}}, owners: {shop/: {kinds: [job], quota: {slots: 3}}}, anything: {x: 1}}":                      true,
+		"workloads: {j: {kind: job, image: x, resources: {devices: {gpu: 2, tpu: {count: 1, constraints: [{attribute: model, value: a}]}}}}}": true,
+		"workloads: {j: {kind: job, image: x, resources: {devices: {gpu: 0}}}}":                                                               false,
+		"workloads: {j: {kind: job, image: x, resources: {devices: {gpu: {cont: 1}}}}}":                                                       false,
 		"workloads: {web: {image: x}}":                                   false,
 		"workloads: {web: {kind: service, image: x, replicas: many}}":    false,
 		"workloads: {web: {kind: service, image: x, replcas: 3}}":        false,

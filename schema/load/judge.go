@@ -32,8 +32,10 @@ type candidate struct {
 	declared string
 
 	kindName string
-	rule     *rule
-	errs     []*Error
+	// definition is what the schema says of the kind.
+	definition cue.Value
+	rule       *rule
+	errs       []*Error
 }
 
 // judge unifies the workload with its kind's definition, and what it comes to
@@ -52,6 +54,7 @@ func (c *candidate) judge(kinds func() cue.Value) (schema.Workload, []*Error) {
 		whole = kinds().LookupPath(cue.MakePath(cue.Str(kind))).Unify(c.user)
 	}
 	if err := whole.Validate(cue.Concrete(true)); err != nil {
+		c.definition = kinds().LookupPath(cue.MakePath(cue.Str(kind)))
 		c.explain(err)
 	}
 	if len(c.errs) > 0 {

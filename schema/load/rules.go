@@ -31,6 +31,9 @@ type rule struct {
 	optional bool
 	// fields are those of a closed struct, each its own rule.
 	fields map[string]*rule
+	// short is the field that a number in the struct's place is meant for; "" where
+	// none may stand there.
+	short string
 	// known are the same in the order of their names, to ask CUE for.
 	known []known
 	// each is the rule of a map's values or a list's elements.
@@ -135,6 +138,8 @@ var schemaInstance = sync.OnceValue(func() *build.Instance {
 func readRule(v cue.Value) *rule {
 	r := &rule{want: wantOf(v), fallback: fallbackOf(v)}
 	switch v.IncompleteKind() {
+	case cue.StructKind | cue.IntKind:
+		r.readShort(v)
 	case cue.StringKind:
 		r.want = cmp.Or(r.want, "a text (in quotes)")
 	case cue.StructKind:
@@ -146,6 +151,29 @@ func readRule(v cue.Value) *rule {
 		}
 	}
 	return r
+}
+
+// readShort reads what is fields or, in short, a number for the one that @short
+// names.
+func (r *rule) readShort(v cue.Value) {
+	full, ok := inFull(v)
+	attribute := cue.Dereference(v).Attribute("short")
+	short, err := attribute.String(0)
+	if !ok || err != nil {
+		panic(fmt.Sprintf("the embedded schema: %s: a number or fields, without @short: %v", v.Path(), err))
+	}
+	r.short = short
+	r.readFields(full)
+}
+
+// inFull is the struct of what is a number or a struct.
+func inFull(v cue.Value) (cue.Value, bool) {
+	_, ways := cue.Dereference(v).Expr()
+	i := slices.IndexFunc(ways, func(way cue.Value) bool { return way.IncompleteKind() == cue.StructKind })
+	if i < 0 {
+		return cue.Value{}, false
+	}
+	return ways[i], true
 }
 
 // otherwise is the field's default, as JSON.

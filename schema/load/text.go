@@ -2,6 +2,7 @@ package load
 
 import (
 	"encoding/json"
+	"strconv"
 	"strings"
 
 	"cuelang.org/go/cue"
@@ -27,7 +28,25 @@ func (r *rule) text(b []byte, v cue.Value, defaults bool) ([]byte, error) {
 		return appendString(b, s), err
 	}
 	leaf, err := v.MarshalJSON()
+	if r != nil && r.short != "" && err == nil {
+		return r.textInFull(b, leaf, defaults), nil
+	}
 	return append(b, leaf...), err
+}
+
+// textInFull writes the fields that a number stands for, so that whoever reads
+// them (a policy, say) knows one way only.
+func (r *rule) textInFull(b, leaf []byte, defaults bool) []byte {
+	b = append(b, '{')
+	for i := range r.known {
+		switch k := &r.known[i]; {
+		case string(k.key) == strconv.Quote(r.short)+":":
+			b = append(append(separated(b), k.key...), leaf...)
+		case defaults && k.otherwise != nil:
+			b = append(append(separated(b), k.key...), k.otherwise...)
+		}
+	}
+	return append(b, '}')
 }
 
 func (r *rule) textOfFields(b []byte, v cue.Value, defaults bool) (_ []byte, err error) {
