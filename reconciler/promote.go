@@ -43,6 +43,9 @@ func (r *Rollout) notWaiting() string {
 	switch at, halts := r.halts(); {
 	case halts && !r.Ready.IsZero():
 		text = r.unchecked()
+	case halts && r.Paused != nil:
+		return fmt.Sprintf("%s cannot be promoted yet: its update is paused %s; to go on: bayplan resume %s", r.Workload,
+			since(r.Paused.At, r.Paused.Actor, r.Paused.Reason), r.Workload)
 	case halts && r.comesBeside():
 		text = fmt.Sprintf("%s cannot be promoted yet: its new set is not healthy on all %d slots", r.Workload, at.slots)
 	case halts:
@@ -87,6 +90,8 @@ func (r *Rollout) notAborted() string {
 	switch {
 	case r.Stage == Reverting || r.Stage == Reverted:
 		return fmt.Sprintf("%s is %s already: %s", r.Workload, r.Stage, r.Reason)
+	case r.Stage == Waiting:
+		return fmt.Sprintf("%s has not begun its update; to keep it from beginning, hold it (bayplan hold %s) or revert its commit", r.Workload, r.Workload)
 	case r.Stage != Rolling && r.Stage != Keeping:
 		return fmt.Sprintf("%s has no update under way: it is %s; to go back from one that ended, revert its commit", r.Workload, r.Stage)
 	case r.Good == nil || r.GoodDigest == r.Target:
