@@ -78,7 +78,7 @@ func (e *evaluation) owners(all cue.Value) {
 	if !all.Exists() || err != nil {
 		return // cluster told of it
 	}
-	definition := e.ctx.BuildInstance(schemaInstance()).LookupPath(ownerPath)
+	definition := e.ctx.BuildInstance(e.im.schema).LookupPath(ownerPath)
 	for it.Next() {
 		c := &candidate{under: []string{"cluster", "owners"}, name: it.Selector().Unquoted(), dir: e.dir, user: it.Value(), rule: rules().owner}
 		var o schema.Owner

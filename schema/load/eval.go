@@ -247,7 +247,7 @@ func (e *evaluation) workloads(all cue.Value, declared map[string]string) {
 
 // kinds are the schema's definitions, once they are needed.
 func (e *evaluation) kinds() func() cue.Value {
-	return sync.OnceValue(func() cue.Value { return e.ctx.BuildInstance(schemaInstance()).LookupPath(kindsPath) })
+	return sync.OnceValue(func() cue.Value { return e.ctx.BuildInstance(e.im.schema).LookupPath(kindsPath) })
 }
 
 // remaining reports what is wrong with the package besides its workloads, and

@@ -13,7 +13,7 @@ func (e *evaluation) gates(v cue.Value) {
 	}
 	c := &candidate{under: []string{"cluster"}, name: "gates", dir: e.dir, user: v, rule: rules().gates}
 	var g schema.Gates
-	if c.conforms(e.ctx.BuildInstance(schemaInstance()).LookupPath(gatesPath), &g) {
+	if c.conforms(e.ctx.BuildInstance(e.im.schema).LookupPath(gatesPath), &g) {
 		e.out.Gates = g
 	}
 	e.out.Errors = append(e.out.Errors, c.errs...)

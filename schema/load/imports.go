@@ -61,10 +61,15 @@ type importer struct {
 	done map[string]*build.Instance
 	busy map[string]bool
 	errs []*Error
+	// schema is the embedded one, for this importer and its context alone: CUE
+	// notes on an instance how it was imported.
+	schema *build.Instance
 }
 
 func newImporter(read folders, module, at string) *importer {
 	im := &importer{folders: read, module: module, at: at, done: map[string]*build.Instance{}, busy: map[string]bool{}}
+	own := *schemaInstance()
+	im.schema = &own
 	im.ctx = build.NewContext(build.Loader(im.load))
 	return im
 }
@@ -72,7 +77,7 @@ func newImporter(read folders, module, at string) *importer {
 // load answers one import; nil leaves the path to CUE's standard library.
 func (im *importer) load(pos token.Pos, importPath string) *build.Instance {
 	if importPath == schemaPath {
-		return schemaInstance()
+		return im.schema
 	}
 	dir, pkg := im.resolve(importPath)
 	if dir == "" {

@@ -15,7 +15,7 @@ func (e *evaluation) registries(all cue.Value) {
 	if !all.Exists() || err != nil {
 		return // cluster told of it
 	}
-	definition := e.ctx.BuildInstance(schemaInstance()).LookupPath(registryPath)
+	definition := e.ctx.BuildInstance(e.im.schema).LookupPath(registryPath)
 	for it.Next() {
 		c := &candidate{under: []string{"cluster", "registries"}, name: it.Selector().Unquoted(), dir: e.dir, user: it.Value(), rule: rules().registry}
 		var r schema.Registry

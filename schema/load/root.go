@@ -81,7 +81,7 @@ func (e *evaluation) pools(all cue.Value) {
 	if !all.Exists() || err != nil {
 		return // cluster told of it
 	}
-	definition := e.ctx.BuildInstance(schemaInstance()).LookupPath(poolPath)
+	definition := e.ctx.BuildInstance(e.im.schema).LookupPath(poolPath)
 	judged := map[string]*candidate{}
 	for it.Next() {
 		c := &candidate{under: []string{"cluster", "pools"}, name: it.Selector().Unquoted(), dir: e.dir, user: it.Value(), rule: rules().pool}

@@ -116,7 +116,8 @@ const schemaPath = "github.com/bayplan/bayplan/schema"
 const schemaFile = "\x00schema/"
 
 // schemaInstance is the embedded schema as syntax, read once per process: each
-// context makes its own values of it and changes nothing about it.
+// context makes its own values of it. What imports it takes a copy of the instance,
+// since CUE writes to that, and to nothing below it.
 var schemaInstance = sync.OnceValue(func() *build.Instance {
 	inst := build.NewContext().NewInstance("", nil)
 	inst.ImportPath = schemaPath
