@@ -1,10 +1,13 @@
 package e2e
 
 import (
+	"cmp"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/bayplan/bayplan/reconciler"
 	"github.com/bayplan/bayplan/reconciler/status"
@@ -106,14 +109,20 @@ func waitsIn(st status.Status, step string) bool {
 // startOrder are the slots of these containers, the one that runs for longest
 // first.
 func startOrder(containers map[string]string) (slots []string) {
-	lives := slices.SortedFunc(maps.Values(containers), func(a, b string) int {
-		_, x, _ := strings.Cut(a, " ")
-		_, y, _ := strings.Cut(b, " ")
-		return strings.Compare(x, y)
-	})
+	lives := slices.SortedFunc(maps.Values(containers), func(a, b string) int { return cmp.Compare(began(a), began(b)) })
 	for _, life := range lives {
 		slot, _, _ := strings.Cut(life, " ")
 		slots = append(slots, slot)
 	}
 	return slots
+}
+
+// began is when a life began, on a clock of its runtime: the last word tells it.
+func began(life string) int64 {
+	word := life[strings.LastIndex(life, " ")+1:]
+	if at, err := time.Parse(time.RFC3339Nano, word); err == nil {
+		return at.UnixNano()
+	}
+	ticks, _ := strconv.ParseInt(word, 10, 64)
+	return ticks
 }
