@@ -23,7 +23,7 @@ func (p *pass) evict(t *scheduler.Table, wants []*want) {
 	held := func(node int) []scheduler.Held { return on[node].held }
 	for _, e := range t.Evict(requests, held, p.spare()) {
 		for _, v := range e.Victims {
-			x := &p.entries[on[e.Node].entries[v.Order]]
+			x := &p.entries[on[v.Node].entries[v.Order]]
 			p.retire(x, nodes.Evicted)
 			p.changes[len(p.changes)-1].Why = fmt.Sprintf("for %s: %s%s", e.For, v.Why, waitsThere(x.order.Workload))
 		}

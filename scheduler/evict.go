@@ -18,7 +18,8 @@ type Held struct {
 	Fixed, Waits bool
 }
 
-// Eviction is what has to go from a node for a slot to have a place there.
+// Eviction is what has to go for a slot to have a place on a node: there or, where
+// it is the limit of a pool that is reached, wherever that pool has something.
 type Eviction struct {
 	For  schema.Slot
 	Node int
@@ -31,9 +32,9 @@ type Eviction struct {
 // Victim is one order that has to go.
 type Victim struct {
 	Slot schema.Slot
-	// Order is its place among those that the node holds.
-	Order int
-	Why   string
+	// Node is where it is, Order its place among those that the node holds.
+	Node, Order int
+	Why         string
 }
 
 // Evict finds room for requests that have no place, in their order, by taking it
@@ -171,15 +172,20 @@ func (e *evictor) take(r *Request, leaf int32) (node int32, ok bool) {
 
 // cheapest looks at the nodes by the least that they can cost.
 func (e *evictor) cheapest(r *Request, leaf int32) (best *plan) {
+	relief, possible := e.relief(r, leaf)
+	if !possible {
+		return nil
+	}
 	var all []*search
 	for n := range e.t.nodes {
-		if s := e.search(int32(n), r, leaf); s != nil {
+		if s := e.search(int32(n), r, leaf, relief); s != nil {
 			all = append(all, s)
 		}
 	}
 	slices.SortStableFunc(all, func(a, b *search) int { return a.least.compare(b.least) })
-	for _, s := range all {
-		if best != nil && s.least.compare(best.cost) >= 0 {
+	for i, s := range all {
+		spent := i > 0 && e.steps <= 0 && len(relief.over) > 0
+		if spent || best != nil && s.least.compare(best.cost) >= 0 {
 			break
 		}
 		if p := s.plan(); p != nil && (best == nil || p.cost.compare(best.cost) < 0) {
@@ -189,24 +195,29 @@ func (e *evictor) cheapest(r *Request, leaf int32) (best *plan) {
 	return best
 }
 
-// carryOut takes the victims off and reserves the room.
+// carryOut takes the victims off and reserves the room: where none of them is, since
+// a limit alone was in the way, the best that there is then.
 func (e *evictor) carryOut(p *plan, r *Request, leaf int32) Eviction {
-	out := Eviction{For: r.Slot, Node: int(p.node)}
+	out, here := Eviction{For: r.Slot}, *r
 	for _, v := range p.victims {
-		h := &e.held[p.node][v.order]
-		out.Victims = append(out.Victims, Victim{Slot: h.Slot, Order: v.order, Why: e.why(v, r, leaf)})
-		e.evict(p.node, v)
+		h := &e.held[v.node][v.order]
+		out.Victims = append(out.Victims, Victim{Slot: h.Slot, Node: int(v.node), Order: v.order, Why: e.why(v, r, leaf) + p.relief.why(e.t.shares, v)})
+		if v.node == p.node {
+			here.Only = e.t.Name(int(p.node))
+		}
 	}
-	here := *r
-	here.Only = e.t.Name(int(p.node))
-	e.take(&here, leaf)
+	for _, v := range p.victims {
+		e.evict(v)
+	}
+	n, _ := e.take(&here, leaf)
+	out.Node = int(n)
 	return out
 }
 
 // evict takes one victim off.
-func (e *evictor) evict(n int32, v *candidate) {
-	h := &e.held[n][v.order]
-	name, back := h.Workload.Name, e.lift(n, v.order)
+func (e *evictor) evict(v *candidate) {
+	h := &e.held[v.node][v.order]
+	name, back := h.Workload.Name, e.lift(v.node, v.order)
 	e.hopeless = nil
 	h.Ending = true
 	e.spare[name]--

@@ -29,7 +29,10 @@ var crowdPools = []string{"other", "rest", "sure", "sure-part"}
 
 // oddCrowd is orders of any kind on up to three nodes, in pools of which some are
 // guaranteed something, of one resource or both, and perhaps lend it.
-func oddCrowd(t *rapid.T) *crowded {
+func oddCrowd(t *rapid.T) *crowded { return crowdOf(t, 6) }
+
+// crowdOf is at most so many orders a node.
+func crowdOf(t *rapid.T, most int) *crowded {
 	c := &crowded{spare: map[string]int{}}
 	c.pool.Use = map[string]scheduler.Use{}
 	c.pool.Tree = scheduler.Tree{{Name: "default", Weight: 1}, {Name: "other", Parent: "default", Weight: 1}, {Name: "rest", Parent: "default", Weight: 1},
@@ -45,7 +48,7 @@ func oddCrowd(t *rapid.T) *crowded {
 		var orders []scheduler.Held
 		for free := 2000; ; {
 			h := oddHeld(t, i*10+len(orders))
-			if free -= int(h.Workload.Resources.CPU); free < 0 || len(orders) == 6 {
+			if free -= int(h.Workload.Resources.CPU); free < 0 || len(orders) == most {
 				break
 			}
 			n.Hold(h.Workload)
@@ -115,11 +118,11 @@ func price(victims []scheduler.Held) [5]int {
 
 // mayGo is whether a set of orders may go for a request, each by right, and
 // leaves it room on the node and in its pool, which may not have what is held for
-// others.
-func (c *crowded) mayGo(node int, set []int, asked *scheduler.Request) bool {
+// others nor go past a limit.
+func (c *crowded) mayGo(node int, set []place, asked *scheduler.Request) bool {
 	left, w := maps.Clone(c.spare), asked.Workload
-	for _, k := range set {
-		h := c.on[node][k]
+	for _, at := range set {
+		h := c.at(at)
 		v := h.Workload
 		if left[v.Name]--; left[v.Name] < 0 || h.Fixed && !h.Waits {
 			return false
@@ -132,15 +135,13 @@ func (c *crowded) mayGo(node int, set []int, asked *scheduler.Request) bool {
 			return false
 		}
 	}
-	table, use := scheduler.Open(c.pool), maps.Clone(c.pool.Use)
+	table, use := c.without(set)
 	free := c.free()
-	for _, k := range set {
-		v := c.on[node][k].Workload
-		table.Lift(node, v, c.on[node][k].Ports)
-		use[v.Pool] = scheduler.Use{CPU: use[v.Pool].CPU - v.Resources.CPU, Memory: use[v.Pool].Memory - v.Resources.Memory}
+	for _, at := range set {
+		v := c.at(at).Workload
 		free[0], free[1] = free[0]+int(v.Resources.CPU), free[1]+int(v.Resources.Memory)
 	}
-	return table.Ask(node, asked).Fits && !c.denied(w, use, free)
+	return table.Ask(node, asked).Fits && !c.denied(w, use, free) && len(c.beyond(w, use)) == 0
 }
 
 // within is what pools hold with their parts.
@@ -175,8 +176,8 @@ func (c *crowded) apart(pool, other string) (all []schema.Pool) {
 	return all
 }
 
-// scarce is what a node has too little of, or has free for others only; all, where it
-// has enough.
+// scarce is what a node has too little of, or has free for others only, or a limit
+// leaves too little of; all, where there is enough.
 func (c *crowded) scarce(node int, w *schema.Workload) (cpu, memory bool) {
 	n := &c.pool.Nodes[node]
 	one := *w
@@ -184,6 +185,11 @@ func (c *crowded) scarce(node int, w *schema.Workload) (cpu, memory bool) {
 	cpu = w.Resources.CPU > max(n.Node.Allocatable.CPU-n.Reserved.CPU, 0) || c.denied(&one, c.pool.Use, c.free())
 	one.Resources.CPU, one.Resources.Memory = 0, w.Resources.Memory
 	memory = w.Resources.Memory > max(n.Node.Allocatable.Memory-n.Reserved.Memory, 0) || c.denied(&one, c.pool.Use, c.free())
+	for _, p := range c.beyond(w, c.pool.Use) {
+		held := c.within(c.pool.Use)[p.Name]
+		cpu = cpu || p.Limit.CPU > 0 && held.CPU+w.Resources.CPU > p.Limit.CPU
+		memory = memory || p.Limit.Memory > 0 && held.Memory+w.Resources.Memory > p.Limit.Memory
+	}
 	return cpu || !memory, memory || !cpu
 }
 
@@ -205,12 +211,8 @@ func (c *crowded) entitled(node int, w *schema.Workload, other string) bool {
 
 // mayLose: of what is scarce the victim's pools that the other is no part of keep what
 // is guaranteed to them, of the rest they fall below it only where they were.
-func (c *crowded) mayLose(node int, v, asked *schema.Workload, set []int) bool {
-	less := maps.Clone(c.pool.Use)
-	for _, k := range set {
-		w := c.on[node][k].Workload
-		less[w.Pool] = scheduler.Use{CPU: less[w.Pool].CPU - w.Resources.CPU, Memory: less[w.Pool].Memory - w.Resources.Memory}
-	}
+func (c *crowded) mayLose(node int, v, asked *schema.Workload, set []place) bool {
+	_, less := c.without(set)
 	before, after := c.within(c.pool.Use), c.within(less)
 	cpu, memory := c.scarce(node, asked)
 	for _, p := range c.apart(v.Pool, asked.Pool) {
@@ -245,18 +247,18 @@ func (c *crowded) denied(w *schema.Workload, use map[string]scheduler.Use, free 
 	return false
 }
 
-// cheapest tries every set of orders of every node.
+// cheapest tries every set of orders for every node.
 func (c *crowded) cheapest(asked *scheduler.Request) (best [5]int, found bool) {
 	for n := range c.on {
-		for bits := 1; bits < 1<<len(c.on[n]); bits++ {
-			var set []int
-			var victims []scheduler.Held
-			for k := range c.on[n] {
-				if bits>>k&1 == 1 {
-					set, victims = append(set, k), append(victims, c.on[n][k])
+		reach := c.reach(n, asked.Workload)
+		for bits := 1; bits < 1<<len(reach); bits++ {
+			var set []place
+			for i, at := range reach {
+				if bits>>i&1 == 1 {
+					set = append(set, at)
 				}
 			}
-			p := price(victims)
+			p := price(c.those(set))
 			if (!found || slices.Compare(p[:], best[:]) < 0) && c.mayGo(n, set, asked) {
 				best, found = p, true
 			}
@@ -268,26 +270,31 @@ func (c *crowded) cheapest(asked *scheduler.Request) (best [5]int, found bool) {
 // TestEvict_FewestAndCheapest: the victims are those that trying every set of
 // orders of every node finds, and there are some exactly where one does.
 func TestEvict_FewestAndCheapest(t *testing.T) {
-	rapid.Check(t, func(rt *rapid.T) {
-		c, asked := oddCrowd(rt), oddAsked(rt)
-		if _, unplaced := scheduler.Place(c.pool, []scheduler.Request{asked}); len(unplaced) == 0 {
-			return
+	rapid.Check(t, func(rt *rapid.T) { oddCrowd(rt).checkCheapest(rt, oddAsked(rt)) })
+}
+
+func (c *crowded) checkCheapest(rt *rapid.T, asked scheduler.Request) {
+	if _, unplaced := scheduler.Place(c.pool, []scheduler.Request{asked}); len(unplaced) == 0 {
+		return
+	}
+	want, found := c.cheapest(&asked)
+	all := c.evict(asked)
+	if !found || len(all) == 0 {
+		if found || len(all) > 0 {
+			rt.Fatalf("got %v, want %v: %t", all, want, found)
 		}
-		want, found := c.cheapest(&asked)
-		all := c.evict(asked)
-		if !found || len(all) == 0 {
-			if found || len(all) > 0 {
-				rt.Fatalf("got %v, want %v: %t", all, want, found)
-			}
-			return
-		}
-		var set []int
-		var victims []scheduler.Held
-		for _, v := range all[0].Victims {
-			set, victims = append(set, v.Order), append(victims, c.on[all[0].Node][v.Order])
-		}
-		if got := price(victims); got != want || !c.mayGo(all[0].Node, set, &asked) {
-			rt.Fatalf("%v costs %v, there is %v", all[0], got, want)
-		}
-	})
+		return
+	}
+	var set []place
+	may := false
+	for _, v := range all[0].Victims {
+		set = append(set, place{v.Node, v.Order})
+	}
+	for n := range c.on {
+		may = may || c.mayGo(n, set, &asked)
+	}
+	table, _ := c.without(set)
+	if got := price(c.those(set)); got != want || !may || !table.Ask(all[0].Node, &asked).Fits {
+		rt.Fatalf("%v costs %v, there is %v", all[0], got, want)
+	}
 }

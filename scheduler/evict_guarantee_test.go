@@ -76,7 +76,7 @@ func TestEvict_AtTheLimit(t *testing.T) {
 	ask := request(held("b/new", 600, inPool("tight"), priority(1)).Workload, 0)
 	lent := held("a/lent", 500, inPool("other"), revocable)
 	on := [][]scheduler.Held{{lent, held("a/low", 500, inPool("tight"))}}
-	if got, want := evict(tree, map[string]int{}, on, ask), "b/new.0 on n0, a/low.0 (priority 0 is below 1)"; got != want {
+	if got, want := evict(tree, map[string]int{}, on, ask), "b/new.0 on n0, a/low.0 (priority 0 is below 1; pool tight is limited to 700m cpu)"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 	on[0][1].Workload.Priority = 1

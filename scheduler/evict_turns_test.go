@@ -15,7 +15,7 @@ import (
 // go that it made room for.
 func TestEvict_NoTurns(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		c, asked := oddCrowd(rt), oddAsked(rt)
+		c, asked := eitherCrowd(rt), oddAsked(rt)
 		if _, unplaced := scheduler.Place(c.pool, []scheduler.Request{asked}); len(unplaced) == 0 {
 			return
 		}
@@ -40,17 +40,16 @@ func TestEvict_NoTurns(t *testing.T) {
 
 // carryOut has the victims gone, and who they went for in their place.
 func (c *crowded) carryOut(e scheduler.Eviction, w *schema.Workload) (gone []scheduler.Held) {
-	n := &c.pool.Nodes[e.Node]
 	for _, v := range slices.Backward(slices.SortedFunc(slices.Values(e.Victims), func(a, b scheduler.Victim) int { return a.Order - b.Order })) {
-		h := c.on[e.Node][v.Order]
+		n, h := &c.pool.Nodes[v.Node], c.on[v.Node][v.Order]
 		gone = append(gone, h)
-		c.on[e.Node] = slices.Delete(c.on[e.Node], v.Order, v.Order+1)
+		c.on[v.Node] = slices.Delete(c.on[v.Node], v.Order, v.Order+1)
 		c.use(n, h.Workload, -1)
 		for _, p := range h.Ports {
 			n.Ports = slices.DeleteFunc(n.Ports, func(q int) bool { return p == q })
 		}
 	}
-	h := scheduler.Held{Slot: e.For, Workload: w}
+	n, h := &c.pool.Nodes[e.Node], scheduler.Held{Slot: e.For, Workload: w}
 	if len(w.Ports) > 0 {
 		n.Ports, h.Ports = append(n.Ports, 8080), map[string]int{"p": 8080}
 	}
@@ -68,11 +67,11 @@ func (c *crowded) use(n *scheduler.Node, w *schema.Workload, slots int) {
 
 // TestEvict_KeepsRoom: whichever of those who have to go are gone, and ask for a
 // place again, while the others are ending, who they go for waits for its room on
-// their node, or has it. (Who goes by a guarantee may be served first once it is
+// their node (on any, where a limit was in the way), or has it. (Who goes by a guarantee may be served first once it is
 // gone, where its pool has the lower share of what is not scarce.)
 func TestEvict_KeepsRoom(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		c, asked := oddCrowd(rt), oddAsked(rt)
+		c, asked := eitherCrowd(rt), oddAsked(rt)
 		if _, unplaced := scheduler.Place(c.pool, []scheduler.Request{asked}); len(unplaced) == 0 {
 			return
 		}
@@ -80,9 +79,10 @@ func TestEvict_KeepsRoom(t *testing.T) {
 		if len(all) == 0 {
 			return
 		}
-		n, requests := &c.pool.Nodes[all[0].Node], []scheduler.Request{}
+		limited := len(c.beyond(asked.Workload, c.pool.Use)) > 0
+		var requests []scheduler.Request
 		for _, v := range all[0].Victims {
-			h := c.on[all[0].Node][v.Order]
+			n, h := &c.pool.Nodes[v.Node], c.on[v.Node][v.Order]
 			if strings.HasPrefix(v.Why, "pool ") || rapid.Bool().Draw(rt, "is ending") {
 				n.End(h.Workload, h.Ports)
 				continue
@@ -95,7 +95,9 @@ func TestEvict_KeepsRoom(t *testing.T) {
 		}
 		placed, unplaced := scheduler.Place(c.pool, append(requests, asked))
 		has := slices.ContainsFunc(placed, func(p scheduler.Placement) bool { return p.Slot == asked.Slot })
-		waits := slices.ContainsFunc(unplaced, func(u scheduler.Unplaced) bool { return u.Slot == asked.Slot && u.Waits == n.Node.Name })
+		waits := slices.ContainsFunc(unplaced, func(u scheduler.Unplaced) bool {
+			return u.Slot == asked.Slot && (u.Waits == c.pool.Nodes[all[0].Node].Node.Name || u.Waits != "" && limited)
+		})
 		if !has && !waits {
 			rt.Fatalf("%s has no room where %v go for it: %v, %v", asked.Slot, all[0].Victims, placed, unplaced)
 		}

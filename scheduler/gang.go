@@ -159,25 +159,63 @@ func (d *deal) wait(g *group) {
 }
 
 // awaits reserves room for a request on the first node that would take it once
-// its Ending orders have gone; −1 if none would.
+// its Ending orders have gone; where its pool may have it only once those of other
+// nodes have gone too, on the best that there is then. −1 if none would.
 func (t *Table) awaits(leaf int32, r *Request) int32 {
 	for _, n := range t.ending() {
-		t.hold(nil)
-		now, own := t.nodes[n], t.ownPorts[n]
-		t.set(n, now.afterwards(), own)
-		t.vacate(n, 1)
+		back := t.clear(n)
 		fits := t.mayHave(leaf, n, r)
-		t.hold(nil)
-		t.vacate(n, -1)
+		back()
 		if fits {
-			now.reserve(r.Workload)
-		}
-		t.set(n, now, own)
-		if fits {
+			t.keep(n, r.Workload)
 			return n
 		}
 	}
-	return -1
+	if len(t.ending()) == 0 || t.denies(leaf, r).filter == "" && len(t.bars(leaf, r)) == 0 {
+		return -1
+	}
+	n := t.onceAllEnded(leaf, r)
+	if n >= 0 {
+		t.keep(n, r.Workload)
+	}
+	return n
+}
+
+// keep reserves cpu and memory on a node for a slot of w.
+func (t *Table) keep(n int32, w *schema.Workload) {
+	now := t.nodes[n]
+	now.reserve(w)
+	t.set(n, now, t.ownPorts[n])
+}
+
+// clear has a node's Ending orders gone, and tells how to put them back.
+func (t *Table) clear(n int32) (back func()) {
+	t.hold(nil)
+	now, own := t.nodes[n], t.ownPorts[n]
+	t.set(n, now.afterwards(), own)
+	t.vacate(n, 1)
+	return func() {
+		t.hold(nil)
+		t.vacate(n, -1)
+		t.set(n, now, own)
+	}
+}
+
+// onceAllEnded is the best node for a request once all Ending orders have gone: of a
+// pool's limit they leave room for who would be on another node.
+func (t *Table) onceAllEnded(leaf int32, r *Request) int32 {
+	for _, n := range t.ending() {
+		back := t.clear(n)
+		defer back()
+	}
+	if t.denies(leaf, r).filter != "" {
+		return -1
+	}
+	t.tell([]Request{*r})
+	g := t.run(r)
+	defer t.end(g)
+	g.barred = t.bars(leaf, r)
+	return g.next(t.at(r.Leaves))
 }
 
 // ending are the nodes with Ending orders.

@@ -6,61 +6,28 @@ import (
 	"github.com/bayplan/bayplan/schema"
 )
 
-// cost is what a set of victims costs, what counts most first: the worst rank
-// among them (whether it is not revocable, and its priority), how many are not
-// revocable, how many there are, and how many have their data there.
-type cost [5]int
-
-func (c cost) compare(d cost) int { return slices.Compare(c[:], d[:]) }
-
-// plan is a way to make room on one node.
-type plan struct {
-	node    int32
-	victims []*candidate // by what goes first
-	cost    cost
-	size    int // of all victims, which settles what costs the same on one node
-}
-
-func planOf(node int32, victims []*candidate) *plan {
-	p := &plan{node: node, victims: slices.Clone(victims)}
-	p.cost, p.size = price(victims)
-	return p
-}
-
-// price is what victims, which are ordered by rank, cost and how large they are.
-func price(victims []*candidate) (c cost, size int) {
-	for _, v := range victims {
-		rank := v.rank()
-		c[0], c[1] = rank[0], rank[1]
-		c[2] += rank[0]
-		if v.waits {
-			c[4]++
-		}
-		size += v.size
-	}
-	c[3] = len(victims)
-	return c, size
-}
-
-// search looks for the cheapest set of victims on one node. Sets are gone through
+// search looks for the cheapest set of victims for one node. Sets are gone through
 // by depth; what costs at least what is known already is not gone into, and that
 // is most. It is exact up to setSteps sets, which ten orders of any kind never
 // take; from there on what the greedy way found stands, or what is better so far.
 type search struct {
-	e     *evictor
-	node  int32
-	r     *Request
-	leaf  int32
-	short [2]bool // what is scarce
-	all   []candidate
-	rest  []amounts // what the candidates from each on hold
-	least cost      // no set of them costs less
+	e      *evictor
+	node   int32
+	r      *Request
+	leaf   int32
+	relief *relief
+	short  [2]bool // what is scarce
+	all    []candidate
+	least  cost // no set of them costs less
 
-	set   []*candidate
-	taken map[string]int
-	free  amounts
-	best  *plan
-	steps int
+	// need is what is lacking with the set off the node, rest what the candidates
+	// from each on give of that: of the node's room, then of each limit in the way.
+	need, rest []amounts
+	few        [2]amounts // need, mostly
+	set        []*candidate
+	taken      map[string]int
+	best       *plan
+	steps      int
 }
 
 const (
@@ -72,84 +39,50 @@ const (
 
 // search begins one; nil where nothing that may go would leave enough cpu and
 // memory.
-func (e *evictor) search(n int32, r *Request, leaf int32) *search {
+func (e *evictor) search(n int32, r *Request, leaf int32, relief *relief) *search {
 	if !e.enough(n, r) {
 		return nil
 	}
-	s := &search{e: e, node: n, r: r, leaf: leaf, free: amounts{e.t.cpu[n], e.t.mem[n]}}
+	s := &search{e: e, node: n, r: r, leaf: leaf, relief: relief, least: relief.least}
+	s.need = append(s.few[:0], amountsOf(r.Workload).minus(amounts{e.t.cpu[n], e.t.mem[n]}))
 	if e.t.shares.promised {
 		s.short = s.scarce()
 	}
 	s.all = s.candidates()
-	s.rest = make([]amounts, len(s.all)+1)
-	for i := len(s.all) - 1; i >= 0; i-- {
-		s.rest[i] = s.rest[i+1].plus(s.all[i].amounts)
-	}
-	if len(s.all) == 0 || s.lacks(s.free.plus(s.rest[0])) || !s.relieves() {
+	if s.add(); s.misses(0) || len(s.all)+len(relief.over) == 0 {
 		return nil
 	}
-	s.least = s.floor()
+	if len(relief.over) == 0 || s.misses(len(s.all)) {
+		if c := floor(s.all, s.need[0]); c.compare(s.least) > 0 {
+			s.least = c
+		}
+	}
+	for _, o := range relief.over {
+		s.need = append(s.need, o.by)
+	}
 	return s
 }
 
-// relieves is whether all that may go leave enough of every limit.
-func (s *search) relieves() bool {
-	shares, want := s.e.t.shares, amountsOf(s.r.Workload)
-	for at := s.leaf; at >= 0; at = shares.all[at].parent {
-		x := &shares.all[at]
-		if left := x.use.plus(want); x.limit != unbounded && left.above(x.limit) {
-			for i := range s.all {
-				if shares.within(s.all[i].leaf, at) {
-					left = left.minus(s.all[i].amounts)
-				}
-			}
-			if left.above(x.limit) {
-				return false
-			}
+// add sums up what the candidates from each on give.
+func (s *search) add() {
+	m := len(s.need)
+	s.rest = make([]amounts, (len(s.all)+1)*m)
+	for i := len(s.all) - 1; i >= 0; i-- {
+		for k := range m {
+			s.rest[i*m+k] = s.rest[(i+1)*m+k].plus(s.gives(&s.all[i], k))
 		}
 	}
-	return true
 }
 
-// lacks is whether so much free is less than what is asked for.
-func (s *search) lacks(free amounts) bool { return amountsOf(s.r.Workload).above(free) }
-
-// floor is what no set costs less than, were cpu and memory all that counts: the
-// rank up to which all that may go leave enough, and of these the largest.
-func (s *search) floor() (c cost) {
-	upTo, free := 0, s.free
-	for ; s.lacks(free) || upTo == 0; upTo++ {
-		free = free.plus(s.all[upTo].amounts)
-	}
-	rank := s.all[upTo-1].rank()
-	for upTo < len(s.all) && s.all[upTo].rank() == rank {
-		upTo++
-	}
-	c[0], c[1] = rank[0], rank[1]
-	c[3] = s.fewest(s.free, s.all[:upTo])
-	if first := slices.IndexFunc(s.all[:upTo], func(v candidate) bool { return !v.work.Revocable }); first >= 0 {
-		c[2] = s.fewest(s.free.plus(s.rest[0]).minus(s.rest[first]), s.all[first:upTo])
-	}
-	return c
-}
-
-// fewest is how many of some it takes at least, of the largest of each resource.
-func (s *search) fewest(free amounts, some []candidate) (most int) {
-	want := amountsOf(s.r.Workload)
-	var room [16]int64
-	for r := range want {
-		sizes := room[:0]
-		for i := range some {
-			sizes = append(sizes, some[i].amounts[r])
+// misses is whether something is still lacking with all candidates from i on off
+// too.
+func (s *search) misses(i int) bool {
+	for k, m := 0, len(s.need); k < m; k++ {
+		if s.need[k].above(s.rest[i*m+k]) {
+			return true
 		}
-		slices.Sort(sizes)
-		count, have := 0, free[r]
-		for ; have < want[r] && count < len(sizes); count++ {
-			have = sub(have, -sizes[len(sizes)-1-count])
-		}
-		most = max(most, count)
 	}
-	return max(most, 1)
+	return false
 }
 
 // plan is the cheapest; nil if none does.
@@ -157,6 +90,7 @@ func (s *search) plan() *plan {
 	if s.taken = map[string]int{}; !s.hopeful() {
 		return nil
 	}
+	s.widen()
 	s.greedy()
 	s.steps = min(setSteps, s.e.steps)
 	given := s.steps
@@ -165,16 +99,22 @@ func (s *search) plan() *plan {
 	return s.best
 }
 
-// hopeful is whether it would have room with all gone that may go. Of what must
-// be near others it says nothing, since these may be among them.
-func (s *search) hopeful() bool {
-	near := slices.ContainsFunc(s.r.Workload.Near, func(n schema.Near) bool { return n.Must && !n.Apart })
-	if near {
+// hopeful is whether it would have room with all gone there that may go. Of what
+// must be near others it says nothing, since these may be among them, nor where
+// they may be elsewhere of what counts others' slots or is held for others.
+func (s *search) hopeful() (may bool) {
+	w, wide := s.r.Workload, len(s.relief.over) > 0
+	near := slices.ContainsFunc(w.Near, func(n schema.Near) bool { return n.Must && (wide || !n.Apart) })
+	if near || wide && len(w.MaxPer) > 0 {
 		return true
 	}
 	for i := range s.all {
 		back := s.lift(&s.all[i])
 		defer back()
+	}
+	if wide {
+		s.e.t.asking(s.r, nil, func(g *run) { may = g.refuse(s.node) < 0 })
+		return may
 	}
 	return s.e.t.mayHave(s.leaf, s.node, s.r)
 }
@@ -184,9 +124,9 @@ func (s *search) hopeful() bool {
 func (s *search) lift(c *candidate) (back func()) {
 	w, name := s.r.Workload, c.work.Name
 	if name == w.Name || slices.ContainsFunc(w.Near, func(n schema.Near) bool { return n.Workload == name }) {
-		return s.e.lift(s.node, c.order)
+		return s.e.lift(c.node, c.order)
 	}
-	return s.e.liftBy(s.node, c.order, s.e.t.countUnseen)
+	return s.e.liftBy(c.node, c.order, s.e.t.countUnseen)
 }
 
 // greedy takes one after the other until it fits, and leaves out what need not go.
@@ -207,16 +147,16 @@ func (s *search) greedy() {
 		return
 	}
 	for i := len(some) - 1; i >= 0; i-- {
-		if fewer := slices.Delete(slices.Clone(some), i, i+1); len(fewer) > 0 && s.fitsWithout(fewer) {
+		if fewer := slices.Delete(slices.Clone(some), i, i+1); len(fewer) > 0 && s.does(fewer) {
 			some = fewer
 		}
 	}
-	s.best = planOf(s.node, some)
+	s.best = s.planOf(some)
 }
 
 // from goes through the sets that add to this one only candidates from i on.
 func (s *search) from(i int) {
-	for ; i < len(s.all) && !s.lacks(s.free.plus(s.rest[i])); i++ {
+	for ; i < len(s.all) && !s.misses(i); i++ {
 		c := &s.all[i]
 		if s.steps <= 0 {
 			return
@@ -228,7 +168,7 @@ func (s *search) from(i int) {
 		switch c, size := price(s.set); {
 		case s.best != nil && (c.compare(s.best.cost) > 0 || c == s.best.cost && size >= s.best.size):
 		case s.fits():
-			s.best = planOf(s.node, s.set)
+			s.best = s.planOf(s.set)
 		default:
 			s.from(i + 1)
 		}
@@ -239,7 +179,7 @@ func (s *search) from(i int) {
 // twins is whether sets with the second in place of the first, which is not in
 // this one, are no others.
 func (s *search) twins(first, second *candidate) bool {
-	return first.work == second.work && !first.ports && !second.ports && !slices.Contains(s.set, first)
+	return first.work == second.work && (first.node == s.node) == (second.node == s.node) && !first.ports && !second.ports && !slices.Contains(s.set, first)
 }
 
 // push adds a candidate, if its workload can spare it and no pool loses what it has
@@ -250,7 +190,10 @@ func (s *search) push(c *candidate) bool {
 		return false
 	}
 	s.taken[name]++
-	s.set, s.free = append(s.set, c), s.free.plus(c.amounts)
+	s.set = append(s.set, c)
+	for k := range s.need {
+		s.need[k] = s.need[k].minus(s.gives(c, k))
+	}
 	for _, v := range s.set {
 		if v.right == byGuarantee && !s.mayLose(v, s.set) {
 			s.pop(1)
@@ -264,14 +207,30 @@ func (s *search) push(c *candidate) bool {
 func (s *search) pop(count int) {
 	for ; count > 0; count-- {
 		c := s.set[len(s.set)-1]
-		s.set, s.free = s.set[:len(s.set)-1], s.free.minus(c.amounts)
+		s.set = s.set[:len(s.set)-1]
+		for k := range s.need {
+			s.need[k] = s.need[k].plus(s.gives(c, k))
+		}
 		s.taken[c.work.Name]--
 	}
 }
 
 // fits is whether the node takes the request with the set off it.
 func (s *search) fits() bool {
-	return len(s.set) > 0 && !s.lacks(s.free) && s.fitsWithout(s.set)
+	return len(s.set) > 0 && !s.misses(len(s.all)) && s.fitsWithout(s.set)
+}
+
+// does is whether it fits with a set off, while none is.
+func (s *search) does(set []*candidate) bool {
+	for k, need := range s.need {
+		for _, c := range set {
+			need = need.minus(s.gives(c, k))
+		}
+		if need.above(amounts{}) {
+			return false
+		}
+	}
+	return s.fitsWithout(set)
 }
 
 // fitsWithout asks the one rule, and whether the request's pool may have it: what is

@@ -11,14 +11,15 @@ import (
 
 // candidate is an order that may have to go for a request.
 type candidate struct {
+	node    int32
 	order   int // its place among those that the node holds
 	work    *schema.Workload
 	leaf    int32
 	amounts amounts
-	// size is the largest share of the node that it has, in thousandths.
+	// size is the largest share that it is of the node that is asked, in thousandths.
 	size  int
 	right right
-	waits bool // it has its data here
+	waits bool // it has its data there
 	ports bool
 }
 
@@ -42,28 +43,41 @@ func (c *candidate) rank() [2]int {
 	return [2]int{1, c.work.Priority}
 }
 
-// candidates are the orders of a node that may go for the request, in the order in
-// which they do: of equal rank the largest first, of these the last.
+// candidates are the orders of the node that may go for the request, in the order
+// in which they do.
 func (s *search) candidates() []candidate {
-	e, n := s.e, s.node
-	all := make([]candidate, 0, len(e.held[n]))
-	for k := range e.held[n] {
-		h := &e.held[n][k]
-		if h.Ending || h.Fixed && !h.Waits || h.Workload == nil || h.Slot == s.r.Slot || e.spare[h.Workload.Name] <= 0 {
-			continue
-		}
-		c := candidate{order: k, work: h.Workload, amounts: amountsOf(h.Workload), waits: h.Waits, ports: len(h.Ports) > 0}
-		c.leaf = e.t.shares.leaf(e.t, h.Workload.Pool)
-		if c.right = s.right(&c); c.right != noRight {
-			c.size = int(1000 * max(part64(c.amounts[0], e.t.capCPU[n]), part64(c.amounts[1], e.t.capMem[n])))
+	all := make([]candidate, 0, len(s.e.held[s.node]))
+	for k := range s.e.held[s.node] {
+		if c, may := s.candidate(s.node, k); may {
 			all = append(all, c)
 		}
 	}
-	slices.SortFunc(all, func(a, b candidate) int {
-		x, y := a.rank(), b.rank()
-		return cmp.Or(slices.Compare(x[:], y[:]), cmp.Compare(b.size, a.size), cmp.Compare(b.order, a.order))
-	})
+	slices.SortFunc(all, sooner)
 	return all
+}
+
+// candidate is an order of a node, if it may go for the request.
+func (s *search) candidate(n int32, k int) (c candidate, may bool) {
+	e, h := s.e, &s.e.held[n][k]
+	if h.Ending || h.Fixed && !h.Waits || h.Workload == nil || h.Slot == s.r.Slot || e.spare[h.Workload.Name] <= 0 {
+		return c, false
+	}
+	c = candidate{node: n, order: k, work: h.Workload, amounts: amountsOf(h.Workload), waits: h.Waits, ports: len(h.Ports) > 0}
+	c.leaf = e.t.shares.leaf(e.t, h.Workload.Pool)
+	if c.right = s.right(&c); c.right == noRight {
+		return c, false
+	}
+	if s.node >= 0 {
+		c.size = int(1000 * max(part64(c.amounts[0], e.t.capCPU[s.node]), part64(c.amounts[1], e.t.capMem[s.node])))
+	}
+	return c, true
+}
+
+// sooner is the order in which candidates go: of equal rank the largest first, of
+// these the last of the first node.
+func sooner(a, b candidate) int {
+	x, y := a.rank(), b.rank()
+	return cmp.Or(slices.Compare(x[:], y[:]), cmp.Compare(b.size, a.size), cmp.Compare(a.node, b.node), cmp.Compare(b.order, a.order))
 }
 
 // enough is whether a node would have the cpu and memory with nothing on it that
@@ -79,7 +93,8 @@ func (e *evictor) enough(n int32, r *Request) bool {
 }
 
 // right is by what the request goes before what is there, if it does. It would be
-// served first too, so that nobody is evicted in turn for what it made end.
+// served first too, so that nobody is evicted in turn for what it made end. Where no
+// node is asked, so that nothing is known to be scarce, it may be by guarantee.
 func (s *search) right(c *candidate) right {
 	shares, w, there := s.e.t.shares, s.r.Workload, c.work
 	switch {
@@ -88,7 +103,7 @@ func (s *search) right(c *candidate) right {
 		return byKind
 	case s.leaf == c.leaf && there.Revocable == w.Revocable && there.Priority < w.Priority:
 		return byPriority
-	case s.leaf != c.leaf && !w.Revocable && shares.promised && s.entitled(c.leaf) && s.mayLose(c, []*candidate{c}):
+	case s.leaf != c.leaf && !w.Revocable && shares.promised && (s.node < 0 || s.entitled(c.leaf) && s.mayLose(c, []*candidate{c})):
 		return byGuarantee
 	}
 	return noRight
@@ -129,12 +144,15 @@ func (s *shares) within(id, outer int32) bool {
 }
 
 // scarce are the resources that a node has too little of for the request, or has free
-// only for others; where there is enough of all, and something else that it lacks, all.
+// only for others, or that a limit leaves too little of; where there is enough of all, and something else that it lacks, all.
 func (s *search) scarce() (short [2]bool) {
 	t, want := s.e.t, amountsOf(s.r.Workload)
 	free := t.freeOf(s.node)
 	for r := range want {
 		short[r] = want[r] > free[r] || t.shares.takes(s.leaf, t.owner[s.node], r, want[r], s.r.Workload.Revocable)
+		for _, o := range s.relief.over {
+			short[r] = short[r] || o.by[r] > 0
+		}
 	}
 	if short == [2]bool{} {
 		return [2]bool{true, true}
